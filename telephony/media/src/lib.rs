@@ -1,0 +1,1 @@
+//! Pure media: RTP and RTCP relay sessions, latching, quality figures.

@@ -1,0 +1,1 @@
+//! Tokio shells that move bytes and know no protocol: UDP, TCP and TLS flows, media threads, supervision.

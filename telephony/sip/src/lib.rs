@@ -1,0 +1,1 @@
+//! A SIP core without I/O: messages, transactions, dialogs, registration, digest, SDP offer and answer.

@@ -1,0 +1,1 @@
+//! Real processes and SIP clients nobody here wrote, with tshark as the judge.

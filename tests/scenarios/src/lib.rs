@@ -1,0 +1,1 @@
+//! Stories in virtual time and the contract every machine keeps.
