@@ -1,1 +1,3 @@
 //! A SIP core without I/O: messages, transactions, dialogs, registration, digest, SDP offer and answer.
+
+pub mod flow;
