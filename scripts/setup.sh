@@ -1,0 +1,256 @@
+#!/usr/bin/env bash
+# Installs what a purpose needs and this machine lacks; says what and why, and
+# asks before it uses sudo. Running it again changes nothing.
+#
+#   scripts/setup.sh [--check] PURPOSE...      PURPOSE: build run test bench
+#
+# --check  only say what is there and what is missing (exit 1 if anything is)
+#
+# It installs Debian packages, and for the tests one Python package into a
+# folder below .antiphon/ that can be deleted. It starts and enables no
+# service. Without a terminal and without being root it installs nothing,
+# prints the command to run, and stops.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+state=${ANTIPHON_STATE:-$root/.antiphon}
+# shellcheck source=scripts/toolchain.sh
+. "$root/scripts/toolchain.sh"
+
+say() { printf '%s\n' "$*"; }
+die() {
+    printf 'setup: %s\n' "$*" >&2
+    exit 1
+}
+
+# ---- what is needed --------------------------------------------------------
+# One line per package: name, the file that shows it is there, the reason.
+# Packages that bring a daemon are marked with a last word "service".
+
+build_packages='
+gcc|/usr/bin/cc|links programs and compiles the bundled SQLite and the crypto
+libc6-dev|/usr/include/stdio.h|headers for the same
+make|/usr/bin/make|runs the front doors
+'
+run_packages='
+baresip-core|/usr/bin/baresip|two headless SIP stations for the demo
+sox|/usr/bin/sox|makes the test tone and measures what arrived
+'
+test_packages='
+sip-tester|/usr/bin/sipp|scripted and hostile SIP peers
+baresip-core|/usr/bin/baresip|first independent SIP client
+linphone-cli|/usr/bin/linphonec|second independent SIP client
+tshark|/usr/bin/tshark|judges what is on the wire
+sox|/usr/bin/sox|makes test tones and measures what arrived
+openssl|/usr/bin/openssl|makes the certificates of the TLS tests
+iproute2|/usr/bin/ip /sbin/ip /usr/sbin/ip|gives each test a network of its own
+python3-venv|/usr/bin/python3|a folder of its own for the third SIP client
+kamailio|/usr/sbin/kamailio|a foreign registrar, to check the test clients themselves|service
+'
+bench_packages='
+kamailio|/usr/sbin/kamailio|peer: proxy and registrar|service
+kamailio-extra-modules|/usr/lib/x86_64-linux-gnu/kamailio/modules/rtpengine.so /usr/lib/aarch64-linux-gnu/kamailio/modules/rtpengine.so|lets the peer proxy drive rtpengine|service
+rtpengine-daemon|/usr/bin/rtpengine|peer: media relay|service
+sip-tester|/usr/bin/sipp|a second opinion on the load tool
+python3|/usr/bin/python3|prints the table of ratios
+'
+toolchain_packages='
+rustc-web|-|the Rust compiler
+cargo-web|-|its build tool
+rust-web-clippy|-|lints
+rustfmt-web|-|formatting
+lld|-|links four times as fast as the default
+'
+
+# Adds the packages of list $1 whose files are missing to `missing`.
+add_missing() {
+    local name files reason kind file present
+    while IFS='|' read -r name files reason kind; do
+        [ -n "$name" ] || continue
+        present=
+        for file in $files; do
+            [ -e "$file" ] && present=yes
+        done
+        # python3 exists on most machines without the part that makes folders of packages.
+        if [ "$name" = python3-venv ] && [ -n "$present" ] && ! /usr/bin/python3 -c 'import ensurepip' 2>/dev/null; then
+            present=
+        fi
+        [ -z "$present" ] || continue
+        case " $missing " in *" $name "*) continue ;; esac
+        missing="$missing $name"
+        reasons="$reasons    $(printf '%-24s' "$name") $reason"$'\n'
+        [ "$kind" = service ] && services="$services $name"
+    done <<<"$1"
+    return 0
+}
+
+# ---- installing ------------------------------------------------------------
+
+# Runs a command as root: directly, or through sudo after the user agreed.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+permission_to_install() {
+    [ "$(id -u)" = 0 ] && return 0
+    local command="apt-get install --no-install-recommends$missing"
+    command -v sudo >/dev/null 2>&1 ||
+        die "you are not root and there is no sudo. As root, run: $command"
+    [ -t 0 ] && [ -t 1 ] ||
+        die "this needs root, and there is no terminal to ask on. Run: sudo $command"
+    local answer
+    read -r -p "Install them with sudo? [Y/n] " answer
+    case "$answer" in
+    '' | y | Y | yes | Yes) ;;
+    *) die "nothing was installed. To do it by hand: sudo $command" ;;
+    esac
+}
+
+# While packages are unpacked, a policy file keeps their services from being
+# started; those that a package enables are disabled again afterwards, but
+# only for packages that were not here before.
+policy=/usr/sbin/policy-rc.d
+forbid_service_start() {
+    [ -e "$policy" ] && return 0
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+    trap 'as_root rm -f "$policy"' EXIT
+}
+allow_service_start() {
+    if [ -n "$(trap -p EXIT)" ]; then
+        as_root rm -f "$policy"
+        trap - EXIT
+    fi
+}
+disable_services() {
+    command -v systemctl >/dev/null 2>&1 || return 0
+    local package unit
+    for package in $services; do
+        for unit in $(dpkg -L "$package" 2>/dev/null | sed -n 's|.*/systemd/system/\([^/@]*\.service\)$|\1|p'); do
+            as_root systemctl disable --quiet "$unit" 2>/dev/null || true
+        done
+    done
+}
+
+# Package lists may be absent (a fresh container) or stale; they are fetched
+# when a package is not known or does not install from the lists at hand.
+install_packages() {
+    command -v apt-get >/dev/null 2>&1 ||
+        die "this system has no apt-get; setup knows Debian 12 and 13. Install by hand:$missing"
+    local package updated=
+    for package in $missing; do
+        if ! apt-cache show "$package" >/dev/null 2>&1; then
+            say "setup: fetching the package lists"
+            as_root apt-get update -qq || die "the package lists could not be fetched (network, or /etc/apt)."
+            updated=yes
+            break
+        fi
+    done
+    for package in $missing; do
+        apt-cache show "$package" >/dev/null 2>&1 ||
+            die "Debian's package '$package' is not known here. Is this Debian 12 or 13 with its security updates in /etc/apt?"
+    done
+    [ -z "$services" ] || forbid_service_start
+    # shellcheck disable=SC2086 # a list of words
+    if ! apt_install $missing; then
+        [ -z "$updated" ] || die "apt-get failed (its message is above)."
+        say "setup: again with fresh package lists"
+        as_root apt-get update -qq || die "the package lists could not be fetched (network, or /etc/apt)."
+        # shellcheck disable=SC2086
+        apt_install $missing || die "apt-get failed (its message is above)."
+    fi
+    allow_service_start
+    disable_services
+}
+apt_install() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" \
+        </dev/null >"$log" 2>&1 || { tail -n 20 "$log" >&2; return 1; }
+}
+
+# ---- the third SIP client --------------------------------------------------
+# A Python package of that one version exists ready-made for Python 3.11 on
+# x86-64 only; elsewhere the tests that use it say that they did not run.
+pjsua2_package='pjsua2-python==2.15.1.post1'
+pjsua2_folder=$state/pjsua2
+
+pjsua2_fits() {
+    [ "$(uname -m)" = x86_64 ] && [ -x /usr/bin/python3 ] &&
+        [ "$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')" = 3.11 ]
+}
+pjsua2_present() { [ -x "$pjsua2_folder/bin/python" ] && "$pjsua2_folder/bin/python" -c 'import pjsua2' 2>/dev/null; }
+
+install_pjsua2() {
+    pjsua2_present && return 0
+    if ! pjsua2_fits; then
+        say "setup: no ready-made pjsua2 for this Python and processor; its tests will say that they did not run."
+        return 0
+    fi
+    say "setup: installing $pjsua2_package into $pjsua2_folder (third SIP client)"
+    rm -rf "$pjsua2_folder"
+    /usr/bin/python3 -m venv "$pjsua2_folder"
+    "$pjsua2_folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: "$pjsua2_package" ||
+        die "pip could not install $pjsua2_package (its message is above)."
+}
+
+# ---- the way through -------------------------------------------------------
+
+check_only= purposes=
+for argument in "$@"; do
+    case "$argument" in
+    --check) check_only=yes ;;
+    build | run | test | bench) purposes="$purposes $argument" ;;
+    *) die "unknown word '$argument'. Usage: scripts/setup.sh [--check] build|run|test|bench ..." ;;
+    esac
+done
+[ -n "$purposes" ] || die "say what for: build, run, test or bench"
+
+missing= reasons= services=
+if find_toolchain; then
+    rust="Rust $rust_found in $rust_dir"
+else
+    rust="no Rust $(minimum_rust) or newer${rust_too_old:+ (only $rust_too_old, which is left alone)}"
+    add_missing "$toolchain_packages"
+fi
+add_missing "$build_packages"
+for purpose in $purposes; do
+    case "$purpose" in
+    run) add_missing "$run_packages" ;;
+    test) add_missing "$test_packages" ;;
+    bench) add_missing "$bench_packages" ;;
+    esac
+done
+
+if [ -n "$check_only" ]; then
+    say "Toolchain: $rust"
+    if [ -n "$missing" ]; then
+        say "Missing for$purposes:"
+        printf '%s' "$reasons"
+        say "To install: scripts/setup.sh$purposes"
+        exit 1
+    fi
+    case "$purposes " in *' test '*)
+        if pjsua2_present; then say "pjsua2:    in $pjsua2_folder"; else say "pjsua2:    not yet (scripts/setup.sh test)"; fi ;;
+    esac
+    say "Nothing is missing for$purposes."
+    exit 0
+fi
+
+mkdir -p "$state" 2>/dev/null || die "cannot write to $state; set ANTIPHON_STATE to a folder of yours."
+log=$state/setup.log
+
+if [ -n "$missing" ]; then
+    say "Toolchain: $rust"
+    say "These Debian packages are missing for$purposes:"
+    printf '%s' "$reasons"
+    permission_to_install
+    say "setup: installing (details in $log)"
+    install_packages
+    find_toolchain || die "still no Rust $(minimum_rust) or newer. Debian's security updates carry it as rustc-web; are they in /etc/apt?"
+fi
+use_toolchain
+for tool in clippy fmt; do
+    case "$purposes " in *' test '*) ;; *) continue ;; esac
+    cargo "$tool" --version >/dev/null 2>&1 ||
+        die "the toolchain in $rust_dir lacks cargo $tool. With rustup: rustup component add clippy rustfmt; with Debian's: apt-get install rust-web-clippy rustfmt-web"
+done
+case "$purposes " in *' test '*) install_pjsua2 ;; esac
