@@ -1,0 +1,766 @@
+//! A caller and any number of answering sockets in one process, UDP on loopback.
+//!
+//! It keeps RFC 3261's timers where they show (a retransmission disqualifies a rate) and nothing
+//! else of the standard. Invariant: every started call leaves `calls` for `done` exactly once.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{setsockopt, sockopt};
+
+use crate::text::{
+    authorization, body, cseq, header, headers, is_md5, method, random, status, uri,
+};
+use crate::{Parties, user_and_password};
+
+const T1: Duration = Duration::from_millis(500);
+const BYE_GIVES_UP: Duration = Duration::from_secs(6);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Inviting,
+    Up,
+    Leaving,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Completed,
+    Refused(u16),
+    NoAnswer,
+    PeerHungUp,
+    ByeUnanswered,
+}
+
+/// A call this side places.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) state: State,
+    pub(crate) started: Instant,
+    pub(crate) rang: Option<Instant>,
+    pub(crate) answered: Option<Instant>,
+    pub(crate) answer: String,
+    id: String,
+    tag: String,
+    to: String,
+    request_uri: String,
+    remote_target: String,
+    routes: Vec<String>,
+    cseq: u32,
+    credentials: String,
+    offer: String,
+    provisional: bool,
+    left: Option<Instant>,
+    last_request: String,
+    last_ack: String,
+    retransmit_after: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) outcome: Outcome,
+    pub(crate) started: Instant,
+    pub(crate) rang: Option<Instant>,
+    pub(crate) answered: Option<Instant>,
+    pub(crate) ended: Instant,
+}
+
+/// A call this side is asked to answer.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) arrived: Instant,
+    pub(crate) cancelled: Option<Instant>,
+    socket: usize,
+    from: SocketAddr,
+    request: String,
+    tag: String,
+    description: String,
+    last_response: String,
+    answered: bool,
+    acknowledged: bool,
+    retransmit_after: Duration,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    Invite(String),
+    GiveUp(String),
+    HangUp(String),
+    Bye(String),
+    Answer(Key),
+    Ok(Key),
+}
+
+/// Answering socket and Call-ID.
+pub(crate) type Key = (usize, String);
+
+/// Makes the answering side's description from the offer.
+type Answerer = Box<dyn FnMut(&str) -> String>;
+
+pub(crate) struct Agent {
+    pub(crate) calls: HashMap<String, Call>,
+    pub(crate) incoming: HashMap<Key, Incoming>,
+    /// Since the owner last cleared it; kept after a call has gone.
+    pub(crate) arrived: Vec<(Key, Instant)>,
+    pub(crate) done: Vec<Finished>,
+    pub(crate) retransmissions: Retransmissions,
+    pub(crate) last_answer: Option<Instant>,
+    /// How long a call stays up; None leaves hanging up to the owner.
+    pub(crate) hold: Option<Duration>,
+    pub(crate) answer_after: Duration,
+    /// Only this answering socket picks up.
+    pub(crate) only: Option<usize>,
+    pub(crate) on_offer: Answerer,
+    pub(crate) give_up: Duration,
+    parties: Parties,
+    auth: Option<(String, String)>,
+    caller: UdpSocket,
+    answerers: Vec<UdpSocket>,
+    registrations: VecDeque<String>,
+    timers: BinaryHeap<Reverse<(Instant, Timer)>>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Retransmissions {
+    pub(crate) invite: u64,
+    pub(crate) ok: u64,
+    pub(crate) bye: u64,
+    pub(crate) from_peer: u64,
+}
+
+impl Agent {
+    pub(crate) fn new(parties: &Parties, answering_sockets: usize) -> Result<Self> {
+        let ip = *parties.target.ip();
+        Ok(Self {
+            calls: HashMap::new(),
+            incoming: HashMap::new(),
+            arrived: Vec::new(),
+            done: Vec::new(),
+            retransmissions: Retransmissions::default(),
+            last_answer: None,
+            hold: Some(Duration::ZERO),
+            answer_after: Duration::ZERO,
+            only: None,
+            on_offer: Box::new(|_| String::new()),
+            give_up: Duration::from_secs(8),
+            parties: parties.clone(),
+            auth: parties.auth.as_deref().map(user_and_password),
+            caller: socket(ip)?,
+            answerers: (0..answering_sockets)
+                .map(|_| socket(ip))
+                .collect::<Result<_>>()?,
+            registrations: VecDeque::new(),
+            timers: BinaryHeap::new(),
+        })
+    }
+
+    pub(crate) fn call(&mut self, callee: &str, offer: &str) -> String {
+        let now = Instant::now();
+        let id = format!("{:016x}@{}", random(), self.ip());
+        let mut call = Call {
+            state: State::Inviting,
+            started: now,
+            rang: None,
+            answered: None,
+            answer: String::new(),
+            id: id.clone(),
+            tag: format!("{:08x}", random() as u32),
+            to: format!("<sip:{callee}@{}>", self.parties.domain()),
+            request_uri: format!(
+                "sip:{callee}@{}:{}",
+                self.parties.domain(),
+                self.parties.target.port()
+            ),
+            remote_target: String::new(),
+            routes: Vec::new(),
+            cseq: 1,
+            credentials: String::new(),
+            offer: offer.into(),
+            provisional: false,
+            left: None,
+            last_request: String::new(),
+            last_ack: String::new(),
+            retransmit_after: T1,
+        };
+        self.invite(&mut call);
+        self.arm(now + T1, Timer::Invite(id.clone()));
+        self.arm(now + self.give_up, Timer::GiveUp(id.clone()));
+        self.calls.insert(id.clone(), call);
+        id
+    }
+
+    pub(crate) fn hang_up(&mut self, id: &str) {
+        let Some(mut call) = self.calls.remove(id) else {
+            return;
+        };
+        if call.state == State::Up {
+            call.cseq += 1;
+            call.state = State::Leaving;
+            call.left = Some(Instant::now());
+            call.retransmit_after = T1;
+            call.last_request = self.in_dialog(&call, "BYE");
+            self.to_peer(&call.last_request);
+            self.arm(Instant::now() + T1, Timer::Bye(id.into()));
+        }
+        self.calls.insert(id.into(), call);
+    }
+
+    /// Registers one answering socket as a contact of a user, digest included.
+    pub(crate) fn register(&mut self, socket: usize, user: &str, password: &str) -> Result<()> {
+        let id = format!("reg{:012x}@{}", random() >> 16, self.ip());
+        let port = self.answerers[socket].local_addr()?.port();
+        let contact = format!("sip:{user}@{}:{port}", self.ip());
+        let mut credentials = String::new();
+        for attempt in 1..=2 {
+            let request = Registration {
+                parties: &self.parties,
+                user,
+                contact: &contact,
+                via_port: port,
+                call_id: &id,
+                cseq: attempt,
+                credentials: &credentials,
+            }
+            .request();
+            let answer = self.registered(socket, &id, &request)?;
+            match status(&answer) {
+                Some(200) => return Ok(()),
+                Some(401) if attempt == 1 => {
+                    let challenge = md5_challenge(&answer, "WWW-Authenticate")?;
+                    let uri = registrar_uri(&self.parties);
+                    let value = authorization(challenge, (user, password), "REGISTER", &uri);
+                    credentials = format!("Authorization: {value}\r\n");
+                }
+                code => bail!("REGISTER {user}: answered {code:?}"),
+            }
+        }
+        bail!("REGISTER {user}: challenged twice")
+    }
+
+    fn registered(&mut self, socket: usize, id: &str, request: &str) -> Result<String> {
+        for _ in 0..8 {
+            self.answerers[socket].send_to(request.as_bytes(), self.parties.target)?;
+            let end = Instant::now() + T1;
+            while Instant::now() < end {
+                self.poll(Duration::from_millis(2));
+                while let Some(answer) = self.registrations.pop_front() {
+                    if header(&answer, "Call-ID") == Some(id) && status(&answer) >= Some(200) {
+                        return Ok(answer);
+                    }
+                }
+            }
+        }
+        bail!("{} does not answer REGISTER", self.parties.target)
+    }
+
+    /// Waits at most this long for something, then handles all that is there.
+    pub(crate) fn poll(&mut self, wait: Duration) {
+        if !wait.is_zero() {
+            let mut sockets: Vec<PollFd<'_>> = std::iter::once(&self.caller)
+                .chain(&self.answerers)
+                .map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN))
+                .collect();
+            let wait = PollTimeout::try_from(wait).unwrap_or(PollTimeout::ZERO);
+            // Interrupted or not: what is there is read below.
+            let _ = poll(&mut sockets, wait);
+        }
+        let mut buffer = [0; 8192];
+        while let Ok((length, _)) = self.caller.recv_from(&mut buffer) {
+            let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            self.caller_received(&message);
+        }
+        for socket in 0..self.answerers.len() {
+            while let Ok((length, from)) = self.answerers[socket].recv_from(&mut buffer) {
+                let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                self.answerer_received(socket, &message, from);
+            }
+        }
+        self.fire();
+    }
+
+    fn caller_received(&mut self, message: &str) {
+        let id = header(message, "Call-ID").unwrap_or("");
+        let Some(code) = status(message) else {
+            self.caller_requested(message, id.to_owned());
+            return;
+        };
+        let (number, method) = cseq(message);
+        let Some(call) = self.calls.remove(id) else {
+            return;
+        };
+        let kept = match method {
+            "INVITE" if number == call.cseq => self.invite_answered(call, message, code),
+            "BYE" if code >= 200 && call.state == State::Leaving => {
+                self.finish(&call, Outcome::Completed);
+                None
+            }
+            _ => Some(call),
+        };
+        if let Some(call) = kept {
+            self.calls.insert(call.id.clone(), call);
+        }
+    }
+
+    fn invite_answered(&mut self, mut call: Call, message: &str, code: u16) -> Option<Call> {
+        let now = Instant::now();
+        match code {
+            100..200 => {
+                call.provisional = true;
+                if code > 100 {
+                    call.rang.get_or_insert(now);
+                }
+            }
+            200..300 if call.state == State::Inviting => {
+                call.state = State::Up;
+                call.answered = Some(now);
+                call.answer = body(message).into();
+                call.to = header(message, "To").unwrap_or("").into();
+                call.remote_target = header(message, "Contact").map_or("", uri).into();
+                call.routes = headers(message, "Record-Route")
+                    .flat_map(|value| value.split(','))
+                    .map(|route| route.trim().to_owned())
+                    .collect();
+                call.routes.reverse();
+                call.last_ack = self.in_dialog(&call, "ACK");
+                self.to_peer(&call.last_ack);
+                if let Some(hold) = self.hold {
+                    self.arm(now + hold, Timer::HangUp(call.id.clone()));
+                }
+            }
+            200..300 => {
+                self.retransmissions.from_peer += 1;
+                self.to_peer(&call.last_ack);
+            }
+            _ => {
+                let to = header(message, "To").unwrap_or("");
+                self.to_peer(&call.last_ack.replace("To: @", &format!("To: {to}")));
+                return self.invite_refused(call, message, code);
+            }
+        }
+        Some(call)
+    }
+
+    fn invite_refused(&mut self, mut call: Call, message: &str, code: u16) -> Option<Call> {
+        let (challenge, answer) = match code {
+            401 => ("WWW-Authenticate", "Authorization"),
+            407 => ("Proxy-Authenticate", "Proxy-Authorization"),
+            _ => ("", ""),
+        };
+        if let (false, Ok(challenge), Some((user, password))) = (
+            challenge.is_empty() || !call.credentials.is_empty(),
+            md5_challenge(message, challenge),
+            &self.auth,
+        ) {
+            let value = authorization(challenge, (user, password), "INVITE", &call.request_uri);
+            call.credentials = format!("{answer}: {value}\r\n");
+            call.cseq += 1;
+            call.provisional = false;
+            self.invite(&mut call);
+            return Some(call);
+        }
+        if call.state == State::Inviting {
+            self.finish(&call, Outcome::Refused(code));
+            return None;
+        }
+        Some(call)
+    }
+
+    /// The peer's own requests inside a call: refreshes are answered, BYE ends it.
+    fn caller_requested(&mut self, message: &str, id: String) {
+        let name = method(message);
+        if name == "ACK" {
+            return;
+        }
+        let offered = matches!(name, "INVITE" | "UPDATE") && !body(message).is_empty();
+        let answer = self
+            .calls
+            .get(&id)
+            .filter(|_| offered)
+            .map_or("", |call| &call.offer);
+        let response = self.response(message, "200 OK", "", answer, self.port(&self.caller));
+        self.to_peer(&response);
+        if name == "BYE"
+            && let Some(call) = self.calls.remove(&id)
+        {
+            let outcome = if call.state == State::Leaving {
+                Outcome::Completed
+            } else {
+                Outcome::PeerHungUp
+            };
+            self.finish(&call, outcome);
+        }
+    }
+
+    fn answerer_received(&mut self, socket: usize, message: &str, from: SocketAddr) {
+        if status(message).is_some() {
+            if cseq(message).1 == "REGISTER" {
+                self.registrations.push_back(message.into());
+            }
+            return;
+        }
+        let key = (socket, header(message, "Call-ID").unwrap_or("").to_owned());
+        match method(message) {
+            "INVITE" => self.invited(key, message, from),
+            "ACK" => {
+                if let Some(call) = self.incoming.get_mut(&key) {
+                    call.acknowledged = true;
+                }
+            }
+            "CANCEL" => self.cancelled(&key, message, from),
+            name => {
+                let answer = match self.incoming.get(&key) {
+                    Some(call) if name == "UPDATE" && !body(message).is_empty() => {
+                        call.description.clone()
+                    }
+                    _ => String::new(),
+                };
+                self.respond(socket, from, message, "200 OK", "", &answer);
+                if name == "BYE" {
+                    self.incoming.remove(&key);
+                }
+            }
+        }
+    }
+
+    fn invited(&mut self, key: Key, message: &str, from: SocketAddr) {
+        let (socket, now) = (key.0, Instant::now());
+        if let Some(call) = self.incoming.get(&key) {
+            if cseq(&call.request) == cseq(message) {
+                self.retransmissions.from_peer += 1;
+                // A lost answer shows as a retransmission; loopback does not lose it twice.
+                let _ = self.answerers[socket].send_to(call.last_response.as_bytes(), call.from);
+            } else {
+                let description = call.description.clone();
+                self.respond(socket, from, message, "200 OK", "", &description);
+            }
+            return;
+        }
+        let tag = format!("{:08x}", random() as u32);
+        let description = (self.on_offer)(body(message));
+        let ringing = self.respond(socket, from, message, "180 Ringing", &tag, "");
+        let call = Incoming {
+            arrived: now,
+            cancelled: None,
+            socket,
+            from,
+            request: message.into(),
+            tag,
+            description,
+            last_response: ringing,
+            answered: false,
+            acknowledged: false,
+            retransmit_after: T1,
+        };
+        self.incoming.insert(key.clone(), call);
+        self.arrived.push((key.clone(), now));
+        if self.only.is_none_or(|only| only == socket) {
+            if self.answer_after.is_zero() {
+                self.pick_up(&key);
+            } else {
+                self.arm(now + self.answer_after, Timer::Answer(key));
+            }
+        }
+    }
+
+    fn cancelled(&mut self, key: &Key, message: &str, from: SocketAddr) {
+        self.respond(key.0, from, message, "200 OK", "", "");
+        let Some(call) = self.incoming.get_mut(key).filter(|call| !call.answered) else {
+            return;
+        };
+        call.cancelled = Some(Instant::now());
+        let (request, tag) = (call.request.clone(), call.tag.clone());
+        self.respond(key.0, from, &request, "487 Request Terminated", &tag, "");
+    }
+
+    fn pick_up(&mut self, key: &Key) {
+        let Some(call) = self.incoming.get(key) else {
+            return;
+        };
+        if call.cancelled.is_some() || call.answered {
+            return;
+        }
+        let now = Instant::now();
+        let (socket, from) = (call.socket, call.from);
+        let (request, tag, description) = (
+            call.request.clone(),
+            call.tag.clone(),
+            call.description.clone(),
+        );
+        let ok = self.respond(socket, from, &request, "200 OK", &tag, &description);
+        if let Some(call) = self.incoming.get_mut(key) {
+            call.answered = true;
+            call.last_response = ok;
+        }
+        self.last_answer = Some(now);
+        self.arm(now + T1, Timer::Ok(key.clone()));
+    }
+
+    fn fire(&mut self) {
+        let now = Instant::now();
+        while self
+            .timers
+            .peek()
+            .is_some_and(|Reverse((at, _))| *at <= now)
+        {
+            let Some(Reverse((_, timer))) = self.timers.pop() else {
+                return;
+            };
+            match timer {
+                Timer::Invite(id) => self.invite_timer(id, now),
+                Timer::GiveUp(id) => {
+                    if self
+                        .calls
+                        .get(&id)
+                        .is_some_and(|call| call.state == State::Inviting)
+                        && let Some(call) = self.calls.remove(&id)
+                    {
+                        self.finish(&call, Outcome::NoAnswer);
+                    }
+                }
+                Timer::HangUp(id) => self.hang_up(&id),
+                Timer::Bye(id) => self.bye_timer(id, now),
+                Timer::Answer(key) => self.pick_up(&key),
+                Timer::Ok(key) => self.ok_timer(key, now),
+            }
+        }
+    }
+
+    fn invite_timer(&mut self, id: String, now: Instant) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        if call.state != State::Inviting {
+            return;
+        }
+        let mut again = T1;
+        if !call.provisional {
+            call.retransmit_after *= 2;
+            again = call.retransmit_after;
+            self.retransmissions.invite += 1;
+            let request = call.last_request.clone();
+            self.to_peer(&request);
+        }
+        self.arm(now + again, Timer::Invite(id));
+    }
+
+    fn bye_timer(&mut self, id: String, now: Instant) {
+        let Some(mut call) = self.calls.remove(&id) else {
+            return;
+        };
+        if call.left.is_some_and(|left| now - left > BYE_GIVES_UP) {
+            self.finish(&call, Outcome::ByeUnanswered);
+            return;
+        }
+        self.retransmissions.bye += 1;
+        call.retransmit_after *= 2;
+        self.to_peer(&call.last_request);
+        self.arm(now + call.retransmit_after, Timer::Bye(id.clone()));
+        self.calls.insert(id, call);
+    }
+
+    fn ok_timer(&mut self, key: Key, now: Instant) {
+        let Some(call) = self.incoming.get_mut(&key) else {
+            return;
+        };
+        if call.acknowledged || now - call.arrived > 64 * T1 {
+            return;
+        }
+        call.retransmit_after = (call.retransmit_after * 2).min(8 * T1);
+        self.retransmissions.ok += 1;
+        let again = now + call.retransmit_after;
+        let _ = self.answerers[call.socket].send_to(call.last_response.as_bytes(), call.from);
+        self.arm(again, Timer::Ok(key));
+    }
+
+    fn invite(&self, call: &mut Call) {
+        let branch = random() >> 16;
+        let request = |method: &str, to: &str, rest: &str| {
+            format!(
+                "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {ip}:{port};branch=z9hG4bK{branch:012x};rport\r\n\
+                 Max-Forwards: 70\r\nFrom: <sip:{from}@{domain}>;tag={tag}\r\nTo: {to}\r\n\
+                 Call-ID: {id}\r\nCSeq: {cseq} {method}\r\n{rest}",
+                uri = call.request_uri,
+                ip = self.ip(),
+                port = self.port(&self.caller),
+                from = self.parties.from,
+                domain = self.parties.domain(),
+                tag = call.tag,
+                id = call.id,
+                cseq = call.cseq,
+            )
+        };
+        let rest = format!(
+            "Contact: <sip:{}@{}:{}>\r\n{}Allow: INVITE, ACK, BYE, CANCEL, OPTIONS\r\n{}",
+            self.parties.from,
+            self.ip(),
+            self.port(&self.caller),
+            call.credentials,
+            content(&call.offer),
+        );
+        let invite = request("INVITE", &call.to, &rest);
+        // The To of an ACK to a refusal carries the refusal's tag, known only then.
+        let ack = request("ACK", "@", "Content-Length: 0\r\n\r\n");
+        call.last_request = invite;
+        call.last_ack = ack;
+        self.to_peer(&call.last_request);
+    }
+
+    fn in_dialog(&self, call: &Call, method: &str) -> String {
+        let routes: String = call
+            .routes
+            .iter()
+            .map(|r| format!("Route: {r}\r\n"))
+            .collect();
+        format!(
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {ip}:{port};branch=z9hG4bK{branch:012x};rport\r\n\
+             {routes}Max-Forwards: 70\r\nFrom: <sip:{from}@{domain}>;tag={tag}\r\nTo: {to}\r\n\
+             Call-ID: {id}\r\nCSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n",
+            target = call.remote_target,
+            ip = self.ip(),
+            port = self.port(&self.caller),
+            branch = random() >> 16,
+            from = self.parties.from,
+            domain = self.parties.domain(),
+            tag = call.tag,
+            to = call.to,
+            id = call.id,
+            cseq = call.cseq,
+        )
+    }
+
+    fn respond(
+        &self,
+        socket: usize,
+        to: SocketAddr,
+        request: &str,
+        status: &str,
+        tag: &str,
+        description: &str,
+    ) -> String {
+        let port = self.port(&self.answerers[socket]);
+        let response = self.response(request, status, tag, description, port);
+        // Loopback with deep buffers; a loss would show as a retransmission.
+        let _ = self.answerers[socket].send_to(response.as_bytes(), to);
+        response
+    }
+
+    fn response(&self, request: &str, status: &str, tag: &str, body: &str, port: u16) -> String {
+        let mut text = format!("SIP/2.0 {status}\r\n");
+        for name in ["Via", "Record-Route"] {
+            for value in headers(request, name) {
+                text += &format!("{name}: {value}\r\n");
+            }
+        }
+        let copied = |name| header(request, name).unwrap_or("");
+        let to = copied("To");
+        let tag = if tag.is_empty() || to.contains(";tag=") {
+            String::new()
+        } else {
+            format!(";tag={tag}")
+        };
+        text += &format!(
+            "From: {}\r\nTo: {to}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\nContact: <sip:uas@{}:{port}>\r\n{}",
+            copied("From"),
+            copied("Call-ID"),
+            copied("CSeq"),
+            self.ip(),
+            content(body),
+        );
+        text
+    }
+
+    fn finish(&mut self, call: &Call, outcome: Outcome) {
+        self.done.push(Finished {
+            outcome,
+            started: call.started,
+            rang: call.rang,
+            answered: call.answered,
+            ended: Instant::now(),
+        });
+    }
+
+    fn arm(&mut self, at: Instant, timer: Timer) {
+        self.timers.push(Reverse((at, timer)));
+    }
+
+    fn to_peer(&self, message: &str) {
+        // Loopback with deep buffers; a loss would show as a retransmission.
+        let _ = self.caller.send_to(message.as_bytes(), self.parties.target);
+    }
+
+    fn ip(&self) -> Ipv4Addr {
+        *self.parties.target.ip()
+    }
+
+    fn port(&self, socket: &UdpSocket) -> u16 {
+        socket.local_addr().map_or(0, |address| address.port())
+    }
+}
+
+/// A REGISTER as text.
+pub(crate) struct Registration<'a> {
+    pub(crate) parties: &'a Parties,
+    pub(crate) user: &'a str,
+    pub(crate) contact: &'a str,
+    pub(crate) via_port: u16,
+    pub(crate) call_id: &'a str,
+    pub(crate) cseq: u32,
+    pub(crate) credentials: &'a str,
+}
+
+impl Registration<'_> {
+    pub(crate) fn request(&self) -> String {
+        let domain = self.parties.domain();
+        format!(
+            "REGISTER {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {ip}:{port};branch=z9hG4bK{branch:012x};rport\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:{user}@{domain}>;tag={cseq}{port}\r\nTo: <sip:{user}@{domain}>\r\n\
+             Call-ID: {id}\r\nCSeq: {cseq} REGISTER\r\nContact: <{contact}>\r\nExpires: 3600\r\n\
+             {credentials}Content-Length: 0\r\n\r\n",
+            uri = registrar_uri(self.parties),
+            ip = self.parties.target.ip(),
+            port = self.via_port,
+            branch = random() >> 16,
+            user = self.user,
+            id = self.call_id,
+            cseq = self.cseq,
+            contact = self.contact,
+            credentials = self.credentials,
+        )
+    }
+}
+
+pub(crate) fn registrar_uri(parties: &Parties) -> String {
+    format!("sip:{}:{}", parties.domain(), parties.target.port())
+}
+
+/// The challenge among several that this tool can answer.
+pub(crate) fn md5_challenge<'a>(response: &'a str, name: &str) -> Result<&'a str> {
+    headers(response, name)
+        .find(|challenge| is_md5(challenge))
+        .context("no MD5 challenge: allow MD5 for the load tool's accounts")
+}
+
+pub(crate) fn socket(ip: Ipv4Addr) -> Result<UdpSocket> {
+    let socket = UdpSocket::bind((ip, 0)).context("no free UDP port on loopback")?;
+    socket.set_nonblocking(true)?;
+    // Without the right to force it, the kernel's cap stands.
+    let _ = setsockopt(&socket, sockopt::RcvBufForce, &(4 << 20));
+    let _ = setsockopt(&socket, sockopt::SndBufForce, &(4 << 20));
+    Ok(socket)
+}
+
+fn content(description: &str) -> String {
+    if description.is_empty() {
+        "Content-Length: 0\r\n\r\n".into()
+    } else {
+        format!(
+            "Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{description}",
+            description.len()
+        )
+    }
+}
