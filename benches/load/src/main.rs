@@ -9,6 +9,7 @@
 )]
 
 mod agent;
+mod compare;
 mod conversations;
 mod floor;
 mod process;
@@ -16,6 +17,7 @@ mod report;
 mod signalling;
 mod start;
 mod stream;
+mod subjects;
 mod text;
 
 use std::net::SocketAddrV4;
@@ -33,6 +35,8 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// All of it on the gateway and its peers in turn, with ratios.
+    Compare(compare::Compare),
     /// SIP calls without media through a back-to-back user agent or proxy.
     Calls(signalling::Calls),
     /// Digest registrations.
@@ -107,6 +111,7 @@ pub(crate) fn user_and_password(text: &str) -> (String, String) {
 fn main() -> Result<()> {
     process::raise_open_files();
     match Cli::parse().command {
+        Command::Compare(run) => run.run(),
         Command::Calls(run) => run.run(),
         Command::Register(run) => run.run(),
         Command::Ring(run) => run.run(),

@@ -1,0 +1,364 @@
+//! The same load on the gateway and its peers in turn, medians and ratios of one run.
+//!
+//! Every measurement is a fresh process of this tool; peers and gateway are started before their
+//! scenario and ended after it. Rounds are interleaved (A B A B), so that a change of the
+//! machine's mood meets everybody. Invariant: what was started here is ended here.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+
+use crate::subjects::{FLOOR_PORT, GATEWAY_PORT, KAMAILIO_PORT, RTPENGINE_PORT, Subject, Subjects};
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+enum Scenario {
+    /// Relayed audio: CPU, delay, memory.
+    Relay,
+    /// Calls per second and core, time to ring and to answer.
+    Calls,
+    /// Registrations with digest.
+    Register,
+    /// One press that rings 32, and how fast the losers fall silent.
+    Ring,
+    /// CPU and memory at rest with 500 stations registered.
+    Idle,
+    /// From starting the program to its first answer.
+    Start,
+    /// Three times the capacity: goodput, refusals, emergency calls.
+    Overload,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Compare {
+    /// The gateway's program.
+    #[arg(long, default_value = "target/release/antiphon-gateway")]
+    gateway: PathBuf,
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Scenario>,
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    #[arg(long, default_value_t = 6.0)]
+    secs: f64,
+    /// Put in front of every program, for a machine with other work on it: "chrt -f 5".
+    #[arg(long, default_value = "")]
+    run_with: String,
+}
+
+/// One measurement of a scenario: whom, with which words of this tool.
+struct Run {
+    subject: Subject,
+    words: Vec<String>,
+}
+
+impl Compare {
+    pub(crate) fn run(self) -> Result<()> {
+        ensure!(
+            self.gateway.is_file(),
+            "{} is not there: build it with cargo build --release -p gateway-daemon",
+            self.gateway.display()
+        );
+        let all = Scenario::value_variants();
+        let chosen = if self.only.is_empty() {
+            all
+        } else {
+            &self.only
+        };
+        for scenario in chosen {
+            self.scenario(*scenario)?;
+        }
+        Ok(())
+    }
+
+    fn scenario(&self, scenario: Scenario) -> Result<()> {
+        let prefix: Vec<&str> = self.run_with.split_whitespace().collect();
+        let mut subjects = Subjects::new(&self.gateway, &prefix)?;
+        let runs = self.runs(scenario, &mut subjects)?;
+        let mut lines: BTreeMap<usize, Vec<Value>> = BTreeMap::new();
+        for _ in 0..self.rounds.max(1) {
+            for (index, run) in runs.iter().enumerate() {
+                lines
+                    .entry(index)
+                    .or_default()
+                    .push(self.measure(run, &subjects)?);
+            }
+        }
+        let named: Vec<(&str, Vec<Value>)> = runs
+            .iter()
+            .zip(lines.into_values())
+            .map(|(run, lines)| (run.subject.name(), lines))
+            .collect();
+        print_table(scenario, &named, self.rounds);
+        Ok(())
+    }
+
+    fn runs(&self, scenario: Scenario, subjects: &mut Subjects) -> Result<Vec<Run>> {
+        let secs = self.secs.to_string();
+        let sip = |port: u16| format!("127.0.0.1:{port}");
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let mut runs = Vec::new();
+        let mut add = |subject, text: String| {
+            runs.push(Run {
+                subject,
+                words: words(&text),
+            });
+        };
+        let kamailio = format!("--target {}", sip(KAMAILIO_PORT));
+        let gateway = format!("--target {} --auth uac:pw", sip(GATEWAY_PORT));
+        match scenario {
+            Scenario::Relay => {
+                subjects.start(&[Subject::Gateway, Subject::Rtpengine, Subject::Floor])?;
+                let load = format!("media --calls 100 --secs {secs}");
+                add(
+                    Subject::Gateway,
+                    format!("{load} --via sip {gateway} --register uas:pw"),
+                );
+                add(
+                    Subject::Rtpengine,
+                    format!("{load} --via ng --target {}", sip(RTPENGINE_PORT)),
+                );
+                add(
+                    Subject::Floor,
+                    format!("{load} --via floor --target {}", sip(FLOOR_PORT)),
+                );
+            }
+            Scenario::Calls => {
+                subjects.start(&[Subject::Gateway, Subject::Kamailio])?;
+                let load = format!("calls --rate 100 --secs {secs} --register uas:pw");
+                add(Subject::Gateway, format!("{load} {gateway}"));
+                add(Subject::Kamailio, format!("{load} {kamailio}"));
+            }
+            Scenario::Register => {
+                subjects.start(&[Subject::Gateway, Subject::Kamailio])?;
+                let load = "register --users 2000 --window 20";
+                add(Subject::Gateway, format!("{load} {gateway}"));
+                add(Subject::Kamailio, format!("{load} {kamailio}"));
+            }
+            Scenario::Ring => {
+                subjects.start(&[Subject::Gateway, Subject::Kamailio])?;
+                add(
+                    Subject::Gateway,
+                    format!("ring --n 32 --distinct --callee 9000 {gateway}"),
+                );
+                // Debian's Kamailio forks to 30 branches at most.
+                add(
+                    Subject::Kamailio,
+                    format!("ring --n 30 --callee ring {kamailio}"),
+                );
+            }
+            Scenario::Idle => {
+                subjects.start(&[Subject::Gateway, Subject::Kamailio, Subject::Rtpengine])?;
+                for (subject, target) in
+                    [(Subject::Gateway, &gateway), (Subject::Kamailio, &kamailio)]
+                {
+                    let register = words(&format!("register --users 500 {target}"));
+                    self.measure(
+                        &Run {
+                            subject,
+                            words: register,
+                        },
+                        subjects,
+                    )?;
+                }
+                for subject in [Subject::Gateway, Subject::Kamailio, Subject::Rtpengine] {
+                    add(subject, format!("idle --secs {secs}"));
+                }
+            }
+            Scenario::Start => {
+                subjects.start(&[Subject::Gateway])?;
+                let fill = words(&format!("register --users 5000 {gateway}"));
+                self.measure(
+                    &Run {
+                        subject: Subject::Gateway,
+                        words: fill,
+                    },
+                    subjects,
+                )?;
+                subjects.end_all();
+                let command = subjects.command(Subject::Gateway).join(" ");
+                add(Subject::Gateway, format!("start {gateway} -- {command}"));
+                let command = subjects.command(Subject::Kamailio).join(" ");
+                add(Subject::Kamailio, format!("start {kamailio} -- {command}"));
+            }
+            Scenario::Overload => {
+                subjects.start(&[Subject::Gateway])?;
+                // What one core of the gateway carries beside this tool on the other.
+                let capacity = 1000.0;
+                let hold = "--hold-ms 100 --register uas:pw";
+                let emergency = "--emergency-rate 5 --emergency-callee 112";
+                for factor in [1.0, 3.0] {
+                    let rate = capacity * factor;
+                    add(
+                        Subject::Gateway,
+                        format!("calls --rate {rate} --secs {secs} {hold} {emergency} {gateway}"),
+                    );
+                }
+            }
+        }
+        Ok(runs)
+    }
+
+    fn measure(&self, run: &Run, subjects: &Subjects) -> Result<Value> {
+        let tool = std::env::current_exe()?;
+        let mut words: Vec<String> = self
+            .run_with
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect();
+        words.push(tool.display().to_string());
+        let end = run
+            .words
+            .iter()
+            .position(|word| word == "--")
+            .unwrap_or(run.words.len());
+        words.extend_from_slice(&run.words[..end]);
+        words.extend(["--name".into(), run.subject.name().into()]);
+        if let Some(pid) = subjects.pid(run.subject) {
+            words.extend(["--pid".into(), pid.to_string()]);
+        }
+        words.extend_from_slice(&run.words[end..]);
+        let output = Command::new(&words[0])
+            .args(&words[1..])
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("cannot start {}", words[0]))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let line = text
+            .lines()
+            .find(|line| line.starts_with('{'))
+            .with_context(|| {
+                format!(
+                    "{} said nothing to: {}",
+                    run.subject.name(),
+                    run.words.join(" ")
+                )
+            })?;
+        Ok(serde_json::from_str(line)?)
+    }
+}
+
+fn figures(scenario: Scenario) -> &'static [&'static str] {
+    match scenario {
+        Scenario::Relay => &[
+            "cpu_pct_per_100_calls",
+            "calls_per_core",
+            "delay_ms_p50",
+            "delay_ms_p99",
+            "gap_ms_p99",
+            "delivered_pct",
+            "rss_kb_per_call",
+        ],
+        Scenario::Calls => &[
+            "calls_per_s_per_core",
+            "peer_cpu_ms_per_call",
+            "ring_ms_p50",
+            "ring_ms_p99",
+            "setup_ms_p50",
+            "setup_ms_p99",
+            "invite_retx",
+            "ok",
+            "sent",
+        ],
+        Scenario::Register => &[
+            "per_s",
+            "regs_per_s_per_core",
+            "ms_p50",
+            "ms_p99",
+            "pss_bytes_per_reg",
+            "retx",
+            "ok",
+        ],
+        Scenario::Ring => &[
+            "first_ring_ms_p50",
+            "last_ring_ms_p50",
+            "last_ring_ms_max",
+            "last_cancel_after_answer_ms_p50",
+            "peer_cpu_ms_per_press",
+            "reached_median",
+            "cancelled_median",
+            "answered_ok",
+        ],
+        Scenario::Idle => &["cpu_pct_of_core", "rss_kb", "pss_kb", "threads"],
+        Scenario::Start => &["start_ms_median", "start_ms_max", "rss_kb"],
+        Scenario::Overload => &[
+            "rate",
+            "goodput_per_s",
+            "ok",
+            "refused_503_ms_p99",
+            "emergency_sent",
+            "emergency_ok",
+            "emergency_ring_ms_p99",
+            "peer_rss_kb",
+        ],
+    }
+}
+
+/// A table of medians, and what the gateway has of each peer.
+fn print_table(scenario: Scenario, lines: &[(&str, Vec<Value>)], rounds: usize) {
+    let figures = figures(scenario);
+    println!("\n### {scenario:?} (median of {rounds})\n");
+    println!("| | {} |", figures.join(" | "));
+    println!("|---{}|", "|---:".repeat(figures.len()));
+    let medians: Vec<Vec<Option<f64>>> = lines
+        .iter()
+        .map(|(_, lines)| figures.iter().map(|figure| median(lines, figure)).collect())
+        .collect();
+    let cell = |value: Option<f64>| value.map_or("-".into(), significant);
+    for ((name, _), row) in lines.iter().zip(&medians) {
+        let cells: Vec<String> = row.iter().map(|value| cell(*value)).collect();
+        println!("| {name} | {} |", cells.join(" | "));
+    }
+    let ours = lines[0].0;
+    for ((name, _), row) in lines
+        .iter()
+        .zip(&medians)
+        .skip(1)
+        .filter(|((name, _), _)| *name != ours)
+    {
+        let ratios: Vec<String> = medians[0]
+            .iter()
+            .zip(row)
+            .map(|(ours, theirs)| match (ours, theirs) {
+                (Some(ours), Some(theirs)) if *theirs != 0.0 => format!("{:.2}x", ours / theirs),
+                _ => "-".into(),
+            })
+            .collect();
+        println!("| **{ours} / {name}** | {} |", ratios.join(" | "));
+    }
+}
+
+fn median(lines: &[Value], figure: &str) -> Option<f64> {
+    let mut values: Vec<f64> = lines
+        .iter()
+        .filter_map(|line| line[figure].as_f64())
+        .collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+fn significant(value: f64) -> String {
+    match value.abs() {
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
+/// Ends a program that was started here, by its id.
+pub(crate) fn end(child: &mut Child) {
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+    // Both fail only when it has ended already.
+    let _ = kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    while matches!(child.try_wait(), Ok(None)) {
+        if std::time::Instant::now() > deadline {
+            let _ = child.kill();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
