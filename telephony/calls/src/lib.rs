@@ -1,1 +1,33 @@
 //! The pure call engine: legs, call requests, ring groups, forwarding, pre-emption, doors, call records.
+//!
+//! It decides who talks with whom. It knows stations, desks, doors and rooms (`model`), and legs as
+//! opaque ids; it knows no SIP, no SDP, no packets, no bus, no sockets, no clock and no random
+//! numbers. Its owner turns legs into sessions of some protocol and media into packets.
+//!
+//! It is a machine: `handle`, `command` and `open_door` take what happened and the time, and after
+//! each of them, and after `handle_timeout`, the owner calls `poll_output` until `Output::Timeout`.
+//!
+//! - Ids of legs are given out by `Engine::next_leg`: the owner takes one for each arriving call,
+//!   the engine for each leg it starts.
+//! - A leg is over with `RefuseLeg`, `EndLeg`, `LegRefused` or `LegEnded`, whichever comes first;
+//!   exactly one `Record` tells of it. What is said about it later is counted and ignored, but an
+//!   answer of a leg that the engine does not know brings another `EndLeg`, so that none hangs.
+//! - When somebody answers, one drain holds `Connect`, `AnswerLeg` of the caller and `EndLeg` of
+//!   all who rang besides, with `AnsweredElsewhere`.
+//! - `RefuseLeg` is for arrived legs that were never answered, `EndLeg` for all others.
+//! - Hold is `Disconnect`, resume is `Connect` again; who hears music on hold is told by `Tone`.
+//! - Each output takes effect in its order. `Disconnect` and `Unmix` come before the end of a leg.
+
+mod config;
+mod input;
+mod output;
+
+pub use config::Config;
+pub use input::{
+    Arrival, ClaimVerdict, Claimant, Command, CommandError, Done, DoorReply, FileRequest, Home,
+    Input, Key, OpenDoor, Origin, Privacy, Progress, Video, Withdrawal,
+};
+pub use output::{
+    Alert, CallerProgress, Closure, DoorStage, Event, Output, Part, Phase, PulseDoor,
+    RequestChange, StartLeg, Target, Tone, TransferStatus,
+};
