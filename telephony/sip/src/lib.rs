@@ -1,5 +1,10 @@
 //! A SIP core without I/O: messages, transactions, dialogs, registration, digest, SDP offer and answer.
 
+pub mod admission;
+pub mod endpoint;
 pub mod flow;
 pub mod framer;
 pub mod message;
+pub mod session;
+pub mod subscription;
+pub mod transaction;

@@ -1,0 +1,130 @@
+//! The client machine for every method but INVITE and ACK (RFC 3261 17.1.2).
+//!
+//! It repeats the request on UDP, reports each response once and absorbs repetitions. It builds
+//! no message and knows no timer queue. Invariant: after a final response, a time-out or an
+//! abort nothing is reported any more.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::machine::{ClientTimer, Report, Repeat};
+use super::timer::Timers;
+use crate::flow::Transport;
+use crate::message::StatusCode;
+
+#[derive(Debug)]
+pub(super) struct Client {
+    transport: Transport,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// No response yet.
+    Trying(Pending),
+    /// A provisional response came; the request is still repeated, at T2 (17.1.2.2).
+    Proceeding(Pending),
+    /// Absorbs repeated final responses until Timer K.
+    Completed { until: Instant },
+    Terminated,
+}
+
+#[derive(Debug)]
+struct Pending {
+    request: Bytes,
+    /// Timer E; absent on reliable transports.
+    repeat: Option<Repeat>,
+    /// Timer F.
+    give_up: Instant,
+}
+
+impl Client {
+    pub(super) fn new(request: Bytes, transport: Transport, timers: &Timers, now: Instant) -> Self {
+        Self {
+            transport,
+            state: State::Trying(Pending {
+                request,
+                repeat: Repeat::start(transport, timers.t1, now),
+                give_up: now + timers.give_up,
+            }),
+        }
+    }
+
+    /// A response with this code arrived; whether the user of the transaction hears of it.
+    pub(super) fn on_response(&mut self, code: StatusCode, timers: &Timers, now: Instant) -> Report {
+        match std::mem::replace(&mut self.state, State::Terminated) {
+            State::Trying(mut pending) | State::Proceeding(mut pending) if code.is_provisional() => {
+                if let Some(repeat) = &mut pending.repeat {
+                    repeat.slow_down(timers.t2);
+                }
+                self.state = State::Proceeding(pending);
+                Report::PassUp
+            }
+            State::Trying(_) | State::Proceeding(_) => {
+                self.complete(timers.k(self.transport), now);
+                Report::PassUp
+            }
+            State::Completed { until } => {
+                self.state = State::Completed { until };
+                Report::Absorbed
+            }
+            State::Terminated => Report::Absorbed,
+        }
+    }
+
+    pub(super) fn on_timeout(&mut self, timers: &Timers, now: Instant) -> ClientTimer {
+        match &mut self.state {
+            State::Trying(pending) | State::Proceeding(pending) => {
+                if pending.give_up <= now {
+                    self.state = State::Terminated;
+                    return ClientTimer::TimedOut;
+                }
+                match &mut pending.repeat {
+                    Some(repeat) if repeat.is_due(now) => {
+                        repeat.back_off(timers, now);
+                        ClientTimer::Repeat(pending.request.clone())
+                    }
+                    Some(_) | None => ClientTimer::Idle,
+                }
+            }
+            State::Completed { until } if *until <= now => {
+                self.state = State::Terminated;
+                ClientTimer::Idle
+            }
+            State::Completed { .. } | State::Terminated => ClientTimer::Idle,
+        }
+    }
+
+    /// The transport failed (17.1.4), or the user lost interest.
+    pub(super) fn abort(&mut self) {
+        self.state = State::Terminated;
+    }
+
+    /// Whether a response can still be reported.
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(self.state, State::Trying(_) | State::Proceeding(_))
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Trying(pending) | State::Proceeding(pending) => {
+                Some(Repeat::earlier(pending.repeat.as_ref(), pending.give_up))
+            }
+            State::Completed { until } => Some(*until),
+            State::Terminated => None,
+        }
+    }
+
+    pub(super) fn is_terminated(&self) -> bool {
+        matches!(self.state, State::Terminated)
+    }
+
+    fn complete(&mut self, linger: Duration, now: Instant) {
+        self.state = if linger.is_zero() {
+            State::Terminated
+        } else {
+            State::Completed { until: now + linger }
+        };
+    }
+}
