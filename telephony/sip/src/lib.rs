@@ -1,6 +1,7 @@
 //! A SIP core without I/O: messages, transactions, dialogs, registration, digest, SDP offer and answer.
 
 pub mod admission;
+pub mod digest;
 pub mod endpoint;
 pub mod flow;
 pub mod framer;

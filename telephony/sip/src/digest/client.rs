@@ -163,7 +163,7 @@ fn write_credentials(
     }
     let mut add = |text: fmt::Arguments<'_>| {
         out.write_fmt(text)
-            .expect("writing to a string does not fail")
+            .expect("writing to a string does not fail");
     };
     add(format_args!(
         "\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", response=\"{}\"",
@@ -176,10 +176,10 @@ fn write_credentials(
         Protection::None => {}
         // RFC 3261 22.4 (8): qop and nc are not quoted here.
         Protection::Auth { cnonce, nc } => {
-            add(format_args!(", qop=auth, nc={nc}, cnonce=\"{cnonce}\""))
+            add(format_args!(", qop=auth, nc={nc}, cnonce=\"{cnonce}\""));
         }
         Protection::AuthInt { cnonce, nc, .. } => {
-            add(format_args!(", qop=auth-int, nc={nc}, cnonce=\"{cnonce}\""))
+            add(format_args!(", qop=auth-int, nc={nc}, cnonce=\"{cnonce}\""));
         }
     }
     if let Some(opaque) = &challenge.opaque {

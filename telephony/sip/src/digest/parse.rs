@@ -189,7 +189,7 @@ impl Challenge {
                 _ if name.eq_ignore_ascii_case("algorithm") => algorithm = Some(value),
                 _ if name.eq_ignore_ascii_case("qop") => qop = Some(value),
                 _ if name.eq_ignore_ascii_case("stale") => {
-                    stale = value.eq_ignore_ascii_case("true")
+                    stale = value.eq_ignore_ascii_case("true");
                 }
                 _ => {} // domain, charset, userhash: nothing to do with them
             }
