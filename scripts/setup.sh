@@ -96,7 +96,7 @@ permission_to_install() {
     local command="apt-get install --no-install-recommends$missing"
     command -v sudo >/dev/null 2>&1 ||
         die "you are not root and there is no sudo. As root, run: $command"
-    [ -t 0 ] && [ -t 1 ] ||
+    { [ -t 0 ] && [ -t 1 ]; } ||
         die "this needs root, and there is no terminal to ask on. Run: sudo $command"
     local answer
     read -r -p "Install them with sudo? [Y/n] " answer
@@ -123,11 +123,12 @@ allow_service_start() {
     fi
 }
 disable_services() {
-    command -v systemctl >/dev/null 2>&1 || return 0
     local package unit
     for package in $services; do
         for unit in $(dpkg -L "$package" 2>/dev/null | sed -n 's|.*/systemd/system/\([^/@]*\.service\)$|\1|p'); do
-            as_root systemctl disable --quiet "$unit" 2>/dev/null || true
+            # deb-systemd-helper works in containers too, and upgrades respect it.
+            as_root deb-systemd-helper disable "$unit" >/dev/null 2>&1 ||
+                say "setup: could not disable $unit; disable it by hand if you do not want it at boot"
         done
     done
 }
@@ -194,7 +195,7 @@ install_pjsua2() {
 
 # ---- the way through -------------------------------------------------------
 
-check_only= purposes=
+check_only="" purposes=""
 for argument in "$@"; do
     case "$argument" in
     --check) check_only=yes ;;
@@ -204,7 +205,7 @@ for argument in "$@"; do
 done
 [ -n "$purposes" ] || die "say what for: build, run, test or bench"
 
-missing= reasons= services=
+missing="" reasons="" services=""
 if find_toolchain; then
     rust="Rust $rust_found in $rust_dir"
 else

@@ -28,7 +28,7 @@ toolchain_folders() {
 
 # Sets rust_dir and rust_found (a version); rust_too_old when only older ones exist.
 find_toolchain() {
-    rust_dir= rust_found= rust_too_old=
+    rust_dir="" rust_found="" rust_too_old=""
     local wanted folder version
     wanted=$(minimum_rust)
     while read -r folder; do

@@ -1,2 +1,103 @@
-//! What CI runs beyond cargo: dependency directions, tidy checks, test set-up, demo.
-fn main() {}
+//! What CI runs beyond cargo: the test pipeline, dependency directions, tidy
+//! checks, fuzzing. Run it as `cargo xtask COMMAND`.
+//!
+//! Knows the repository, not the product: it starts programs and reads files,
+//! and links none of our crates.
+#![expect(clippy::print_stdout, reason = "a program for people at a terminal")]
+
+mod deps;
+mod fuzz;
+mod licences;
+mod metadata;
+mod pipeline;
+mod runner;
+mod tidy;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+  test                 everything a change must pass, with a table at the end
+  deps                 who may import whom (xtask/deps.toml)
+  tidy                 file sizes, module headings, manifests
+  licences             what may be linked in
+  fuzz [--minutes N] [TARGET]
+                       each fuzz target for N minutes (10)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match command(&words) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs one command; true when all is well.
+fn command(words: &[&str]) -> Result<bool> {
+    let root = root()?;
+    match words {
+        ["test"] => pipeline::test(&root),
+        ["deps"] => pipeline::single(&root, "arrows between crates", pipeline::arrows),
+        ["tidy"] => pipeline::single(&root, "tidy", pipeline::tidy),
+        ["licences"] => pipeline::single(&root, "licences", pipeline::licences),
+        ["fuzz", rest @ ..] => {
+            let (minutes, rest) = match rest {
+                ["--minutes", minutes, rest @ ..] => (
+                    minutes.parse().context("--minutes takes a whole number")?,
+                    rest,
+                ),
+                rest => (10, rest),
+            };
+            match rest {
+                [] => fuzz::fuzz(&root, minutes, None),
+                [target] => fuzz::fuzz(&root, minutes, Some(target)),
+                _ => bail!("fuzz takes one target at most\n\n{USAGE}"),
+            }
+        }
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(true)
+        }
+        [unknown, ..] => bail!("unknown or incomplete command '{unknown}'\n\n{USAGE}"),
+    }
+}
+
+/// The repository's folder: the parent of this crate's.
+fn root() -> Result<PathBuf> {
+    let here = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    Ok(here
+        .parent()
+        .context("this crate lies in a folder of the repository")?
+        .to_owned())
+}
+
+/// The cargo that runs us.
+fn cargo() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// A cargo command at the repository's root. What this process got from its own
+/// cargo is taken out, or build scripts would see it change and run again.
+fn in_root(root: &Path) -> Command {
+    let mut command = Command::new(cargo());
+    command.current_dir(root);
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
