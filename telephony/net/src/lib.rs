@@ -1,1 +1,4 @@
 //! Tokio shells that move bytes and know no protocol: UDP, TCP and TLS flows, media threads, supervision.
+
+pub mod addresses;
+pub mod tasks;
