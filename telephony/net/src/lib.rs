@@ -1,4 +1,6 @@
 //! Tokio shells that move bytes and know no protocol: UDP, TCP and TLS flows, media threads, supervision.
 
 pub mod addresses;
+pub mod flows;
 pub mod tasks;
+pub mod tls;
