@@ -18,11 +18,34 @@
 //! - Hold is `Disconnect`, resume is `Connect` again; who hears music on hold is told by `Tone`.
 //! - Each output takes effect in its order. `Disconnect` and `Unmix` come before the end of a leg.
 
+mod admission;
+mod call;
+mod command;
 mod config;
+mod counters;
+mod digits;
+mod door;
+mod engine;
+mod escalate;
+mod ids;
 mod input;
+mod leg;
 mod output;
+mod preempt;
+mod record;
+mod request;
+mod ring;
+mod room;
+mod route;
+mod station;
+mod talk;
+mod timer;
+mod transfer;
+mod view;
 
 pub use config::Config;
+pub use counters::Counters;
+pub use engine::Engine;
 pub use input::{
     Arrival, ClaimVerdict, Claimant, Command, CommandError, Done, DoorReply, FileRequest, Home,
     Input, Key, OpenDoor, Origin, Privacy, Progress, Video, Withdrawal,
@@ -31,3 +54,4 @@ pub use output::{
     Alert, CallerProgress, Closure, DoorStage, Event, Output, Part, Phase, PulseDoor,
     RequestChange, StartLeg, Target, Tone, TransferStatus,
 };
+pub use view::{AnswerView, CallView, Gauges, LegView, RequestStatus, RequestView};

@@ -68,7 +68,7 @@ pub enum Output {
         call: CallId,
         leg: LegId,
     },
-    /// Play to a leg; `Silence` ends what is played.
+    /// Play to a leg. `Connect`, `Mix` and another tone end it.
     Tone {
         leg: LegId,
         tone: Tone,
@@ -161,7 +161,6 @@ pub enum Part {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    Silence,
     /// To a leg that is answered while somebody is being called for it.
     Ringback,
     Hold,
@@ -171,8 +170,6 @@ pub enum Tone {
     Announce,
     DoorSent,
     DoorRefused,
-    /// A waiting request is brought to mind.
-    Reminder,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -309,10 +306,6 @@ pub enum Closure {
     Expired,
     /// It became a call to somebody else.
     Escalated,
-    /// The claim succeeded, but the one who asked could not be called back.
-    NotReached {
-        cause: EndCause,
-    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

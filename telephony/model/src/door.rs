@@ -124,6 +124,10 @@ pub enum DoorDenial {
     NotInCall,
     #[error("the command came after its validity; ask again")]
     Expired,
+    #[error(
+        "the command claims a validity of more than 10 seconds; check the clocks and ask again"
+    )]
+    ValidTooLong,
     #[error("the command may have been executed before this machine started; ask again")]
     FromBeforeStart,
     #[error("this command was already executed; it is never executed twice")]
