@@ -1,1 +1,41 @@
 //! Real processes and SIP clients nobody here wrote, with tshark as the judge.
+//!
+//! Each test makes a [`Network`] of its own (a network namespace of its
+//! thread), in which all addresses and ports are free and nothing from outside
+//! is heard; starts the gateway and clients in it; and waits for what they say,
+//! never for a time to pass. Everything started here is ended here, by its
+//! process id, also when a test fails; then the tail of what it said is printed.
+//!
+//! Links no crate of the product: it sees the gateway as a machine beside it
+//! would, through the wire, the command line and the metrics page.
+
+pub mod baresip;
+pub mod capture;
+pub mod certificates;
+pub mod gateway;
+pub mod kamailio;
+pub mod linphone;
+pub mod network;
+pub mod not_run;
+pub mod pjsua2;
+pub mod program;
+pub mod sipp;
+pub mod site;
+pub mod sound;
+pub mod wait;
+
+pub use baresip::Baresip;
+pub use capture::Capture;
+pub use certificates::Certificates;
+pub use gateway::Gateway;
+pub use kamailio::Kamailio;
+pub use linphone::Linphone;
+pub use network::Network;
+pub use pjsua2::Pjsua2;
+pub use program::Program;
+pub use sipp::Sipp;
+pub use site::{Site, at_site};
+
+/// How long anything may take before a test gives up on it. Generous: the
+/// tests share two cores, and a passing test never waits for it.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);

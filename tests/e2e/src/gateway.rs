@@ -1,0 +1,317 @@
+//! The gateway under test: a real `antiphon-gateway serve` with a configuration
+//! of the test's own.
+//!
+//! Seen only from outside: its command line, its metrics page, its log, the
+//! memory of its process.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::certificates::Identity;
+use crate::{PATIENCE, Program, wait};
+
+/// A gateway to be. Stations and the like stand in `directory`, as TOML.
+#[derive(Debug)]
+pub struct Setup<'a> {
+    /// SIP is on its port 5060 over UDP and TCP, and on 5061 with `tls`.
+    pub address: IpAddr,
+    pub tls: Option<&'a Identity>,
+    pub directory: String,
+    /// More tables of the configuration.
+    pub more: String,
+}
+
+impl Setup<'_> {
+    pub fn new(address: IpAddr) -> Self {
+        Self {
+            address,
+            tls: None,
+            directory: String::new(),
+            more: String::new(),
+        }
+    }
+
+    /// Adds a station that registers with a password, and what else is known of it.
+    #[must_use]
+    pub fn station(mut self, number: &str, more: &str) -> Self {
+        self.directory += &format!(
+            "[[stations]]\nnumber = \"{number}\"\npassword = \"{}\"\nallow_md5 = true\n{more}\n",
+            password(number)
+        );
+        self
+    }
+
+    #[must_use]
+    pub fn directory(mut self, more: &str) -> Self {
+        self.directory += more;
+        self
+    }
+
+    #[must_use]
+    pub fn more(mut self, more: &str) -> Self {
+        self.more += more;
+        self
+    }
+}
+
+/// The password of each station in these tests.
+pub fn password(number: &str) -> String {
+    format!("correct horse {number}")
+}
+
+/// The SIP realm of the gateway in these tests.
+pub const REALM: &str = "e2e";
+
+#[derive(Debug)]
+pub struct Gateway {
+    program: Program,
+    pub address: IpAddr,
+    folder: PathBuf,
+    metrics: SocketAddr,
+}
+
+impl Gateway {
+    /// Starts it; returns once it serves.
+    pub fn start(setup: &Setup<'_>, folder: &Path) -> Result<Self> {
+        let folder = folder.join("gateway");
+        std::fs::create_dir_all(folder.join("state"))?;
+        std::fs::write(folder.join("gateway.toml"), configuration(setup, &folder))?;
+        std::fs::write(folder.join("directory.toml"), &setup.directory)?;
+        let metrics = SocketAddr::new(setup.address, 9460);
+        let program = serve(&folder)?;
+        Ok(Self {
+            program,
+            address: setup.address,
+            folder,
+            metrics,
+        })
+    }
+
+    /// Ends it as a power cut would, and starts it again on the same state.
+    pub fn kill_and_restart(&mut self) -> Result<()> {
+        self.program.signal(Signal::SIGKILL)?;
+        self.program.finish(PATIENCE)?;
+        self.program = serve(&self.folder)?;
+        Ok(())
+    }
+
+    /// Asks it to stop; an error unless it ends well.
+    pub fn stop(&mut self) -> Result<()> {
+        let status = self.program.stop()?;
+        ensure!(status.success(), "the gateway ended with {status}");
+        Ok(())
+    }
+
+    /// `user` at this gateway, as a SIP URI.
+    pub fn uri(&self, user: &str) -> String {
+        format!("sip:{user}@{}", self.address)
+    }
+
+    pub fn sip(&self) -> SocketAddr {
+        SocketAddr::new(self.address, 5060)
+    }
+
+    pub fn sips(&self) -> SocketAddr {
+        SocketAddr::new(self.address, 5061)
+    }
+
+    pub fn program(&mut self) -> &mut Program {
+        &mut self.program
+    }
+
+    /// Writes the directory anew and has it read.
+    pub fn change_directory(&self, directory: &str) -> Result<()> {
+        std::fs::write(self.folder.join("directory.toml"), directory)?;
+        self.ask(&["reload"]).map(|_| ())
+    }
+
+    /// Runs a command of the command line against it, with `--json`.
+    pub fn ask(&self, words: &[&str]) -> Result<Value> {
+        let output = Command::new(binary()?)
+            .args(words)
+            .arg("--json")
+            .arg("--socket")
+            .arg(self.folder.join("control.sock"))
+            .output()?;
+        if !output.status.success() {
+            bail!("{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        serde_json::from_slice(&output.stdout)
+            .with_context(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// The calls of this moment.
+    pub fn calls(&self) -> Result<Vec<Value>> {
+        let calls = self.ask(&["calls"])?;
+        let list = calls.as_array().or_else(|| calls["calls"].as_array());
+        Ok(list.with_context(|| format!("no list: {calls}"))?.clone())
+    }
+
+    /// Waits until there are `number` calls.
+    pub fn wait_for_calls(&self, number: usize) -> Result<()> {
+        let mut last = Vec::new();
+        let reached = wait::until_true("the right number of calls", || {
+            last = self.calls()?;
+            Ok(last.len() == number)
+        });
+        reached.with_context(|| format!("{number} calls wanted, there are {last:#?}"))
+    }
+
+    /// Where a station's devices are registered.
+    pub fn contacts(&self, number: &str) -> Result<Vec<String>> {
+        let stations = self.ask(&["stations"])?;
+        let list = stations
+            .as_array()
+            .or_else(|| stations["stations"].as_array());
+        let list = list.with_context(|| format!("no list: {stations}"))?;
+        let station = list.iter().find(|station| station["number"] == number);
+        let station = station.with_context(|| format!("no station {number}: {stations}"))?;
+        let contacts = station["contacts"].as_array().context("contacts")?;
+        Ok(contacts
+            .iter()
+            .filter_map(|contact| contact.as_str().map(str::to_owned))
+            .collect())
+    }
+
+    /// All figures of the metrics page, by name with labels.
+    pub fn metrics(&self) -> Result<BTreeMap<String, f64>> {
+        let mut stream = TcpStream::connect(self.metrics).context("the metrics page")?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        write!(
+            stream,
+            "GET /metrics HTTP/1.1\r\nHost: e2e\r\nConnection: close\r\n\r\n"
+        )?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        ensure!(
+            text.starts_with("HTTP/1.1 200"),
+            "the metrics page says: {text}"
+        );
+        let figure = |line: &str| {
+            let (name, value) = line.rsplit_once(' ')?;
+            Some((name.to_owned(), value.trim().parse().ok()?))
+        };
+        Ok(text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(figure)
+            .collect())
+    }
+
+    /// The sum of all figures whose name (with labels) contains each of `parts`.
+    pub fn metric(&self, parts: &[&str]) -> Result<f64> {
+        let metrics = self.metrics()?;
+        let fits = |name: &str| parts.iter().all(|part| name.contains(part));
+        let fitting: Vec<f64> = metrics
+            .iter()
+            .filter(|(name, _)| fits(name))
+            .map(|(_, value)| *value)
+            .collect();
+        if fitting.is_empty() {
+            let names: Vec<&String> = metrics.keys().collect();
+            bail!("no metric with {parts:?} among {names:#?}");
+        }
+        Ok(fitting.iter().sum())
+    }
+
+    /// Resident memory in KiB.
+    pub fn resident_kib(&self) -> Result<u64> {
+        self.program.resident_kib()
+    }
+}
+
+fn serve(folder: &Path) -> Result<Program> {
+    let ready = folder.join("ready.json");
+    if ready.exists() {
+        std::fs::remove_file(&ready)?;
+    }
+    let mut command = Command::new(binary()?);
+    command
+        .arg("serve")
+        .arg("--config")
+        .arg(folder.join("gateway.toml"));
+    command.arg("--ready-file").arg(&ready);
+    let mut program = Program::start("the gateway", &mut command)?;
+    let serves = wait::until_true("the gateway to serve", || {
+        ensure!(program.runs()?, "the gateway ended: {:#?}", program.said());
+        Ok(ready.exists())
+    });
+    serves.with_context(|| format!("{:#?}", program.said()))?;
+    Ok(program)
+}
+
+/// The program, built once per test run so that it is never an old one.
+pub fn binary() -> Result<&'static Path> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    built.as_deref().map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+fn build() -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args([
+            "build",
+            "--locked",
+            "--package",
+            "gateway-daemon",
+            "--bin",
+            "antiphon-gateway",
+        ])
+        .args(["--message-format", "json"])
+        .output()
+        .context("could not run cargo build")?;
+    ensure!(
+        output.status.success(),
+        "the gateway does not build:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let messages = String::from_utf8_lossy(&output.stdout).into_owned();
+    let executable = messages.lines().find_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let ours = message["target"]["name"] == "antiphon-gateway";
+        message["executable"]
+            .as_str()
+            .filter(|_| ours)
+            .map(PathBuf::from)
+    });
+    executable.context("cargo build named no executable")
+}
+
+fn configuration(setup: &Setup<'_>, folder: &Path) -> String {
+    let Setup { address, .. } = setup;
+    let at = |port: u16| SocketAddr::new(*address, port);
+    let folder = folder.display();
+    let mut text = format!(
+        "name = \"{REALM}\"\n\
+         state_folder = \"{folder}/state\"\n\
+         control_socket = \"{folder}/control.sock\"\n\
+         directory = \"directory.toml\"\n\
+         [[sip.listen]]\ntransport = \"udp\"\naddress = \"{}\"\n\
+         [[sip.listen]]\ntransport = \"tcp\"\naddress = \"{}\"\n",
+        at(5060),
+        at(5060)
+    );
+    if let Some(identity) = setup.tls {
+        text += &format!(
+            "[[sip.listen]]\ntransport = \"tls\"\naddress = \"{}\"\ncertificate = \"{}\"\nkey = \"{}\"\n",
+            at(5061),
+            identity.certificate.display(),
+            identity.key.display()
+        );
+    }
+    text += &format!(
+        "[media]\nports = \"20000-20199\"\nthreads = 1\n[metrics]\nlisten = \"{}\"\n",
+        at(9460)
+    );
+    text + &setup.more
+}

@@ -1,0 +1,167 @@
+//! linphone: the second independent client (belle-sip, mediastreamer), driven
+//! over the standard input of `linphone-daemon`.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{Program, wait};
+
+#[derive(Debug)]
+pub struct Linphone {
+    program: Program,
+}
+
+impl Linphone {
+    /// Starts it at `address`, SIP over UDP on port 5060, a-law only.
+    pub fn start(address: IpAddr, folder: &Path) -> Result<Self> {
+        let home = folder.join(format!("linphone-{address}"));
+        std::fs::create_dir_all(home.join(".local/share/linphone"))?;
+        let config = home.join("rc");
+        std::fs::write(&config, configuration(address))?;
+        let mut command = Command::new("linphone-daemon");
+        command
+            .arg("--config")
+            .arg(&config)
+            .arg("--disable-stats-events");
+        command.env("HOME", &home);
+        let program = Program::start_listening("linphone", &mut command)?;
+        let mut linphone = Self { program };
+        // Its SDP would offer an IPv6 address for audio, also where there is none.
+        linphone.command("ipv6 disable")?;
+        linphone.command("audio-codec-disable ALL")?;
+        linphone.command("audio-codec-enable 8")?;
+        Ok(linphone)
+    }
+
+    /// Registers, and waits for it.
+    pub fn register(&mut self, user: &str, password: &str, registrar: &str) -> Result<()> {
+        let password = if password.is_empty() {
+            "NULL"
+        } else {
+            password
+        };
+        let id = self
+            .command(&format!(
+                "register sip:{user}@{registrar} sip:{registrar} {password}"
+            ))?
+            .id()?;
+        wait::until_true("linphone's registration", || {
+            let answer = self.command(&format!("register-status {id}"))?;
+            if answer.has("State: LinphoneRegistrationFailed") {
+                bail!("refused: {answer:?}");
+            }
+            Ok(answer.has("State: LinphoneRegistrationOk"))
+        })
+    }
+
+    /// Places a call; returns its number within linphone.
+    pub fn dial(&mut self, uri: &str) -> Result<u32> {
+        self.command(&format!("call {uri}"))?.id()
+    }
+
+    /// Waits until a call is in a state: `StreamsRunning`, `IncomingReceived`,
+    /// `PausedByRemote`, `End`...
+    pub fn wait_for_state(&mut self, call: u32, state: &str) -> Result<()> {
+        let wanted = format!("State: LinphoneCall{state}");
+        let mut last = Answer::default();
+        let reached = wait::until_true("a state of a call", || {
+            match self.try_command(&format!("call-status {call}"))? {
+                Ok(answer) => last = answer,
+                // Linphone forgets a call that has ended.
+                Err(_) if state == "End" || state == "Released" => return Ok(true),
+                Err(why) => bail!("call {call}: {why}"),
+            }
+            Ok(last.has(&wanted))
+        });
+        reached.with_context(|| format!("linphone: {wanted}, last {last:?}"))
+    }
+
+    pub fn answer(&mut self, call: u32) -> Result<()> {
+        self.command(&format!("answer {call}")).map(|_| ())
+    }
+
+    pub fn digit(&mut self, digit: char) -> Result<()> {
+        self.command(&format!("dtmf {digit}")).map(|_| ())
+    }
+
+    pub fn hold(&mut self, call: u32) -> Result<()> {
+        self.command(&format!("call-pause {call}")).map(|_| ())
+    }
+
+    pub fn resume(&mut self, call: u32) -> Result<()> {
+        self.command(&format!("call-resume {call}")).map(|_| ())
+    }
+
+    pub fn transfer(&mut self, call: u32, uri: &str) -> Result<()> {
+        self.command(&format!("call-transfer {call} {uri}"))
+            .map(|_| ())
+    }
+
+    pub fn hang_up(&mut self, call: u32) -> Result<()> {
+        self.command(&format!("terminate {call}")).map(|_| ())
+    }
+
+    /// Plays a WAV file into a call, as if it were said.
+    pub fn play(&mut self, call: u32, file: &Path) -> Result<()> {
+        self.command(&format!("incall-player-start {} {call}", file.display()))
+            .map(|_| ())
+    }
+
+    fn command(&mut self, line: &str) -> Result<Answer> {
+        match self.try_command(line)? {
+            Ok(answer) => Ok(answer),
+            Err(why) => bail!("linphone refused '{line}': {why}"),
+        }
+    }
+
+    /// Sends a line; the answer begins with a line `Status: Ok` or `Status: Error`.
+    fn try_command(&mut self, line: &str) -> Result<Result<Answer, String>> {
+        let mark = self.program.mark();
+        self.program.say(line)?;
+        // The answer to `version` marks the end of the answer before it.
+        self.program.say("version")?;
+        self.program.wait_after(mark, "Version: ")?;
+        let said = self.program.said();
+        let answer = Answer {
+            lines: said.into_iter().skip(mark).collect(),
+        };
+        if answer.has("Status: Error") {
+            let reason = answer.lines.iter().find(|line| line.contains("Reason:"));
+            return Ok(Err(reason.cloned().unwrap_or_default()));
+        }
+        Ok(Ok(answer))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Answer {
+    lines: Vec<String>,
+}
+
+impl Answer {
+    fn has(&self, text: &str) -> bool {
+        self.lines.iter().any(|line| line.contains(text))
+    }
+
+    fn id(&self) -> Result<u32> {
+        let id = self.lines.iter().find_map(|line| line.strip_prefix("Id: "));
+        id.with_context(|| format!("no id in {self:?}"))?
+            .trim()
+            .parse()
+            .context("an id")
+    }
+}
+
+fn configuration(address: IpAddr) -> String {
+    format!(
+        "[sip]\nsip_port=5060\nsip_tcp_port=-1\nsip_tls_port=-1\nbind_address={address}\n\
+         guess_hostname=0\nverify_server_certs=0\ncontact=sip:linphone@{address}\n\
+         register_only_when_network_is_up=0\n\
+         [rtp]\naudio_rtp_port=42000\n\
+         [sound]\nuse_files=1\n\
+         [video]\nenabled=0\ncapture=0\ndisplay=0\n"
+    )
+}

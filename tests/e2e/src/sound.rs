@@ -1,0 +1,93 @@
+//! Sound, measured by sox.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// What sox found in a recording.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sound {
+    pub seconds: f64,
+    /// Rough frequency in Hz; right for a single tone.
+    pub frequency: f64,
+    /// Root mean square of the amplitude; a full sine has 0.71.
+    pub rms: f64,
+}
+
+/// Writes a sine tone, 16 bit, one channel.
+pub fn tone(file: &Path, rate: u32, seconds: u32, hertz: u32) -> Result<()> {
+    let (rate, seconds, hertz) = (rate.to_string(), seconds.to_string(), hertz.to_string());
+    sox(Command::new("sox")
+        .args(["-n", "-b", "16", "-r", &rate, "-c", "1"])
+        .arg(file)
+        .args(["synth", &seconds, "sine", &hertz, "vol", "0.5"]))?;
+    Ok(())
+}
+
+/// Whether a recording that still grows has `seconds` of 16-bit samples; judged
+/// by its size, because its header is written at the end.
+pub fn recorded(file: &Path, seconds: f64) -> Result<bool> {
+    const HEADER: usize = 44;
+    let bytes = std::fs::read(file).context("reading a recording")?;
+    let Some(rate) = bytes.get(24..28) else {
+        return Ok(false);
+    };
+    let rate = u32::from_le_bytes([rate[0], rate[1], rate[2], rate[3]]);
+    let needed = seconds * f64::from(rate) * 2.0;
+    Ok(bytes.len() as f64 >= needed + HEADER as f64)
+}
+
+/// Measures a recording, leaving out `skipped` seconds at its start, in which a
+/// call is still being set up.
+pub fn measure(file: &Path, skipped: f64) -> Result<Sound> {
+    let said = sox(Command::new("sox").arg(file).args([
+        "-n",
+        "trim",
+        &skipped.to_string(),
+        "remix",
+        "1",
+        "stat",
+    ]))?;
+    let number = |name: &str| -> Result<f64> {
+        let line = said.lines().find_map(|line| line.trim().strip_prefix(name));
+        let value = line.with_context(|| format!("sox says no '{name}':\n{said}"))?;
+        value
+            .trim_start_matches([':', ' ', '\t'])
+            .trim()
+            .parse()
+            .context("a number from sox")
+    };
+    Ok(Sound {
+        seconds: number("Length (seconds)")?,
+        frequency: number("Rough   frequency")?,
+        rms: number("RMS     amplitude")?,
+    })
+}
+
+impl Sound {
+    /// Fails unless this is a tone of `hertz` that can be heard, for `seconds` at least.
+    pub fn must_be_tone(&self, hertz: f64, seconds: f64) -> Result<()> {
+        ensure!(
+            self.seconds >= seconds,
+            "{self:?} is shorter than {seconds} s"
+        );
+        ensure!(
+            (self.frequency - hertz).abs() <= hertz * 0.05,
+            "{self:?} is not {hertz} Hz"
+        );
+        ensure!(self.rms > 0.05, "{self:?} is too quiet");
+        Ok(())
+    }
+}
+
+fn sox(command: &mut Command) -> Result<String> {
+    let output = command
+        .output()
+        .context("could not run sox; scripts/setup.sh test installs it")?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if !output.status.success() {
+        bail!("sox: {said}");
+    }
+    Ok(said)
+}
