@@ -30,7 +30,9 @@ class Call(pj.Call):
                 self.station.call = None
 
     def onCallMediaState(self, _):
-        for media in self.getInfo().media:
+        # The list lives in the info: it must outlast the loop.
+        info = self.getInfo()
+        for media in info.media:
             if media.type != pj.PJMEDIA_TYPE_AUDIO:
                 continue
             tell("media", media.status)
