@@ -106,7 +106,7 @@ impl Framer {
                     Ok(Some(end)) => {
                         let head = &pending[..end];
                         match OpenMessage::read(head, &self.limits) {
-                            Ok(message) => match self.body_length(&message) {
+                            Ok(message) => match self.body_length(&message, end) {
                                 Ok(length) => {
                                     self.taken += end;
                                     self.state = State::Body {
@@ -150,13 +150,19 @@ impl Framer {
         self.buffer.len() - self.taken
     }
 
-    fn body_length(&self, message: &OpenMessage) -> Result<usize, Fault> {
-        let limit = self.limits.body;
-        let length = message.body_on_stream()?;
-        usize::try_from(length)
-            .ok()
-            .filter(|l| *l <= limit)
-            .ok_or(Fault::BodyTooLong { limit })
+    fn body_length(&self, message: &OpenMessage, head: usize) -> Result<usize, Fault> {
+        let length = usize::try_from(message.body_on_stream()?).unwrap_or(usize::MAX);
+        if length > self.limits.body {
+            return Err(Fault::BodyTooLong {
+                limit: self.limits.body,
+            });
+        }
+        if length > self.limits.message.saturating_sub(head) {
+            return Err(Fault::MessageTooLong {
+                limit: self.limits.message,
+            });
+        }
+        Ok(length)
     }
 
     /// Nothing complete is left: gives memory back that one large message had taken.

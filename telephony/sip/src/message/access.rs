@@ -49,8 +49,7 @@ impl Headers {
     /// The first Via: the hop this message came from.
     pub fn via_top(&self) -> Result<Via, HeaderError> {
         let first = self
-            .elements(HeaderName::Via)
-            .next()
+            .first_element(HeaderName::Via)
             .ok_or(HeaderFault::Missing.of(HeaderName::Via))?;
         Via::parse(first).map_err(|why| HeaderFault::Via(why).of(HeaderName::Via))
     }
@@ -110,7 +109,7 @@ impl Headers {
 
     /// The first Contact, where one alone makes sense (dialogs).
     pub fn contact(&self) -> Result<Option<NameAddr>, HeaderError> {
-        let Some(first) = self.elements(HeaderName::Contact).next() else {
+        let Some(first) = self.first_element(HeaderName::Contact) else {
             return Ok(None);
         };
         NameAddr::parse(first)
@@ -234,6 +233,22 @@ impl Headers {
         tokens
             .into_iter()
             .any(|token| token.eq_ignore_ascii_case(option))
+    }
+
+    /// That the headers every message must have can be read, without building their views.
+    pub(crate) fn check_mandatory(&self) -> Result<(), HeaderError> {
+        let via = self
+            .first_element(HeaderName::Via)
+            .ok_or(HeaderFault::Missing.of(HeaderName::Via))?;
+        Via::check(via).map_err(|why| HeaderFault::Via(why).of(HeaderName::Via))?;
+        for name in [HeaderName::From, HeaderName::To] {
+            let value = self
+                .get(&name)
+                .ok_or(HeaderFault::Missing.of(name.clone()))?;
+            NameAddr::check(value).map_err(|why| HeaderFault::NameAddr(why).of(name))?;
+        }
+        self.call_id()?;
+        self.cseq().map(drop)
     }
 
     /// A header that is no list: a comma outside quotes and brackets is an error.

@@ -49,7 +49,7 @@ pub enum Fault {
     StatusLine,
     #[error("a line without colon or with an impossible header name")]
     HeaderLine,
-    #[error("a NUL, or a CR or LF that is not part of a CRLF")]
+    #[error("a CR or LF that is not part of a CRLF")]
     LineBreak,
     #[error("no empty line ends the headers")]
     NoEmptyLine,

@@ -9,12 +9,24 @@ pub(crate) fn is_token(text: &[u8]) -> bool {
 }
 
 pub(crate) const fn is_token_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric()
-        || matches!(
-            b,
-            b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
-        )
+    TOKEN[b as usize]
 }
+
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = (b as u8).is_ascii_alphanumeric();
+        b += 1;
+    }
+    let marks = b"-.!%*_+`'~";
+    let mut at = 0;
+    while at < marks.len() {
+        table[marks[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 const fn is_lws(b: u8) -> bool {
     matches!(b, b' ' | b'\t')
@@ -40,6 +52,10 @@ pub(crate) fn trim_end(mut text: &[u8]) -> &[u8] {
         text = rest;
     }
     text
+}
+
+pub(crate) fn trim_str(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
 }
 
 /// The length of the quoted string that `text` opens with, quotes included; `None` when it never

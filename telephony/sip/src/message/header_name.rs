@@ -24,32 +24,24 @@ macro_rules! header_names {
                 }
             }
 
-            fn known(lower: &[u8]) -> Option<Self> {
-                $(
-                    const _: () = assert!($text.len() <= LONGEST);
-                )*
-                $(
-                    if lower.eq_ignore_ascii_case($text.as_bytes()) {
-                        return Some(Self::$variant);
-                    }
-                    $(if lower.len() == 1 && lower[0].eq_ignore_ascii_case(&$compact) {
-                        return Some(Self::$variant);
-                    })?
-                )*
-                None
+            /// All known names in the order of [`SPELLINGS`].
+            const ALL: [Self; SPELLINGS.len()] = [$(Self::$variant),*];
+
+            const fn compact(letter: u8) -> Option<Self> {
+                match letter {
+                    $($($compact => Some(Self::$variant),)?)*
+                    _ => None,
+                }
             }
 
-            #[cfg(test)]
-            const KNOWN: &[(Self, &'static str, Option<u8>)] = &[
-                $((Self::$variant, $text, header_names!(@compact $($compact)?)),)*
-            ];
         }
-    };
-    (@compact) => { None };
-    (@compact $compact:literal) => { Some($compact) };
-}
 
-const LONGEST: usize = 32;
+        const SPELLINGS: [&str; [$($text),*].len()] = [$($text),*];
+
+        #[cfg(test)]
+        const COMPACT: &[(u8, HeaderName)] = &[$($(($compact, HeaderName::$variant),)?)*];
+    };
+}
 
 header_names! {
     Via "Via" b'v',
@@ -132,13 +124,65 @@ pub struct OtherName(Box<str>);
 impl HeaderName {
     /// Any token names a header; anything else is `None`.
     pub fn parse(name: &[u8]) -> Option<Self> {
-        if let Some(known) = Self::known(name) {
+        if let [letter] = name
+            && let Some(known) = Self::compact(letter.to_ascii_lowercase())
+        {
             return Some(known);
+        }
+        if let Some(known) = position(name) {
+            return Some(Self::ALL[known].clone());
         }
         if !grammar::is_token(name) {
             return None;
         }
         Some(Self::Other(OtherName(str::from_utf8(name).ok()?.into())))
+    }
+}
+
+/// Where `name` stands among [`SPELLINGS`], in any case.
+fn position(name: &[u8]) -> Option<usize> {
+    let mut at = INDEX.first[bucket(name)];
+    while at != NONE {
+        let position = usize::from(at);
+        if SPELLINGS[position].as_bytes().eq_ignore_ascii_case(name) {
+            return Some(position);
+        }
+        at = INDEX.next[position];
+    }
+    None
+}
+
+/// The known names by length, first and last letter, as chains in buckets.
+struct Index {
+    first: [u8; BUCKETS],
+    next: [u8; SPELLINGS.len()],
+}
+
+const BUCKETS: usize = 128;
+const NONE: u8 = u8::MAX;
+
+static INDEX: Index = {
+    let mut index = Index {
+        first: [NONE; BUCKETS],
+        next: [NONE; SPELLINGS.len()],
+    };
+    let mut at = SPELLINGS.len();
+    while at > 0 {
+        at -= 1;
+        let bucket = bucket(SPELLINGS[at].as_bytes());
+        index.next[at] = index.first[bucket];
+        index.first[bucket] = at as u8;
+    }
+    index
+};
+
+const fn bucket(name: &[u8]) -> usize {
+    match name {
+        [] => 0,
+        [first, ..] => {
+            let last = name[name.len() - 1] | 0x20;
+            (name.len() * 5 + (*first | 0x20) as usize * 7 + last as usize) % BUCKETS
+        }
     }
 }
 
@@ -184,24 +228,28 @@ mod tests {
 
     #[test]
     fn every_known_name_is_found_in_any_case_and_in_its_compact_form() {
-        for (name, text, compact) in HeaderName::KNOWN {
-            assert_eq!(HeaderName::parse(text.as_bytes()).as_ref(), Some(name));
-            assert_eq!(
-                HeaderName::parse(text.to_uppercase().as_bytes()).as_ref(),
-                Some(name)
-            );
-            assert_eq!(
-                HeaderName::parse(text.to_lowercase().as_bytes()).as_ref(),
-                Some(name)
-            );
-            if let Some(compact) = compact {
-                assert_eq!(HeaderName::parse(&[*compact]).as_ref(), Some(name));
-                assert_eq!(
-                    HeaderName::parse(&[compact.to_ascii_uppercase()]).as_ref(),
-                    Some(name)
-                );
+        for name in HeaderName::ALL {
+            let text = name.as_str();
+            for spelling in [text.to_owned(), text.to_uppercase(), text.to_lowercase()] {
+                assert_eq!(HeaderName::parse(spelling.as_bytes()).as_ref(), Some(&name));
             }
         }
+        for (letter, name) in COMPACT {
+            for spelling in [*letter, letter.to_ascii_uppercase()] {
+                assert_eq!(HeaderName::parse(&[spelling]).as_ref(), Some(name));
+            }
+        }
+        assert_eq!(HeaderName::parse(b"z").unwrap().as_str(), "z");
+    }
+
+    #[test]
+    fn chains_of_the_index_are_short() {
+        let longest = INDEX.first.iter().map(|first| {
+            let chain =
+                std::iter::successors(Some(*first), |at| INDEX.next.get(usize::from(*at)).copied());
+            chain.take_while(|at| *at != NONE).count()
+        });
+        assert!(longest.max().unwrap() <= 4);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::grammar;
+use super::grammar::{self, Angles};
 use super::header_name::HeaderName;
 
 /// Header fields in order.
@@ -57,6 +57,17 @@ impl Headers {
 
     pub(crate) fn set_received(&mut self, received: Bytes) {
         self.received = received;
+    }
+
+    /// Where in the received text the values of that name lie.
+    pub(crate) fn offsets(&self, name: &HeaderName) -> impl Iterator<Item = usize> {
+        self.fields
+            .iter()
+            .filter(move |field| field.name == *name)
+            .filter_map(|field| match field.value {
+                Place::Received(start, _) => Some(start as usize),
+                Place::Added(..) => None,
+            })
     }
 
     /// A part of the received text, shared.
@@ -111,6 +122,13 @@ impl Headers {
         self.all(name).flat_map(grammar::split_list)
     }
 
+    /// The first element of a comma-separated header.
+    pub fn first_element(&self, name: impl Borrow<HeaderName>) -> Option<&[u8]> {
+        let name = name.borrow();
+        self.all(name)
+            .find_map(|value| grammar::split_list(value).next())
+    }
+
     pub fn count(&self, name: impl Borrow<HeaderName>) -> usize {
         let name = name.borrow();
         self.fields
@@ -124,7 +142,7 @@ impl Headers {
         self.fields.iter().any(|field| field.name == *name)
     }
 
-    /// Adds a line at the end. Line breaks and NUL in the value become spaces.
+    /// Adds a line at the end. Line breaks in the value become spaces.
     pub fn push(&mut self, name: HeaderName, value: impl AsRef<[u8]>) {
         let value = self.add(value.as_ref());
         self.fields.push(Field { name, value });
@@ -167,16 +185,17 @@ impl Headers {
 
     /// Replaces the first element of a comma-separated header and leaves the rest alone.
     pub(crate) fn replace_first_element(&mut self, name: HeaderName, element: &[u8]) {
-        let Some(value) = self.get(&name) else {
+        let Some(line) = self
+            .fields
+            .iter()
+            .position(|field| field.name == name && !after_empty(self.at(field.value)).is_empty())
+        else {
             return self.push(name, element);
         };
-        let first_len =
-            grammar::find_outside(value, b',', grammar::Angles::Opaque).unwrap_or(value.len());
-        let line = [element, &value[first_len..]].concat();
-        let value = self.add(&line);
-        if let Some(field) = self.fields.iter_mut().find(|field| field.name == name) {
-            field.value = value;
-        }
+        let value = after_empty(self.at(self.fields[line].value));
+        let end = grammar::find_outside(value, b',', Angles::Opaque).unwrap_or(value.len());
+        let value = self.add(&[element, &value[end..]].concat());
+        self.fields[line].value = value;
     }
 
     /// Headers that share this message's buffer but have no lines yet; see [`Headers::echo`].
@@ -214,13 +233,11 @@ impl Headers {
 
     fn add(&mut self, value: &[u8]) -> Place {
         let start = self.added.len();
-        self.added.extend(value.iter().map(|b| {
-            if matches!(b, b'\r' | b'\n' | 0) {
-                b' '
-            } else {
-                *b
-            }
-        }));
+        self.added.extend(
+            value
+                .iter()
+                .map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { *b }),
+        );
         Place::Added(start as u32, self.added.len() as u32)
     }
 
@@ -230,6 +247,15 @@ impl Headers {
             Place::Added(start, end) => &self.added[start as usize..end as usize],
         }
     }
+}
+
+/// A list without the empty elements it may begin with.
+fn after_empty(list: &[u8]) -> &[u8] {
+    let empty = list
+        .iter()
+        .take_while(|b| matches!(b, b',' | b' ' | b'\t'))
+        .count();
+    &list[empty..]
 }
 
 /// Equal lines in equal order, wherever they are stored.

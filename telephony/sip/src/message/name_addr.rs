@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::grammar::{self, Angles};
-use super::params::Params;
+use super::grammar;
+use super::params::{self, Params};
 use super::uri::{Uri, UriError};
 
 /// A name-addr or addr-spec with header parameters (RFC 3261 20.10).
@@ -67,55 +67,21 @@ impl NameAddr {
 
     /// Reads one element, without list commas around it.
     pub fn parse(text: &[u8]) -> Result<Self, NameAddrError> {
-        let text = grammar::trim(text);
-        let display_len = match text.first() {
-            Some(b'"') => grammar::quoted_len(text).ok_or(NameAddrError::OpenQuote)?,
-            _ => 0,
-        };
-        let Some(open) = text[display_len..]
-            .iter()
-            .position(|b| *b == b'<')
-            .map(|at| at + display_len)
-        else {
-            return if display_len == 0 {
-                Self::parse_bare(text)
-            } else {
-                Err(NameAddrError::OpenAngle)
-            };
-        };
-        let display = if display_len > 0 {
-            if !grammar::trim(&text[display_len..open]).is_empty() {
-                return Err(NameAddrError::Display);
-            }
-            &text[..display_len]
-        } else {
-            plain_display(&text[..open])?
-        };
-        let inside = &text[open + 1..];
-        let close = inside
-            .iter()
-            .position(|b| *b == b'>')
-            .ok_or(NameAddrError::OpenAngle)?;
+        let parts = Parts::read(text)?;
         Ok(Self {
-            display: display.into(),
-            uri: Uri::parse(&inside[..close])?,
-            params: Params::parse(&inside[close + 1..]).ok_or(NameAddrError::Params)?,
+            display: parts.display.into(),
+            uri: Uri::parse(parts.uri)?,
+            params: Params::parse(parts.params).ok_or(NameAddrError::Params)?,
         })
     }
 
-    /// Without brackets all parameters belong to the header, and the URI may have none
-    /// (RFC 3261 20.10, 20.20, 20.39).
-    fn parse_bare(text: &[u8]) -> Result<Self, NameAddrError> {
-        let end = grammar::find_outside(text, b';', Angles::Plain).unwrap_or(text.len());
-        let uri = grammar::trim_end(&text[..end]);
-        if uri.iter().any(|b| matches!(b, b'?' | b',')) {
-            return Err(NameAddrError::BareUri);
-        }
-        Ok(Self {
-            display: Box::default(),
-            uri: Uri::parse(uri)?,
-            params: Params::parse(&text[end..]).ok_or(NameAddrError::Params)?,
-        })
+    /// Judges without building.
+    pub(crate) fn check(text: &[u8]) -> Result<(), NameAddrError> {
+        let parts = Parts::read(text)?;
+        Uri::check(parts.uri)?;
+        params::check(parts.params)
+            .map(drop)
+            .ok_or(NameAddrError::Params)
     }
 
     /// The display name without quotes and escapes; foreign bytes show as replacement characters.
@@ -146,6 +112,61 @@ impl NameAddr {
         let mut out = Vec::with_capacity(64);
         self.write(&mut out);
         out
+    }
+}
+
+/// The parts of a name-addr or addr-spec, still lying in its text; URI and parameters are not
+/// judged yet.
+struct Parts<'a> {
+    display: &'a [u8],
+    uri: &'a [u8],
+    params: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn read(text: &'a [u8]) -> Result<Self, NameAddrError> {
+        let text = grammar::trim(text);
+        let quoted = match text.first() {
+            Some(b'"') => grammar::quoted_len(text).ok_or(NameAddrError::OpenQuote)?,
+            _ => 0,
+        };
+        let Some(open) = text[quoted..].iter().position(|b| *b == b'<') else {
+            return if quoted == 0 {
+                Self::read_bare(text)
+            } else {
+                Err(NameAddrError::OpenAngle)
+            };
+        };
+        let (before, inside) = (&text[..quoted + open], &text[quoted + open + 1..]);
+        let display = match quoted {
+            0 => plain_display(before)?,
+            _ if grammar::trim(&before[quoted..]).is_empty() => &before[..quoted],
+            _ => return Err(NameAddrError::Display),
+        };
+        let close = inside
+            .iter()
+            .position(|b| *b == b'>')
+            .ok_or(NameAddrError::OpenAngle)?;
+        Ok(Self {
+            display,
+            uri: &inside[..close],
+            params: &inside[close + 1..],
+        })
+    }
+
+    /// Without brackets all parameters belong to the header, and the URI may hold no comma and no
+    /// question mark (RFC 3261 20.10, 20.20, 20.39).
+    fn read_bare(text: &'a [u8]) -> Result<Self, NameAddrError> {
+        let end = text.iter().position(|b| *b == b';').unwrap_or(text.len());
+        let uri = grammar::trim_end(&text[..end]);
+        if uri.iter().any(|b| matches!(b, b'?' | b',')) {
+            return Err(NameAddrError::BareUri);
+        }
+        Ok(Self {
+            display: b"",
+            uri,
+            params: &text[end..],
+        })
     }
 }
 

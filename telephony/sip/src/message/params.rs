@@ -19,32 +19,17 @@ impl Params {
     /// Reads what follows the first `;` included (or nothing). `None` on text that is not
     /// parameters, on an open quote, or on an empty name.
     pub fn parse(text: &[u8]) -> Option<Self> {
-        let text = str::from_utf8(grammar::trim(text)).ok()?;
-        if text.is_empty() {
+        let listed = check(text)?;
+        if listed.is_empty() {
             return Some(Self::default());
         }
-        let clean = !text
-            .as_bytes()
-            .iter()
-            .any(|b| matches!(b, b' ' | b'\t' | b'"'));
-        let mut out = String::with_capacity(text.len());
-        for (name, value) in pieces(text.strip_prefix(';')?) {
-            let (name, value) = (name.trim_matches(LWS), value.map(|v| v.trim_matches(LWS)));
-            if name.is_empty() && value.is_none() {
-                continue; // `;;` and a trailing `;` are common slips
-            }
-            if name.is_empty()
-                || !value.is_none_or(|v| clean || value_is_whole(v))
-                || name.contains(['"', ' ', '\t'])
-            {
-                return None;
-            }
-            out.push(';');
-            out.push_str(name);
-            if let Some(value) = value {
-                out.push('=');
-                out.push_str(value);
-            }
+        let mut out = String::with_capacity(listed.len() + 1);
+        for (name, value) in pieces(listed) {
+            push(
+                &mut out,
+                grammar::trim_str(name),
+                value.map(grammar::trim_str),
+            );
         }
         Some(Self { text: out.into() })
     }
@@ -113,7 +98,26 @@ impl Params {
     }
 }
 
-const LWS: [char; 2] = [' ', '\t'];
+/// Judges parameters without keeping them; gives what stands behind the first `;`.
+pub(crate) fn check(text: &[u8]) -> Option<&str> {
+    let text = str::from_utf8(grammar::trim(text)).ok()?;
+    if text.is_empty() {
+        return Some("");
+    }
+    let listed = text.strip_prefix(';')?;
+    if listed.is_empty() {
+        return Some(listed);
+    }
+    // A trailing `;` is a common slip, an empty one elsewhere is not (RFC 4475 3.1.2.1).
+    let listed = grammar::trim_str(listed.strip_suffix(';').unwrap_or(listed));
+    let whole = pieces(listed).all(|(name, value)| {
+        let name = grammar::trim_str(name);
+        !name.is_empty()
+            && !name.bytes().any(|b| matches!(b, b' ' | b'\t' | b'"'))
+            && value.is_none_or(|value| value_is_whole(grammar::trim_str(value)))
+    });
+    whole.then_some(listed)
+}
 
 fn push(out: &mut String, name: &str, value: Option<&str>) {
     out.push(';');
@@ -149,7 +153,7 @@ fn v_is_quoted(value: Option<&str>) -> bool {
 fn value_is_whole(value: &str) -> bool {
     match value.as_bytes().first() {
         Some(b'"') => grammar::quoted_len(value.as_bytes()) == Some(value.len()),
-        _ => !value.contains(['"', ' ', '\t']),
+        _ => !value.bytes().any(|b| matches!(b, b' ' | b'\t' | b'"')),
     }
 }
 
@@ -167,8 +171,8 @@ pub(crate) fn pieces(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
                 text
             }
         };
-        Some(match piece.split_once('=') {
-            Some((name, value)) => (name, Some(value)),
+        Some(match piece.bytes().position(|b| b == b'=') {
+            Some(at) => (&piece[..at], Some(&piece[at + 1..])),
             None => (piece, None),
         })
     })

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::access::HeaderFault;
+use super::access::{HeaderError, HeaderFault};
 use super::error::{Fault, ParseError};
 use super::grammar;
 use super::header_name::HeaderName;
@@ -70,10 +70,7 @@ pub(crate) struct OpenMessage {
 impl OpenMessage {
     /// Reads the head `message` begins with. `Err` when it is no SIP at all.
     pub(crate) fn read(message: &[u8], limits: &Limits) -> Result<Self, ParseError> {
-        let line_end = message
-            .iter()
-            .position(|b| matches!(b, b'\r' | b'\n'))
-            .unwrap_or(message.len());
+        let line_end = memchr::memchr2(b'\r', b'\n', message).unwrap_or(message.len());
         let start = StartLine::read(&message[..line_end], limits)
             .map_err(|fault| ParseError::new(fault, 0))?;
         Ok(Self {
@@ -121,7 +118,10 @@ impl OpenMessage {
                     Fault::BodyTooLong { limit: limits.body },
                     head.body_at,
                 )),
-                Err(fault) => Err(ParseError::new(fault, head.body_at)),
+                Err(fault) => Err(ParseError::new(
+                    fault,
+                    head.place(&HeaderName::ContentLength),
+                )),
             }
         };
         match start {
@@ -187,11 +187,15 @@ enum StartLine {
 impl StartLine {
     /// `Err` when nothing may be answered.
     fn read(line: &[u8], limits: &Limits) -> Result<Self, Fault> {
-        if line.len() >= 4 && line[..4].eq_ignore_ascii_case(b"SIP/") {
+        if is_protocol(line) {
             return Self::read_status(line);
         }
         let (method, rest) = split_at_space(line).ok_or(Fault::NotSip)?;
         let method = Method::parse(method).ok_or(Fault::NotSip)?;
+        let version = grammar::trim_end(rest).rsplit(|b| *b == b' ').next();
+        if !version.is_some_and(is_protocol) {
+            return Err(Fault::NotSip);
+        }
         Ok(match Self::read_uri(rest, limits) {
             Ok(uri) => Self::Request { method, uri },
             Err(fault) => Self::Refused { method, fault },
@@ -205,11 +209,14 @@ impl StartLine {
             .rposition(|b| *b == b' ')
             .ok_or(Fault::RequestLine)?;
         let (uri, version) = (&rest[..space], &rest[space + 1..]);
-        if version.len() < 4 || !version[..4].eq_ignore_ascii_case(b"SIP/") {
+        if !is_protocol(version) {
             return Err(Fault::RequestLine);
         }
         if &version[4..] != b"2.0" {
             return Err(Fault::Version);
+        }
+        if uri.is_empty() || uri.contains(&b' ') {
+            return Err(Fault::RequestLine);
         }
         if uri.len() > limits.uri {
             return Err(Fault::UriTooLong { limit: limits.uri });
@@ -243,6 +250,11 @@ impl StartLine {
             reason: line.len() - reason.len()..line.len(),
         })
     }
+}
+
+fn is_protocol(text: &[u8]) -> bool {
+    text.get(..4)
+        .is_some_and(|name| name.eq_ignore_ascii_case(b"SIP/"))
 }
 
 fn split_at_space(text: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -296,6 +308,9 @@ impl Head {
                 break;
             }
             at = unfold(&mut text, start);
+            if at == text.len() {
+                break; // a line that was cut off says nothing reliable
+            }
             if let Err(fault) = line_break(&text, at) {
                 head.refuse(fault, at);
             }
@@ -351,27 +366,37 @@ impl Head {
             return Err(refusal.clone());
         }
         let headers = &self.headers;
-        // RFC 4475 3.3.8
-        for name in SINGLE {
-            if headers.count(&name) > 1 {
-                return Err((HeaderFault::Repeated.of(name).into(), 0));
+        let mut seen = 0u16;
+        for (name, _) in headers.iter() {
+            let bit = single(name).map_or(0, |single| 1 << single);
+            if seen & bit != 0 {
+                let again = headers.offsets(name).nth(1).unwrap_or_default();
+                return Err((HeaderFault::Repeated.of(name.clone()).into(), again));
             }
+            seen |= bit;
         }
-        let judged = || -> Result<(), Fault> {
-            headers.via_top()?;
-            headers.from()?;
-            headers.to()?;
-            headers.call_id()?;
-            headers.max_forwards()?;
-            let cseq = headers.cseq()?;
-            // RFC 3261 8.1.1.5
-            if method.is_some_and(|method| *method != cseq.method) {
-                Err(Fault::CSeqMethod)
-            } else {
-                Ok(())
-            }
+        headers
+            .check_mandatory()
+            .map_err(|error| self.locate(error))?;
+        let Some(method) = method else {
+            return Ok(());
         };
-        judged().map_err(|fault| (fault, 0))
+        headers.max_forwards().map_err(|error| self.locate(error))?;
+        // RFC 3261 8.1.1.5
+        match headers.cseq() {
+            Ok(cseq) if cseq.method == *method => Ok(()),
+            Ok(_) | Err(_) => Err((Fault::CSeqMethod, self.place(&HeaderName::CSeq))),
+        }
+    }
+
+    fn locate(&self, error: HeaderError) -> Refusal {
+        let place = self.place(&error.header);
+        (error.into(), place)
+    }
+
+    /// The first value of that name; the end of the headers when there is none.
+    fn place(&self, name: &HeaderName) -> usize {
+        self.headers.offsets(name).next().unwrap_or(self.body_at)
     }
 
     /// Said twice with the same value it is still unambiguous.
@@ -388,19 +413,22 @@ impl Head {
     }
 }
 
-/// Headers whose repetition would let two readers see two messages.
-const SINGLE: [HeaderName; 10] = [
-    HeaderName::From,
-    HeaderName::To,
-    HeaderName::CallId,
-    HeaderName::CSeq,
-    HeaderName::MaxForwards,
-    HeaderName::ContentType,
-    HeaderName::ReferTo,
-    HeaderName::Replaces,
-    HeaderName::RAck,
-    HeaderName::Event,
-];
+/// Numbers the headers whose repetition would let two readers see two messages (RFC 4475 3.3.8).
+fn single(name: &HeaderName) -> Option<u8> {
+    Some(match name {
+        HeaderName::From => 0,
+        HeaderName::To => 1,
+        HeaderName::CallId => 2,
+        HeaderName::CSeq => 3,
+        HeaderName::MaxForwards => 4,
+        HeaderName::ContentType => 5,
+        HeaderName::ReferTo => 6,
+        HeaderName::Replaces => 7,
+        HeaderName::RAck => 8,
+        HeaderName::Event => 9,
+        _ => return None,
+    })
+}
 
 /// The start of the line behind the line end at `at`; `None` at the end of the text.
 fn next_line(text: &[u8], at: usize) -> Option<usize> {
@@ -422,14 +450,12 @@ fn line_break(text: &[u8], at: usize) -> Result<(), Fault> {
 }
 
 /// Finds the end of the header line that starts at `start`; on the way folds become spaces
-/// (RFC 3261 7.3.1). Stops at any CR, LF or NUL.
+/// (RFC 3261 7.3.1). Stops at any other CR or LF. A NUL is let pass: quoted pairs may hold one
+/// (RFC 4475 3.1.1.2).
 fn unfold(text: &mut [u8], start: usize) -> usize {
     let mut at = start;
     loop {
-        at += text[at..]
-            .iter()
-            .position(|b| matches!(b, b'\r' | b'\n' | 0))
-            .unwrap_or(text.len() - at);
+        at += memchr::memchr2(b'\r', b'\n', &text[at..]).unwrap_or(text.len() - at);
         match &mut text[at..] {
             [cr @ b'\r', lf @ b'\n', b' ' | b'\t', ..] => (*cr, *lf) = (b' ', b' '),
             _ => return at,

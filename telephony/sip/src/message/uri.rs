@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::grammar;
-use super::host::Host;
+use super::host::{Host, HostRef};
 use super::params::{self, Params};
 
 /// A parsed URI. Equality is textual; see [`Uri::equivalent`].
@@ -47,7 +47,12 @@ pub enum UriError {
     Port,
     #[error("parameters are malformed")]
     Params,
+    #[error("a telephone URI without a number")]
+    Number,
 }
+
+/// So that offsets fit a [`Span`].
+const MAX_LEN: usize = u32::MAX as usize;
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 struct Span {
@@ -58,35 +63,21 @@ struct Span {
 impl Uri {
     /// Reads a URI without surrounding white space or brackets.
     pub fn parse(text: &[u8]) -> Result<Self, UriError> {
-        let text = str::from_utf8(text).map_err(|_| UriError::Character)?;
-        if text.len() > u32::MAX as usize
-            || text
-                .bytes()
-                .any(|b| b <= b' ' || matches!(b, b'<' | b'>' | b'"' | 0x7f))
-        {
-            return Err(UriError::Character);
-        }
-        let colon = text.find(':').ok_or(UriError::NoScheme)?;
-        let name = &text[..colon];
-        let scheme_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
-        if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.bytes().all(scheme_byte) {
-            return Err(UriError::NoScheme);
-        }
-        let mut uri = Self {
+        let (text, layout) = Layout::read(text)?;
+        Ok(Self {
             text: text.into(),
-            scheme: Scheme::of(name),
-            user: Span::default(),
-            host: None,
-            port: None,
-            params: Span::default(),
-            headers: Span::default(),
-        };
-        match uri.scheme {
-            Scheme::Sip | Scheme::Sips => uri.read_sip(colon + 1)?,
-            Scheme::Tel => uri.read_tel(colon + 1)?,
-            Scheme::Other => uri.user = Span::new(colon + 1, text.len()),
-        }
-        Ok(uri)
+            scheme: layout.scheme,
+            user: layout.user,
+            host: layout.host.map(Into::into),
+            port: layout.port,
+            params: layout.params,
+            headers: layout.headers,
+        })
+    }
+
+    /// Judges without building.
+    pub(crate) fn check(text: &[u8]) -> Result<(), UriError> {
+        Layout::read(text).map(drop)
     }
 
     /// `sip:user@host:port`. The user is given unescaped.
@@ -102,7 +93,7 @@ impl Uri {
     fn build(scheme: &str, user: Option<&str>, host: &Host, port: Option<u16>) -> Self {
         let mut text = format!("{scheme}:");
         if let Some(user) = user.filter(|u| !u.is_empty()) {
-            escape_user(user, &mut text);
+            escape(user, USER_PLAIN, &mut text);
             text.push('@');
         }
         let rest = Parts {
@@ -192,26 +183,42 @@ impl Uri {
             .map(|(_, value)| value)
     }
 
+    /// Sets a parameter, at the place of one of the same name or at the end; `None` makes it a flag.
+    /// Name and value are given unescaped. Schemes without parameters stay as they are.
     #[must_use]
     pub fn with_param(&self, name: &str, value: Option<&str>) -> Self {
-        self.with_params(&self.params().with(name, value))
+        if name.is_empty() {
+            return self.clone();
+        }
+        let mut set = String::from(";");
+        escape(name, PARAM_PLAIN, &mut set);
+        if let Some(value) = value {
+            set.push('=');
+            escape(value, PARAM_PLAIN, &mut set);
+        }
+        let mut set = Some(set);
+        let mut params = String::new();
+        for (n, v) in self.param_iter() {
+            if n.eq_ignore_ascii_case(name) {
+                params.extend(set.take());
+            } else {
+                push_param(&mut params, n, v);
+            }
+        }
+        params.extend(set);
+        self.rebuilt(self.host.as_ref(), &params, self.slice(self.headers))
     }
 
     #[must_use]
     pub fn without_param(&self, name: &str) -> Self {
-        let mut params = self.params();
-        params.remove(name);
-        self.with_params(&params)
-    }
-
-    /// Replaces all parameters. Schemes without parameters stay as they are.
-    #[must_use]
-    pub fn with_params(&self, params: &Params) -> Self {
-        self.rebuilt(
-            self.host.as_ref(),
-            params.as_str(),
-            self.slice(self.headers),
-        )
+        let mut params = String::new();
+        for (n, v) in self
+            .param_iter()
+            .filter(|(n, _)| !n.eq_ignore_ascii_case(name))
+        {
+            push_param(&mut params, n, v);
+        }
+        self.rebuilt(self.host.as_ref(), &params, self.slice(self.headers))
     }
 
     /// Without `?headers`, as a Request-URI or a remote target must be (RFC 3261 19.1.1).
@@ -220,16 +227,19 @@ impl Uri {
         self.rebuilt(self.host.as_ref(), self.slice(self.params), "")
     }
 
-    /// Adds a header behind `?`; name and value are given unescaped.
+    /// Adds a header behind `?`; name and value are given unescaped. Only SIP URIs can hold any.
     #[must_use]
     pub fn with_header(&self, name: &str, value: &str) -> Self {
+        if self.host.is_none() {
+            return self.clone();
+        }
         let mut headers = self.slice(self.headers).to_owned();
         if !headers.is_empty() {
             headers.push('&');
         }
-        escape_header(name, &mut headers);
+        escape(name, HEADER_PLAIN, &mut headers);
         headers.push('=');
-        escape_header(value, &mut headers);
+        escape(value, HEADER_PLAIN, &mut headers);
         self.rebuilt(self.host.as_ref(), self.slice(self.params), &headers)
     }
 
@@ -282,7 +292,7 @@ impl Uri {
             headers,
         }
         .write(&mut text);
-        Self::parse(text.as_bytes()).unwrap_or_else(|_| self.clone())
+        Self::parse(text.as_bytes()).expect("parts of a URI and escaped text make a URI")
     }
 
     /// Equality of RFC 3261 19.1.4 (and of RFC 3966 4 for `tel`).
@@ -354,56 +364,6 @@ impl Uri {
         })
     }
 
-    /// RFC 3261 25.1 `SIP-URI`; `at` is behind the scheme's colon.
-    fn read_sip(&mut self, at: usize) -> Result<(), UriError> {
-        let text: &str = &self.text;
-        // `;` and `?` may stand in a user part, `@` may not stand anywhere else unescaped.
-        let host_at = match text[at..].find('@') {
-            Some(0) => return Err(UriError::Host),
-            Some(found) => {
-                self.user = Span::new(at, at + found);
-                at + found + 1
-            }
-            None => at,
-        };
-        let rest = &text[host_at..];
-        let host_len = match rest.strip_prefix('[') {
-            Some(inside) => inside.find(']').ok_or(UriError::Host)? + 2,
-            None => rest.find([':', ';', '?']).unwrap_or(rest.len()),
-        };
-        let host = Host::parse(&rest[..host_len]).ok_or(UriError::Host)?;
-        let mut end = host_at + host_len;
-        if let Some(port) = text[end..].strip_prefix(':') {
-            let len = port.find([';', '?']).unwrap_or(port.len());
-            self.port = Some(parse_port(&port.as_bytes()[..len]).ok_or(UriError::Port)?);
-            end += 1 + len;
-        }
-        let headers_at = text[end..]
-            .find('?')
-            .map_or(text.len(), |found| end + found);
-        let params = Span::new(end, headers_at);
-        if headers_at > end && !text[end..].starts_with(';') {
-            return Err(UriError::Host);
-        }
-        let headers = Span::new((headers_at + 1).min(text.len()), text.len());
-        self.host = Some(host);
-        self.params = params;
-        self.headers = headers;
-        Ok(())
-    }
-
-    /// RFC 3966: the number, then parameters. The number is not judged here.
-    fn read_tel(&mut self, at: usize) -> Result<(), UriError> {
-        let text: &str = &self.text;
-        let params_at = text[at..].find(';').map_or(text.len(), |found| at + found);
-        if params_at == at {
-            return Err(UriError::Host);
-        }
-        self.user = Span::new(at, params_at);
-        self.params = Span::new(params_at, text.len());
-        Ok(())
-    }
-
     fn param_iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let text = self
             .slice(self.params)
@@ -415,6 +375,111 @@ impl Uri {
     fn slice(&self, span: Span) -> &str {
         &self.text[span.start as usize..span.end as usize]
     }
+}
+
+/// Where the parts of a URI lie in its text.
+struct Layout<'a> {
+    scheme: Scheme,
+    user: Span,
+    host: Option<HostRef<'a>>,
+    port: Option<u16>,
+    params: Span,
+    headers: Span,
+}
+
+impl<'a> Layout<'a> {
+    fn read(text: &'a [u8]) -> Result<(&'a str, Self), UriError> {
+        let forbidden = |b: &u8| *b <= b' ' || matches!(b, b'<' | b'>' | b'"' | 0x7f);
+        if text.len() > MAX_LEN || text.iter().any(forbidden) {
+            return Err(UriError::Character);
+        }
+        let text = str::from_utf8(text).map_err(|_| UriError::Character)?;
+        let colon = text
+            .bytes()
+            .position(|b| b == b':')
+            .ok_or(UriError::NoScheme)?;
+        let name = &text[..colon];
+        let scheme_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+        if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.bytes().all(scheme_byte) {
+            return Err(UriError::NoScheme);
+        }
+        let layout = match Scheme::of(name) {
+            scheme @ (Scheme::Sip | Scheme::Sips) => Self::read_sip(text, scheme, colon + 1)?,
+            Scheme::Tel => Self::read_tel(text, colon + 1)?,
+            Scheme::Other => Self {
+                user: Span::new(colon + 1, text.len()),
+                ..Self::empty(Scheme::Other)
+            },
+        };
+        Ok((text, layout))
+    }
+
+    /// RFC 3261 25.1 `SIP-URI`; `at` is behind the scheme's colon.
+    fn read_sip(text: &'a str, scheme: Scheme, at: usize) -> Result<Self, UriError> {
+        let mut layout = Self::empty(scheme);
+        // `;` and `?` may stand in a user part, `@` may not stand anywhere else unescaped.
+        let host_at = match text[at..].bytes().position(|b| b == b'@') {
+            Some(0) => return Err(UriError::Host),
+            Some(found) => {
+                layout.user = Span::new(at, at + found);
+                at + found + 1
+            }
+            None => at,
+        };
+        let rest = &text[host_at..];
+        let host_len = match rest.strip_prefix('[') {
+            Some(inside) => inside.find(']').ok_or(UriError::Host)? + 2,
+            None => until(rest, b":;?"),
+        };
+        layout.host = Some(HostRef::parse(&rest[..host_len]).ok_or(UriError::Host)?);
+        let mut end = host_at + host_len;
+        if let Some(port) = text[end..].strip_prefix(':') {
+            let len = until(port, b";?");
+            layout.port = Some(parse_port(&port.as_bytes()[..len]).ok_or(UriError::Port)?);
+            end += 1 + len;
+        }
+        let headers_at = end + until(&text[end..], b"?");
+        if headers_at > end && !text[end..].starts_with(';') {
+            return Err(UriError::Host);
+        }
+        check_params(&text[end..headers_at])?;
+        layout.params = Span::new(end, headers_at);
+        layout.headers = Span::new((headers_at + 1).min(text.len()), text.len());
+        Ok(layout)
+    }
+
+    /// RFC 3966: the number, then parameters. The number is not judged here.
+    fn read_tel(text: &'a str, at: usize) -> Result<Self, UriError> {
+        let params_at = at + until(&text[at..], b";");
+        if params_at == at {
+            return Err(UriError::Number);
+        }
+        check_params(&text[params_at..])?;
+        Ok(Self {
+            user: Span::new(at, params_at),
+            params: Span::new(params_at, text.len()),
+            ..Self::empty(Scheme::Tel)
+        })
+    }
+
+    fn empty(scheme: Scheme) -> Self {
+        let none = Span::default();
+        Self {
+            scheme,
+            user: none,
+            host: None,
+            port: None,
+            params: none,
+            headers: none,
+        }
+    }
+}
+
+/// The length of `text` up to the first of `ends`.
+fn until(text: &str, ends: &[u8]) -> usize {
+    text.bytes()
+        .position(|b| ends.contains(&b))
+        .unwrap_or(text.len())
 }
 
 impl Scheme {
@@ -432,11 +497,26 @@ impl Scheme {
 }
 
 impl Span {
-    /// Offsets fit: [`Uri::parse`] refuses longer texts first.
+    /// Offsets fit: [`Layout::read`] refuses longer texts first.
     fn new(start: usize, end: usize) -> Self {
         Self {
             start: start as u32,
             end: end as u32,
+        }
+    }
+}
+
+/// A trailing `;` is let pass, a parameter without name is not.
+fn check_params(text: &str) -> Result<(), UriError> {
+    match text.strip_prefix(';') {
+        None | Some("") => Ok(()),
+        Some(listed) => {
+            let mut named = params::pieces(listed.strip_suffix(';').unwrap_or(listed));
+            if named.all(|(name, _)| !name.is_empty()) {
+                Ok(())
+            } else {
+                Err(UriError::Params)
+            }
         }
     }
 }
@@ -454,7 +534,8 @@ impl Parts<'_> {
         if let Some(host) = self.host {
             out.push_str(&host.to_string());
         }
-        if let Some(port) = self.port {
+        // Zero cannot be reached and would not be read again.
+        if let Some(port) = self.port.filter(|port| *port != 0) {
             out.push(':');
             out.push_str(&port.to_string());
         }
@@ -512,13 +593,19 @@ fn same_caseless(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b) || unescape(a).eq_ignore_ascii_case(&unescape(b))
 }
 
-fn escape_user(user: &str, out: &mut String) {
-    escape(user, b"-_.!~*'()&=+$,;?/", out);
+fn push_param(out: &mut String, name: &str, value: Option<&str>) {
+    out.push(';');
+    out.push_str(name);
+    if let Some(value) = value {
+        out.push('=');
+        out.push_str(value);
+    }
 }
 
-fn escape_header(text: &str, out: &mut String) {
-    escape(text, b"-_.!~*'()[]/?:+$", out);
-}
+// What may stand unescaped beside letters and digits (RFC 3261 25.1).
+const USER_PLAIN: &[u8] = b"-_.!~*'()&=+$,;?/";
+const PARAM_PLAIN: &[u8] = b"-_.!~*'()[]/:&+$";
+const HEADER_PLAIN: &[u8] = b"-_.!~*'()[]/?:+$";
 
 fn escape(text: &str, plain: &[u8], out: &mut String) {
     use fmt::Write;

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use super::grammar::{self, Angles};
-use super::host::Host;
-use super::params::Params;
+use super::grammar;
+use super::host::{Host, HostRef};
+use super::params::{self, Params};
 use super::uri::parse_port;
 
 /// One Via value. Written as `SIP/2.0/TRANSPORT host:port;params`.
@@ -57,30 +57,19 @@ impl Via {
 
     /// Reads one element, without list commas around it.
     pub fn parse(text: &[u8]) -> Result<Self, ViaError> {
-        let (name, rest) = protocol_part(text)?;
-        let (version, rest) = protocol_part(rest)?;
-        let rest = grammar::trim_start(rest);
-        if !name.eq_ignore_ascii_case(b"SIP") || version != b"2.0" {
-            return Err(ViaError::Protocol);
-        }
-        let len = rest
-            .iter()
-            .position(|b| !grammar::is_token_byte(*b))
-            .unwrap_or(rest.len());
-        let (transport, rest) = rest.split_at(len);
-        let transport = ViaTransport::parse(transport).ok_or(ViaError::Protocol)?;
-        if !rest.starts_with(b" ") && !rest.starts_with(b"\t") {
-            return Err(ViaError::Host);
-        }
-        let end = grammar::find_outside(rest, b';', Angles::Plain).unwrap_or(rest.len());
-        let (host, port) = sent_by(grammar::trim(&rest[..end]))?;
-        let params = Params::parse(&rest[end..]).ok_or(ViaError::Params)?;
+        let via = ViaRef::read(text)?;
         Ok(Self {
-            transport,
-            host,
-            port,
-            params,
+            transport: ViaTransport::parse(via.transport).ok_or(ViaError::Protocol)?,
+            host: via.host.into(),
+            port: via.port,
+            params: Params::parse(via.params).ok_or(ViaError::Params)?,
         })
+    }
+
+    /// Judges without building.
+    pub(crate) fn check(text: &[u8]) -> Result<(), ViaError> {
+        let via = ViaRef::read(text)?;
+        params::check(via.params).map(drop).ok_or(ViaError::Params)
     }
 
     pub fn branch(&self) -> Option<&str> {
@@ -127,6 +116,46 @@ impl Via {
     }
 }
 
+/// The parts of a Via, still lying in its text.
+struct ViaRef<'a> {
+    transport: &'a [u8],
+    host: HostRef<'a>,
+    port: Option<u16>,
+    params: &'a [u8],
+}
+
+impl<'a> ViaRef<'a> {
+    /// RFC 3261 25.1 `via-parm`; the parameters are not judged yet.
+    fn read(text: &'a [u8]) -> Result<Self, ViaError> {
+        let (name, rest) = protocol_part(text)?;
+        let (version, rest) = protocol_part(rest)?;
+        let rest = grammar::trim_start(rest);
+        if !name.eq_ignore_ascii_case(b"SIP") || version != b"2.0" {
+            return Err(ViaError::Protocol);
+        }
+        let len = rest
+            .iter()
+            .position(|b| !grammar::is_token_byte(*b))
+            .unwrap_or(rest.len());
+        let (transport, rest) = rest.split_at(len);
+        if transport.is_empty() {
+            return Err(ViaError::Protocol);
+        }
+        if !rest.starts_with(b" ") && !rest.starts_with(b"\t") {
+            return Err(ViaError::Host);
+        }
+        // No quoted string can stand before the first `;`.
+        let end = rest.iter().position(|b| *b == b';').unwrap_or(rest.len());
+        let (host, port) = sent_by(grammar::trim(&rest[..end]))?;
+        Ok(Self {
+            transport,
+            host,
+            port,
+            params: &rest[end..],
+        })
+    }
+}
+
 /// `text / rest`, white space around the slash allowed (RFC 3261 25.1 `SLASH`).
 fn protocol_part(text: &[u8]) -> Result<(&[u8], &[u8]), ViaError> {
     let slash = text
@@ -136,7 +165,7 @@ fn protocol_part(text: &[u8]) -> Result<(&[u8], &[u8]), ViaError> {
     Ok((grammar::trim(&text[..slash]), &text[slash + 1..]))
 }
 
-fn sent_by(text: &[u8]) -> Result<(Host, Option<u16>), ViaError> {
+fn sent_by(text: &[u8]) -> Result<(HostRef<'_>, Option<u16>), ViaError> {
     let text = str::from_utf8(text).map_err(|_| ViaError::Host)?;
     let (host, port) = match text.find(']') {
         Some(close) => {
@@ -157,7 +186,7 @@ fn sent_by(text: &[u8]) -> Result<(Host, Option<u16>), ViaError> {
         None => None,
     };
     Ok((
-        Host::parse(host.trim_end_matches([' ', '\t'])).ok_or(ViaError::Host)?,
+        HostRef::parse(grammar::trim_str(host)).ok_or(ViaError::Host)?,
         port,
     ))
 }

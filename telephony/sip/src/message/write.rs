@@ -46,13 +46,11 @@ impl Response {
         out.extend_from_slice(b"SIP/2.0 ");
         push_number(usize::from(self.status.code()), out);
         out.push(b' ');
-        out.extend(self.reason.iter().map(|b| {
-            if matches!(b, b'\r' | b'\n' | 0) {
-                b' '
-            } else {
-                *b
-            }
-        }));
+        out.extend(
+            self.reason
+                .iter()
+                .map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { *b }),
+        );
         out.extend_from_slice(b"\r\n");
         write_rest(&self.headers, &self.body, out);
     }
