@@ -1,1 +1,41 @@
 //! Pure media: RTP and RTCP relay sessions, latching, quality figures.
+//!
+//! A [`relay::Relay`] holds the media sessions of one media thread. A session
+//! is one media line (audio or video) of one call; its legs are opened,
+//! connected and closed by the owner's commands, packets flow between them
+//! without a jitter buffer, and each receiver hears one continuous stream.
+//! Knows no sockets, no clock, no SIP and no calls; the owner's keys stand for
+//! all of these.
+//!
+//! It keeps the contract of all machines here (inputs with their time,
+//! `handle_timeout`, `poll_output` until `Timeout`), with one addition: packets
+//! leave through a [`relay::Sink`] while they are received, because a packet
+//! waits in no queue and costs no allocation.
+
+mod format;
+mod latch;
+mod leg;
+mod limiter;
+mod quality;
+mod relay;
+mod seed;
+mod session;
+mod source;
+mod stream;
+mod telephone_event;
+mod traffic;
+mod translate;
+
+pub mod rtcp;
+pub mod rtp;
+
+pub use format::{Codec, Format, FormatError, MAX_FORMATS};
+pub use latch::{LatchPolicy, LatchWindow, Network};
+pub use leg::{
+    Direction, LegKey, LegSetup, LegUpdate, Medium, PortKey, Remote, RtcpAddress, SessionId,
+};
+pub use limiter::Rate;
+pub use quality::{Drops, FarReport, Quality, Reason, mos};
+pub use relay::{Arrival, CommandError, Config, Event, OpenError, Output, Relay, Sink, Totals};
+pub use session::MAX_LEGS;
+pub use telephone_event::{Digit, Press};

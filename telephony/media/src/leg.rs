@@ -1,0 +1,390 @@
+//! One media line of one call leg: its ports, its peer, its two streams.
+//!
+//! Takes a packet from its peer, or says why not; gives a packet of another
+//! leg to its peer under a continuous header. Does not know which leg hears
+//! which; see [`crate::session`].
+//!
+//! Invariant: nothing leaves for an address that neither the owner named nor
+//! the latch accepted.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::format::{Codec, Format, FormatError, FormatMap, FormatTable};
+use crate::latch::{Latch, LatchPolicy};
+use crate::limiter::Limiter;
+use crate::quality::{self, Drops, Quality, Reason};
+use crate::relay::{Arrival, Config, Sink};
+use crate::rtp::{Header, Kind};
+use crate::seed::Seed;
+use crate::source::{Position, Source, Verdict};
+use crate::stream::{Origin, Outgoing};
+use crate::telephone_event::{Presses, Reader};
+
+/// The owner's name for a session; one per media line of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// The owner's name for a leg, unique in its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LegKey(pub u64);
+
+/// The owner's small, dense number for a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortKey(pub u32);
+
+/// Whether a talk spurt or a frame is what the marker bit marks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Medium {
+    Audio,
+    Video,
+}
+
+/// Seen from us (RFC 3264 5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    SendReceive,
+    SendOnly,
+    ReceiveOnly,
+    Inactive,
+}
+
+impl Direction {
+    pub(crate) fn sends(self) -> bool {
+        matches!(self, Direction::SendReceive | Direction::SendOnly)
+    }
+
+    pub(crate) fn receives(self) -> bool {
+        matches!(self, Direction::SendReceive | Direction::ReceiveOnly)
+    }
+}
+
+/// Where the peer's RTCP goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RtcpAddress {
+    /// The peer wants none.
+    None,
+    /// RFC 5761: on the RTP port.
+    SharesRtp,
+    /// RFC 3550 11: the port after RTP's.
+    NextPort,
+    /// RFC 3605: as the SDP says.
+    At(SocketAddr),
+}
+
+/// What signalling says about the peer. For link-local addresses the owner
+/// fills in the scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remote {
+    /// `None`: not told yet; only a packet from the signalling peer's network
+    /// can tell.
+    pub rtp: Option<SocketAddr>,
+    pub rtcp: RtcpAddress,
+    pub latch: LatchPolicy,
+}
+
+impl Remote {
+    fn rtcp_address(&self) -> Option<SocketAddr> {
+        match self.rtcp {
+            RtcpAddress::None | RtcpAddress::SharesRtp => None,
+            RtcpAddress::NextPort => self.rtp.and_then(|rtp| {
+                let mut next = rtp;
+                next.set_port(rtp.port().checked_add(1)?);
+                Some(next)
+            }),
+            RtcpAddress::At(address) => Some(address),
+        }
+    }
+}
+
+/// All that a leg needs to begin.
+#[derive(Debug, Clone)]
+pub struct LegSetup {
+    pub rtp: PortKey,
+    pub rtcp: Option<PortKey>,
+    pub medium: Medium,
+    pub remote: Remote,
+    pub formats: Vec<Format>,
+    pub direction: Direction,
+}
+
+/// What new signalling changes; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+pub struct LegUpdate {
+    /// Opens the latch's window again, even if it is what it was.
+    pub remote: Option<Remote>,
+    pub formats: Option<Vec<Format>>,
+    pub direction: Option<Direction>,
+}
+
+/// Which of the two ports of a leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Component {
+    Rtp,
+    Rtcp,
+}
+
+/// One port of a leg and who may use it.
+#[derive(Debug)]
+pub(crate) struct Port {
+    pub(crate) key: PortKey,
+    pub(crate) latch: Latch,
+    /// The owner was told that the source is settled.
+    pub(crate) announced: bool,
+}
+
+/// A packet that was accepted, before anybody's header is on it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Inbound {
+    pub(crate) origin: Origin,
+    pub(crate) position: Position,
+    pub(crate) header: Header,
+    pub(crate) format: u8,
+    pub(crate) clock_rate: u32,
+    pub(crate) payload: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub(crate) key: LegKey,
+    slot: u8,
+    medium: Medium,
+    pub(crate) direction: Direction,
+    pub(crate) rtp: Port,
+    pub(crate) rtcp: Option<Port>,
+    rtcp_shares: bool,
+    pub(crate) formats: FormatTable,
+    /// The format that is spoken now.
+    spoken: Option<Format>,
+    pub(crate) source: Source,
+    pub(crate) digits: Reader,
+    pub(crate) out: Outgoing,
+    /// Slot of the leg whose packets this one gets, and how they are numbered.
+    pub(crate) hears: Option<u8>,
+    pub(crate) map: FormatMap,
+    /// Bit n: the leg in slot n gets this one's packets.
+    pub(crate) heard_by: u64,
+    rate: Limiter,
+    rtcp_rate: Limiter,
+    pub(crate) drops: Drops,
+    pub(crate) last: Option<Instant>,
+    pub(crate) started: bool,
+}
+
+impl Leg {
+    pub(crate) fn new(
+        key: LegKey,
+        slot: u8,
+        setup: LegSetup,
+        config: &Config,
+        seed: &mut Seed,
+        now: Instant,
+    ) -> Result<Leg, FormatError> {
+        let remote = setup.remote;
+        let port = |key, expected| Port {
+            key,
+            latch: Latch::new(expected, remote.latch, config.latch_window),
+            announced: false,
+        };
+        Ok(Leg {
+            key,
+            slot,
+            medium: setup.medium,
+            direction: setup.direction,
+            rtp: port(setup.rtp, remote.rtp),
+            rtcp: setup.rtcp.map(|key| port(key, remote.rtcp_address())),
+            rtcp_shares: remote.rtcp == RtcpAddress::SharesRtp,
+            formats: FormatTable::new(setup.formats)?,
+            spoken: None,
+            source: Source::new(now),
+            digits: Reader::default(),
+            out: Outgoing::new(seed),
+            hears: None,
+            map: FormatMap::EMPTY,
+            heard_by: 0,
+            rate: Limiter::new(config.packet_rate, now),
+            rtcp_rate: Limiter::new(config.rtcp_rate, now),
+            drops: Drops::default(),
+            last: None,
+            started: false,
+        })
+    }
+
+    pub(crate) fn set_remote(&mut self, remote: &Remote, config: &Config) {
+        let window = config.latch_window;
+        self.rtp.latch.update(remote.rtp, remote.latch, window);
+        if let Some(rtcp) = &mut self.rtcp {
+            rtcp.latch
+                .update(remote.rtcp_address(), remote.latch, window);
+        }
+        self.rtcp_shares = remote.rtcp == RtcpAddress::SharesRtp;
+        self.source.expect_change();
+    }
+
+    /// Whether somebody there should be heard: nothing is expected of a leg on
+    /// hold or of one that is not connected.
+    pub(crate) fn is_expected_to_speak(&self) -> bool {
+        self.direction.receives() && self.heard_by != 0
+    }
+
+    /// Whether a packet from `from` may come in at this port, by address and rate.
+    pub(crate) fn admit(
+        &mut self,
+        component: Component,
+        kind: Kind,
+        arrival: &Arrival,
+        config: &Config,
+    ) -> Result<(), Reason> {
+        let port = match component {
+            Component::Rtp => &mut self.rtp,
+            Component::Rtcp => self.rtcp.as_mut().ok_or(Reason::Refused)?,
+        };
+        let window = config.latch_window;
+        if !port.latch.accepts(arrival.from, window, arrival.at) {
+            return Err(Reason::Refused);
+        }
+        let rate = match kind {
+            Kind::Rtp => &mut self.rate,
+            Kind::Rtcp => &mut self.rtcp_rate,
+        };
+        if !rate.admit(arrival.at) {
+            return Err(Reason::Flood);
+        }
+        self.last = Some(arrival.at);
+        Ok(())
+    }
+
+    pub(crate) fn ports_mut(&mut self) -> impl Iterator<Item = &mut Port> {
+        std::iter::once(&mut self.rtp).chain(&mut self.rtcp)
+    }
+
+    /// Judges an admitted packet of this leg's peer.
+    pub(crate) fn take(
+        &mut self,
+        header: Header,
+        packet: &[u8],
+        now: Instant,
+    ) -> Result<(Inbound, Option<Presses>), Reason> {
+        if !self.direction.receives() {
+            return Err(Reason::NotToSend);
+        }
+        let (index, format) = self
+            .formats
+            .find(header.payload_type)
+            .ok_or(Reason::UnknownPayload)?;
+        let before = self.source.epoch();
+        let position = match self.source.receive(&header, packet.len(), now) {
+            Verdict::Accepted(position) => position,
+            Verdict::Duplicate => return Err(Reason::Duplicate),
+            Verdict::OutOfPlace => return Err(Reason::OutOfPlace),
+            Verdict::Foreign => return Err(Reason::ForeignSsrc),
+        };
+        let payload = header.payload(packet);
+        let mut presses: Option<Presses> = None;
+        if position.epoch != before {
+            presses = self.digits.restart().map(|press| [Some(press), None]);
+        }
+        if format.codec == Codec::TelephoneEvent {
+            let read = self
+                .digits
+                .read(payload, header.timestamp, format.clock_rate, now);
+            // A restarted reader holds nothing, so `read` cannot finish a press twice.
+            presses = match (presses, read) {
+                (Some([old, _]), Some([_, new])) => Some([old, new]),
+                (old, read) => read.or(old),
+            };
+        } else {
+            self.source.time(header.timestamp, format.clock_rate, now);
+            self.spoken = Some(format);
+        }
+        let inbound = Inbound {
+            origin: Origin {
+                leg: self.slot,
+                epoch: position.epoch,
+            },
+            position,
+            header,
+            format: index,
+            clock_rate: format.clock_rate,
+            payload: payload.len(),
+        };
+        Ok((inbound, presses))
+    }
+
+    /// Sends another leg's packet to this one's peer.
+    pub(crate) fn give(
+        &mut self,
+        inbound: &Inbound,
+        packet: &mut [u8],
+        now: Instant,
+        sink: &mut impl Sink,
+    ) -> Result<(), Reason> {
+        let target = self.rtp.latch.target().filter(|_| self.direction.sends());
+        let target = target.ok_or(Reason::NowhereToSend)?;
+        let Some(payload_type) = self.map.payload_type(inbound.format) else {
+            // The receiver could not tell these from lost ones.
+            self.out.cut();
+            return Err(Reason::NoPayloadType);
+        };
+        let carried = self.out.carry(
+            inbound.origin,
+            inbound.position,
+            &inbound.header,
+            inbound.clock_rate,
+            now,
+        );
+        let carried = carried.ok_or(Reason::OutOfPlace)?;
+        let mut header = carried.header;
+        header.payload_type = payload_type;
+        // RFC 3551 4.1: a new speaker begins a talk spurt. In video the marker
+        // ends a frame and is the sender's alone.
+        header.marker |= carried.joined && self.medium == Medium::Audio;
+        header.write(packet);
+        self.out.count(inbound.payload);
+        sink.send(self.rtp.key, target, packet);
+        Ok(())
+    }
+
+    /// Where this leg's peer wants RTCP, and from which port of ours.
+    pub(crate) fn rtcp_target(&self) -> Option<(PortKey, SocketAddr)> {
+        let port = if self.rtcp_shares {
+            &self.rtp
+        } else {
+            self.rtcp.as_ref()?
+        };
+        Some((port.key, port.latch.target()?))
+    }
+
+    /// The clock of what we send to the peer, as far as we know.
+    pub(crate) fn clock_rate(&self) -> u32 {
+        self.spoken
+            .or_else(|| self.formats.first())
+            .map_or(8000, |format| format.clock_rate)
+    }
+
+    pub(crate) fn quality(&self, now: Instant) -> Quality {
+        let tally = self.source.tally();
+        let (expected, lost) = (self.source.expected(), self.source.lost());
+        let jitter = self.source.jitter();
+        let round_trip = self.out.round_trip();
+        let mos = self
+            .spoken
+            .and_then(|format| quality::mos(format.codec, lost, expected, jitter, round_trip));
+        Quality {
+            packets: tally.packets,
+            octets: tally.octets,
+            expected,
+            lost,
+            duplicates: tally.duplicates,
+            reordered: tally.reordered,
+            jitter,
+            sent_packets: self.out.packets(),
+            sent_octets: self.out.octets(),
+            last_packet: self.last.map(|at| now.saturating_duration_since(at)),
+            round_trip,
+            far: self.out.far(),
+            mos,
+            drops: self.drops,
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Legs that hear each other, as the owner says.
+//!
+//! Keeps who hears whom: two that talk, a ringing caller that hears one of up
+//! to 32 called legs, one talker whom a whole group hears. The packets that
+//! pass along these lines are in [`crate::traffic`]. Decides nothing by itself.
+//!
+//! Invariant: a leg hears at most one leg, and `heard_by` of that one says so.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::format::{FormatError, FormatTable};
+use crate::leg::{Direction, Leg, LegKey, LegSetup, LegUpdate, SessionId};
+use crate::relay::{Config, Event, OpenError, Output};
+use crate::seed::Seed;
+use crate::telephone_event::Press;
+
+/// Legs of one session: the bits of `heard_by`.
+pub const MAX_LEGS: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    legs: Vec<Option<Leg>>,
+    cname: [u8; 16],
+    seed: Seed,
+    /// Silence counts from here at the earliest.
+    watched_since: Instant,
+    /// When the relay will call [`Session::handle_timeout`].
+    pub(crate) scheduled: Option<Instant>,
+}
+
+impl Session {
+    pub(crate) fn new(id: SessionId, mut seed: Seed, now: Instant) -> Session {
+        Session {
+            id,
+            legs: Vec::new(),
+            cname: cname(&mut seed),
+            seed,
+            watched_since: now,
+            scheduled: None,
+        }
+    }
+
+    pub(crate) fn open(
+        &mut self,
+        key: LegKey,
+        setup: LegSetup,
+        config: &Config,
+        now: Instant,
+    ) -> Result<u8, OpenError> {
+        if self.slot_of(key).is_some() {
+            return Err(OpenError::LegExists(key));
+        }
+        let free = self.legs.iter().position(Option::is_none);
+        let slot = free.unwrap_or(self.legs.len());
+        if slot >= MAX_LEGS {
+            return Err(OpenError::TooManyLegs);
+        }
+        let leg = Leg::new(key, slot as u8, setup, config, &mut self.seed, now)?;
+        match self.legs.get_mut(slot) {
+            Some(place) => *place = Some(leg),
+            None => self.legs.push(Some(leg)),
+        }
+        Ok(slot as u8)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.legs.iter().all(Option::is_none)
+    }
+
+    pub(crate) fn slots(&self) -> std::ops::Range<u8> {
+        0..self.legs.len() as u8
+    }
+
+    pub(crate) fn slot_of(&self, key: LegKey) -> Option<u8> {
+        let found = |leg: &Option<Leg>| leg.as_ref().is_some_and(|leg| leg.key == key);
+        self.legs.iter().position(found).map(|slot| slot as u8)
+    }
+
+    pub(crate) fn leg(&self, slot: u8) -> Option<&Leg> {
+        self.legs.get(usize::from(slot))?.as_ref()
+    }
+
+    pub(crate) fn leg_mut(&mut self, slot: u8) -> Option<&mut Leg> {
+        self.legs.get_mut(usize::from(slot))?.as_mut()
+    }
+
+    /// Two different legs at once.
+    pub(crate) fn pair_mut(&mut self, a: u8, b: u8) -> Option<(&mut Leg, &mut Leg)> {
+        let places = [usize::from(a), usize::from(b)];
+        match self.legs.get_disjoint_mut(places) {
+            Ok([Some(a), Some(b)]) => Some((a, b)),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    pub(crate) fn cname(&self) -> [u8; 16] {
+        self.cname
+    }
+
+    /// From now on `listener` gets what `source` sends, and nothing else.
+    pub(crate) fn listen(&mut self, listener: u8, source: u8, now: Instant) {
+        self.deafen(listener);
+        if let Some((ear, mouth)) = self.pair_mut(listener, source) {
+            ear.hears = Some(source);
+            ear.map = mouth.formats.map_to(&ear.formats);
+            mouth.heard_by |= 1 << listener;
+            self.watched_since = now;
+        }
+    }
+
+    /// `slot` hears nobody.
+    pub(crate) fn deafen(&mut self, slot: u8) {
+        let Some(leg) = self.leg_mut(slot) else {
+            return;
+        };
+        leg.out.cut();
+        if let Some(source) = leg.hears.take().and_then(|source| self.leg_mut(source)) {
+            source.heard_by &= !(1 << slot);
+        }
+    }
+
+    /// `slot` hears nobody and nobody hears it.
+    pub(crate) fn isolate(&mut self, slot: u8) {
+        self.deafen(slot);
+        let listeners = self.leg(slot).map_or(0, |leg| leg.heard_by);
+        for listener in slots(listeners) {
+            self.deafen(listener);
+        }
+    }
+
+    pub(crate) fn update(
+        &mut self,
+        slot: u8,
+        update: LegUpdate,
+        config: &Config,
+        now: Instant,
+        outputs: &mut VecDeque<Output>,
+    ) -> Result<(), FormatError> {
+        let formats = update.formats.map(FormatTable::new).transpose()?;
+        let Some(leg) = self.leg_mut(slot) else {
+            return Ok(());
+        };
+        if let Some(remote) = update.remote {
+            leg.set_remote(&remote, config);
+            for port in leg.ports_mut() {
+                if std::mem::take(&mut port.announced) {
+                    outputs.push_back(Output::Peer {
+                        port: port.key,
+                        remote: None,
+                    });
+                }
+            }
+        }
+        if let Some(formats) = formats {
+            leg.formats = formats;
+            self.renumber();
+        }
+        if let Some(direction) = update.direction {
+            self.turn(slot, direction);
+        }
+        self.watched_since = now;
+        Ok(())
+    }
+
+    fn renumber(&mut self) {
+        for listener in self.slots() {
+            let source = self.leg(listener).and_then(|leg| leg.hears);
+            if let Some((ear, mouth)) = source.and_then(|source| self.pair_mut(listener, source)) {
+                ear.map = mouth.formats.map_to(&ear.formats);
+            }
+        }
+    }
+
+    /// What was held back leaves no gap: the next packet begins anew.
+    fn turn(&mut self, slot: u8, direction: Direction) {
+        let Some(leg) = self.leg_mut(slot) else {
+            return;
+        };
+        leg.direction = direction;
+        leg.out.cut();
+        for listener in slots(leg.heard_by) {
+            if let Some(ear) = self.leg_mut(listener) {
+                ear.out.cut();
+            }
+        }
+    }
+
+    /// Ends a leg: last digits, last figures, its ports.
+    pub(crate) fn close(&mut self, slot: u8, now: Instant, outputs: &mut VecDeque<Output>) {
+        self.isolate(slot);
+        let place = self.legs.get_mut(usize::from(slot));
+        let Some(mut leg) = place.and_then(Option::take) else {
+            return;
+        };
+        if let Some(press) = leg.digits.finish() {
+            self.tell_digit(leg.key, press, outputs);
+        }
+        outputs.push_back(Output::Event {
+            session: self.id,
+            event: Event::LegClosed {
+                leg: leg.key,
+                quality: Box::new(leg.quality(now)),
+            },
+        });
+        for port in leg.ports_mut() {
+            outputs.push_back(Output::Release { port: port.key });
+        }
+    }
+
+    pub(crate) fn tell_digit(&self, leg: LegKey, press: Press, outputs: &mut VecDeque<Output>) {
+        outputs.push_back(Output::Event {
+            session: self.id,
+            event: Event::Digit { leg, press },
+        });
+    }
+
+    /// When something has to happen without a packet.
+    pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
+        let legs = self.slots().filter_map(|slot| self.leg(slot));
+        let digits = legs.filter_map(|leg| leg.digits.deadline()).min();
+        let silence = self
+            .heard_last()
+            .and_then(|last| last.checked_add(config.silence));
+        digits.into_iter().chain(silence).min()
+    }
+
+    pub(crate) fn handle_timeout(
+        &mut self,
+        config: &Config,
+        now: Instant,
+        outputs: &mut VecDeque<Output>,
+    ) {
+        for slot in self.slots() {
+            let press = self.leg_mut(slot).and_then(|leg| {
+                let press = leg.digits.expire(now)?;
+                Some((leg.key, press))
+            });
+            if let Some((leg, press)) = press {
+                self.tell_digit(leg, press, outputs);
+            }
+        }
+        let Some(last) = self.heard_last() else {
+            return;
+        };
+        if now.saturating_duration_since(last) >= config.silence {
+            outputs.push_back(Output::Event {
+                session: self.id,
+                event: Event::Silent {
+                    lasting: config.silence,
+                },
+            });
+            // Told again if it goes on, in case nobody could listen.
+            self.watched_since = now;
+        }
+    }
+
+    /// The last sign of life of those who are expected to speak; `None`: nobody is.
+    fn heard_last(&self) -> Option<Instant> {
+        let legs = self.slots().filter_map(|slot| self.leg(slot));
+        let expected = legs.filter(|leg| leg.is_expected_to_speak());
+        let last = expected.map(|leg| leg.last.unwrap_or(self.watched_since));
+        last.max().map(|last| last.max(self.watched_since))
+    }
+}
+
+/// The slots of a `heard_by`.
+pub(crate) fn slots(mut mask: u64) -> impl Iterator<Item = u8> {
+    std::iter::from_fn(move || {
+        let slot = (mask != 0).then(|| mask.trailing_zeros() as u8)?;
+        mask &= mask - 1;
+        Some(slot)
+    })
+}
+
+/// RFC 7022 4.2: a name that says nothing, 96 bits told as text.
+fn cname(seed: &mut Seed) -> [u8; 16] {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bits = u128::from(seed.next_u64()) << 64 | u128::from(seed.next_u64());
+    std::array::from_fn(|n| LETTERS[(bits >> (6 * n)) as usize & 63])
+}

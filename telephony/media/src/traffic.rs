@@ -1,0 +1,184 @@
+//! The way of a packet through a session: admitted, judged, passed on.
+//!
+//! Where later stages stand: decryption between `admit` and `take`, encryption
+//! between a leg's header and the sink, transcoding and mixing in place of
+//! [`Leg::give`] for listeners whose formats differ.
+//!
+//! Invariant: nothing here allocates for a packet that is not an event.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::leg::{Component, Leg};
+use crate::quality::Reason;
+use crate::relay::{Arrival, Config, Event, Output, Sink};
+use crate::rtcp::{Compound, Packet};
+use crate::rtp::{self, Header, Kind};
+use crate::session::{Session, slots};
+use crate::translate::{Relation, translate};
+
+/// Where in its session a datagram arrived.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) slot: u8,
+    pub(crate) component: Component,
+}
+
+impl Session {
+    /// Tells whether the session's deadline may be nearer now.
+    pub(crate) fn receive(
+        &mut self,
+        place: Place,
+        arrival: &Arrival,
+        packet: &mut [u8],
+        config: &Config,
+        outputs: &mut VecDeque<Output>,
+        sink: &mut impl Sink,
+    ) -> Result<Pressing, Reason> {
+        let slot = place.slot;
+        let kind = match (rtp::kind(packet), place.component) {
+            (Ok(Kind::Rtcp), _) => Kind::Rtcp,
+            (Ok(Kind::Rtp), Component::Rtp) => Kind::Rtp,
+            (Ok(Kind::Rtp), Component::Rtcp) | (Err(_), _) => {
+                return self.refuse(slot, Reason::Malformed);
+            }
+        };
+        let Some(leg) = self.leg_mut(slot) else {
+            return Err(Reason::NowhereToSend);
+        };
+        if let Err(reason) = leg.admit(place.component, kind, arrival, config) {
+            return self.refuse(slot, reason);
+        }
+        leg.announce(place.component, outputs);
+        let outcome = match kind {
+            Kind::Rtcp => self.receive_rtcp(slot, packet, arrival.at, sink),
+            Kind::Rtp => self.receive_rtp(slot, packet, arrival, outputs, sink),
+        };
+        outcome.or_else(|reason| self.refuse(slot, reason))
+    }
+
+    fn refuse(&mut self, slot: u8, reason: Reason) -> Result<Pressing, Reason> {
+        if let Some(leg) = self.leg_mut(slot) {
+            leg.drops.count(reason);
+        }
+        Err(reason)
+    }
+
+    fn receive_rtp(
+        &mut self,
+        slot: u8,
+        packet: &mut [u8],
+        arrival: &Arrival,
+        outputs: &mut VecDeque<Output>,
+        sink: &mut impl Sink,
+    ) -> Result<Pressing, Reason> {
+        let now = arrival.at;
+        let header = Header::parse(packet).map_err(|_| Reason::Malformed)?;
+        let session = self.id;
+        let leg = self.leg_mut(slot).ok_or(Reason::NowhereToSend)?;
+        let (inbound, presses) = leg.take(header, packet, now)?;
+        let (key, heard_by) = (leg.key, leg.heard_by);
+        let pressing = if leg.digits.deadline().is_some() {
+            Pressing::Yes
+        } else {
+            Pressing::No
+        };
+        if !std::mem::replace(&mut leg.started, true) {
+            let event = Event::Started {
+                leg: key,
+                from: arrival.from,
+            };
+            outputs.push_back(Output::Event { session, event });
+        }
+        for press in presses.into_iter().flatten().flatten() {
+            self.tell_digit(key, press, outputs);
+        }
+        for listener in slots(heard_by) {
+            let Some(ear) = self.leg_mut(listener) else {
+                continue;
+            };
+            // A listener that cannot be served is its own affair, not the sender's.
+            if let Err(reason) = ear.give(&inbound, packet, now, sink) {
+                ear.drops.count(reason);
+            }
+        }
+        Ok(pressing)
+    }
+
+    fn receive_rtcp(
+        &mut self,
+        slot: u8,
+        packet: &[u8],
+        now: Instant,
+        sink: &mut impl Sink,
+    ) -> Result<Pressing, Reason> {
+        let compound = Compound::parse(packet).map_err(|_| Reason::Malformed)?;
+        let leg = self.leg_mut(slot).ok_or(Reason::NowhereToSend)?;
+        leg.hear_reports(compound, now);
+        let (hears, heard_by) = (leg.hears, leg.heard_by);
+        let cname = self.cname();
+        let concerned = heard_by | hears.map_or(0, |source| 1 << source);
+        for other in slots(concerned) {
+            let relation = Relation {
+                from: slot,
+                to: other,
+                heard: heard_by & (1 << other) != 0,
+                hears: hears == Some(other),
+            };
+            let Some((from, to)) = self.pair_mut(slot, other) else {
+                continue;
+            };
+            let Some((port, target)) = to.rtcp_target() else {
+                continue;
+            };
+            if let Some(writer) = translate(compound, relation, from, to, &cname, now) {
+                sink.send(port, target, writer.written());
+            }
+        }
+        Ok(Pressing::No)
+    }
+}
+
+/// Whether a key is being held, so that its end may have to be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pressing {
+    Yes,
+    No,
+}
+
+impl Leg {
+    /// Tells the owner once when a port's source is settled: it may then let
+    /// the kernel drop what comes from elsewhere.
+    fn announce(&mut self, component: Component, outputs: &mut VecDeque<Output>) {
+        let port = match component {
+            Component::Rtp => &mut self.rtp,
+            Component::Rtcp => match &mut self.rtcp {
+                Some(port) => port,
+                None => return,
+            },
+        };
+        if port.announced {
+            return;
+        }
+        if let Some(remote) = port.latch.settled() {
+            port.announced = true;
+            outputs.push_back(Output::Peer {
+                port: port.key,
+                remote: Some(remote),
+            });
+        }
+    }
+
+    fn hear_reports(&mut self, compound: Compound<'_>, now: Instant) {
+        let clock_rate = self.clock_rate();
+        for packet in compound.packets() {
+            let Packet::Report { blocks, .. } = packet else {
+                continue;
+            };
+            let ssrc = self.out.ssrc();
+            for block in blocks.filter(|block| block.ssrc == ssrc) {
+                self.out.heard(&block, clock_rate, now);
+            }
+        }
+    }
+}
