@@ -6,6 +6,7 @@ pub mod endpoint;
 pub mod flow;
 pub mod framer;
 pub mod message;
+pub mod registrar;
 pub mod session;
 pub mod subscription;
 pub mod transaction;
