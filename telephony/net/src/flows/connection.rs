@@ -68,29 +68,28 @@ impl Connection {
     pub(super) async fn run(self, start: Start) {
         let why = self.live(start).await.unwrap_or_else(|why| why);
         let connection = self.id;
-        let _owner_gone = self
-            .events
-            .send(TaskEvent::Closed { connection, why })
-            .await;
+        self.tell(TaskEvent::Closed { connection, why }).await;
     }
 
     async fn live(&self, start: Start) -> Result<CloseReason, CloseReason> {
         let first_bytes = self.settings.first_bytes_timeout;
         let idle = self.settings.idle_timeout;
+        // Each stage lies on the heap by itself: a connection then costs what its stage needs, not
+        // what the largest stage of any connection would.
         match start {
-            Start::Accepted(stream) => self.carry(stream, first_bytes).await,
+            Start::Accepted(mut stream) => Box::pin(self.carry(&mut stream, first_bytes)).await,
             Start::AcceptedTls(stream, acceptor) => {
-                let stream = self.shake_hands(acceptor.accept(stream)).await?;
-                self.carry(stream, first_bytes).await
+                let mut stream = self.shake_hands(acceptor.accept(stream)).await?;
+                Box::pin(self.carry(&mut *stream, first_bytes)).await
             }
             Start::Connect(socket, remote) => {
-                let stream = self.connect(socket, remote).await?;
-                self.carry(stream, idle).await
+                let mut stream = self.connect(socket, remote).await?;
+                Box::pin(self.carry(&mut stream, idle)).await
             }
             Start::ConnectTls(socket, remote, connector, name) => {
                 let stream = self.connect(socket, remote).await?;
-                let stream = self.shake_hands(connector.connect(name, stream)).await?;
-                self.carry(stream, idle).await
+                let mut stream = self.shake_hands(connector.connect(name, stream)).await?;
+                Box::pin(self.carry(&mut *stream, idle)).await
             }
         }
     }
@@ -102,18 +101,19 @@ impl Connection {
     ) -> Result<TcpStream, CloseReason> {
         let limit = self.settings.connect_timeout;
         let late = CloseReason::ConnectTimeout;
-        let connected = self.within(limit, late, socket.connect(remote)).await?;
+        let connected = Box::pin(self.within(limit, late, socket.connect(remote))).await?;
         connected.map_err(|error| CloseReason::Connect(error.kind()))
     }
 
     async fn shake_hands<S>(
         &self,
         handshake: impl Future<Output = io::Result<S>>,
-    ) -> Result<S, CloseReason> {
+    ) -> Result<Box<S>, CloseReason> {
         let limit = self.settings.handshake_timeout;
         let late = CloseReason::HandshakeTimeout;
-        let done = self.within(limit, late, handshake).await?;
-        done.map_err(|error| CloseReason::Handshake(error.to_string()))
+        let done = Box::pin(self.within(limit, late, handshake)).await?;
+        done.map(Box::new)
+            .map_err(|error| CloseReason::Handshake(error.to_string()))
     }
 
     async fn within<T>(
@@ -141,7 +141,7 @@ impl Connection {
 
     async fn carry<S: Stream>(
         &self,
-        stream: S,
+        stream: &mut S,
         patience: Duration,
     ) -> Result<CloseReason, CloseReason> {
         let connection = self.id;
@@ -155,14 +155,14 @@ impl Connection {
             local,
             peer,
         };
-        self.tell(opened).await?;
+        self.tell(opened).await;
 
         let deadline = pin!(sleep(patience.min(self.settings.idle_timeout)));
         let mut exchange = Exchange::new(stream, &self.outbox, &self.settings, deadline);
         let why = loop {
             match poll_fn(|cx| exchange.poll(cx)).await {
                 Step::Received(bytes) => {
-                    self.tell(TaskEvent::Received { connection, bytes }).await?;
+                    self.tell(TaskEvent::Received { connection, bytes }).await;
                 }
                 Step::Ended(why) => break why,
             }
@@ -171,12 +171,13 @@ impl Connection {
         Ok(why)
     }
 
-    async fn tell(&self, event: TaskEvent) -> Result<(), CloseReason> {
-        let told = self.events.send(event).await;
-        told.map_err(|_| CloseReason::Local)
+    /// An owner that no longer listens is about to close everything, and the last bytes have yet
+    /// to leave: no reason to stop here.
+    async fn tell(&self, event: TaskEvent) {
+        let _owner_gone = self.events.send(event).await;
     }
 
-    async fn part<S: Stream>(&self, mut stream: S, why: &CloseReason) {
+    async fn part<S: Stream>(&self, stream: &mut S, why: &CloseReason) {
         match why {
             CloseReason::Local
             | CloseReason::Peer
@@ -186,7 +187,7 @@ impl Connection {
                     stream.shutdown().await?;
                     // A close with bytes unread would reset the connection, and the reset destroys
                     // our last bytes on their way (RFC 1122 4.2.2.13): read to the peer's end.
-                    while !poll_fn(|cx| read(cx, &mut stream)).await?.is_empty() {}
+                    while !poll_fn(|cx| read(cx, stream)).await?.is_empty() {}
                     io::Result::Ok(())
                 };
                 // Whatever goes wrong now, the connection is over.
@@ -209,7 +210,7 @@ impl Connection {
 
 /// An open connection, moving bytes both ways.
 struct Exchange<'a, S> {
-    stream: S,
+    stream: &'a mut S,
     outbox: &'a Outbox,
     settings: &'a StreamSettings,
     deadline: Pin<&'a mut Sleep>,
@@ -217,6 +218,8 @@ struct Exchange<'a, S> {
     batch: Vec<u8>,
     written: usize,
     unflushed: bool,
+    /// The owner wants to close; the deadline is that of the last bytes.
+    is_leaving: bool,
 }
 
 enum Step {
@@ -226,7 +229,7 @@ enum Step {
 
 impl<'a, S: Stream> Exchange<'a, S> {
     fn new(
-        stream: S,
+        stream: &'a mut S,
         outbox: &'a Outbox,
         settings: &'a StreamSettings,
         deadline: Pin<&'a mut Sleep>,
@@ -240,6 +243,7 @@ impl<'a, S: Stream> Exchange<'a, S> {
             batch: Vec::new(),
             written: 0,
             unflushed: false,
+            is_leaving: false,
         }
     }
 
@@ -249,7 +253,10 @@ impl<'a, S: Stream> Exchange<'a, S> {
             Poll::Ready(Err(error)) => return Poll::Ready(Step::Ended(broken(&error))),
             Poll::Pending => {}
         }
-        match read(cx, &mut self.stream) {
+        if self.is_leaving && self.deadline.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Step::Ended(CloseReason::Local));
+        }
+        match read(cx, self.stream) {
             Poll::Ready(Ok(bytes)) if bytes.is_empty() => {
                 return Poll::Ready(Step::Ended(CloseReason::Peer));
             }
@@ -259,6 +266,9 @@ impl<'a, S: Stream> Exchange<'a, S> {
             }
             Poll::Ready(Err(error)) => return Poll::Ready(Step::Ended(broken(&error))),
             Poll::Pending => {}
+        }
+        if self.is_leaving {
+            return Poll::Pending;
         }
         self.watch_silence(cx).map(Step::Ended)
     }
@@ -277,8 +287,13 @@ impl<'a, S: Stream> Exchange<'a, S> {
             if let Order::Abort(why) = order {
                 return Poll::Ready(Ok(why));
             }
+            if order == Order::Finish && !self.is_leaving {
+                self.is_leaving = true;
+                let limit = Instant::now() + self.settings.close_timeout;
+                self.deadline.as_mut().reset(limit);
+            }
             let rest = &self.batch[self.written..];
-            let stream = Pin::new(&mut self.stream);
+            let stream = Pin::new(&mut *self.stream);
             if !rest.is_empty() {
                 match ready!(stream.poll_write(cx, rest))? {
                     0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),

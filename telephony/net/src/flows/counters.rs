@@ -19,6 +19,7 @@ pub struct Counters {
     pub datagrams_queued: u64,
     /// Dropped, because the queue of waiting ones was full too.
     pub datagrams_overflowed: u64,
+    /// Mostly the echo of an ICMP report, which is counted as `undeliverable` too.
     pub receive_errors: u64,
     pub send_errors: SendErrors,
     /// Reports of the network (ICMP) that a datagram did not arrive.

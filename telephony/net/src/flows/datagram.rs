@@ -141,7 +141,7 @@ impl DatagramListener {
         bytes: &[u8],
         counters: &mut Counters,
     ) -> Result<(), SendError> {
-        let to = self.scoped(flow.remote);
+        let to = self.scoped(flow);
         if !self.waiting.is_empty() {
             return self.wait(flow.local, to, bytes, counters);
         }
@@ -243,15 +243,18 @@ impl DatagramListener {
         }
     }
 
-    /// A link-local peer without scope is meant on the listener's link.
-    fn scoped(&self, to: SocketAddr) -> SocketAddr {
-        match (to, self.local) {
-            (SocketAddr::V6(to), SocketAddr::V6(local))
-                if to.scope_id() == 0 && to.ip().is_unicast_link_local() =>
-            {
-                SocketAddrV6::new(*to.ip(), to.port(), 0, local.scope_id()).into()
+    /// A link-local peer without scope is meant on the link of our own end.
+    fn scoped(&self, flow: &Flow) -> SocketAddr {
+        let scope = |address| match address {
+            SocketAddr::V6(address) => address.scope_id(),
+            SocketAddr::V4(_) => 0,
+        };
+        match flow.remote {
+            SocketAddr::V6(to) if to.scope_id() == 0 && to.ip().is_unicast_link_local() => {
+                let scope = scope(flow.local).max(scope(self.local));
+                SocketAddrV6::new(*to.ip(), to.port(), 0, scope).into()
             }
-            (to, _) => to,
+            to @ (SocketAddr::V4(_) | SocketAddr::V6(_)) => to,
         }
     }
 }

@@ -165,13 +165,16 @@ async fn answers_of_a_wildcard_leave_by_the_link_they_came_from() {
 }
 
 async fn a_peer_without_scope_is_sought_on_the_link_of_the_listener() {
-    let (mut flows, address) = bind_at(ListenerKind::Udp, on_link(NEAR, "near", 0));
     let peer = peer_on_link();
     let port = peer.local_addr().unwrap().port();
     let bare = SocketAddrV6::new(FAR.parse().unwrap(), port, 0, 0);
-    let flow = Flow::datagrams(ListenerId(1), address, bare.into());
-    flows.outlet().send(&flow, b"from a Contact").unwrap();
-    assert_eq!(received_by(&peer).0, b"from a Contact");
+    for bound_to in [on_link(NEAR, "near", 0), "[::]:0".parse().unwrap()] {
+        let (mut flows, _) = bind_at(ListenerKind::Udp, bound_to);
+        let local = on_link(NEAR, "near", 0);
+        let flow = Flow::datagrams(ListenerId(1), local, bare.into());
+        flows.outlet().send(&flow, b"from a Contact").unwrap();
+        assert_eq!(received_by(&peer).0, b"from a Contact");
+    }
 }
 
 async fn a_route_that_is_missing_is_known_at_once() {

@@ -136,6 +136,8 @@ async fn shutdown_lets_connections_send_what_they_have() {
     let (mut flows, address) = bind(ListenerKind::Tcp);
     let mut station = call(address);
     let flow = opened(&mut flows).await;
+    // Nobody takes what the station says any more; that must not cut off what it is told.
+    station.write_all(&[b'x'; 100_000]).unwrap();
     let words = vec![b'w'; 200_000];
     flows.outlet().send(&flow, &words).unwrap();
     let reader = spawn_blocking(move || {
@@ -146,6 +148,34 @@ async fn shutdown_lets_connections_send_what_they_have() {
     flows.shutdown(PATIENCE).await;
     assert!(reader.await.unwrap() == words);
     assert!(TcpStream::connect(address).is_err());
+}
+
+/// A talkative peer that does not read could hold a closing connection forever.
+#[tokio::test]
+async fn closing_ends_though_the_peer_does_not_read() {
+    let settings = StreamSettings {
+        close_timeout: Duration::from_millis(100),
+        queued_bytes: 100 << 20,
+        ..StreamSettings::default()
+    };
+    let (mut flows, address) = bind_with(ListenerKind::Tcp, settings);
+    let mut station = call(address);
+    let flow = opened(&mut flows).await;
+    // More than the kernel's buffers of both ends hold.
+    flows.outlet().send(&flow, &vec![b'w'; 50 << 20]).unwrap();
+    flows.outlet().close(flow.connection);
+    let chatter = spawn_blocking(move || while station.write_all(b"and another thing").is_ok() {});
+    loop {
+        match next(&mut flows).await {
+            FlowEvent::Received { .. } => {}
+            FlowEvent::Closed { why, .. } => {
+                assert_eq!(why, CloseReason::Local);
+                break;
+            }
+            event => panic!("expected nothing else, got {event:?}"),
+        }
+    }
+    chatter.await.unwrap();
 }
 
 #[tokio::test]
