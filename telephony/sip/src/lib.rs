@@ -7,6 +7,7 @@ pub mod flow;
 pub mod framer;
 pub mod message;
 pub mod registrar;
+pub mod sdp;
 pub mod session;
 pub mod subscription;
 pub mod transaction;
