@@ -4,6 +4,9 @@
 //! and reported by [`ServerTls::notices`]: peers decide whether to accept it, and an intercom that
 //! does not start because of a date helps nobody.
 //!
+//! In debug builds `SSLKEYLOGFILE` names a file for session keys, so that a capture can be read; a
+//! release build never writes one.
+//!
 //! What it does not do: renew certificates, watch files, trust the roots of the system. Loading
 //! reads files and blocks; it belongs at start or on a blocking thread.
 
@@ -15,17 +18,16 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use tokio_rustls::rustls::client::verify_server_name;
+use tokio_rustls::rustls::client::{WebPkiServerVerifier, verify_server_name};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::server::{
     ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier,
 };
-use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
-use tokio_rustls::rustls::{
-    ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion, server,
-};
+use tokio_rustls::rustls::{ClientConfig, KeyLogFile, ServerConfig, SupportedProtocolVersion};
 
 pub use self::files::{CertificateFiles, TlsError, TrustFiles, Validity};
 pub use self::identity::{Fingerprint, PeerCertificate};
@@ -116,7 +118,7 @@ impl ServerTls {
         let now = SystemTime::now();
         let mut choices = Vec::new();
         let mut notices = Vec::new();
-        let mut valid_until: Option<SystemTime> = None;
+        let mut valid_until = None;
         for certificate in &files.certificates {
             let (key, validity) = certificate.load(&provider)?;
             choices.push(key);
@@ -127,30 +129,18 @@ impl ServerTls {
                 } else if now < from {
                     notices.push(TlsNotice::NotYetValid { chain });
                 }
-                valid_until = Some(valid_until.map_or(until, |other| other.min(until)));
+                valid_until = Some(valid_until.map_or(until, |other| until.min(other)));
             }
         }
         if choices.is_empty() {
             return Err(TlsError::NoCertificate);
         }
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(files.oldest.and_newer())?;
-        let builder = match &files.clients {
-            ClientCertificates::Ignored => builder.with_no_client_auth(),
-            ClientCertificates::Optional(trust) => {
-                let verifier = verifier(trust, provider)?.allow_unauthenticated();
-                builder
-                    .with_client_cert_verifier(verifier.build().map_err(TlsError::RevocationLists)?)
-            }
-            ClientCertificates::Required(trust) => {
-                let verifier = verifier(trust, provider)?;
-                builder
-                    .with_client_cert_verifier(verifier.build().map_err(TlsError::RevocationLists)?)
-            }
-        };
-        let mut config = builder.with_cert_resolver(Arc::new(Certificates(choices)));
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(files.oldest.and_newer())?
+            .with_client_cert_verifier(files.clients.verifier(provider)?)
+            .with_cert_resolver(Arc::new(Certificates(choices)));
         if cfg!(debug_assertions) {
-            config.key_log = Arc::new(tokio_rustls::rustls::KeyLogFile::new());
+            config.key_log = Arc::new(KeyLogFile::new());
         }
         Ok(Self {
             config: Arc::new(config),
@@ -176,28 +166,23 @@ impl ServerTls {
 impl ClientTls {
     pub fn load(files: &ClientTlsFiles) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
-        let roots: Arc<RootCertStore> = files.trust.roots()?;
-        let verifier = tokio_rustls::rustls::client::WebPkiServerVerifier::builder_with_provider(
-            roots,
-            Arc::clone(&provider),
-        )
-        .with_crls(files.trust.revocation_lists()?)
-        .build()
-        .map_err(TlsError::RevocationLists)?;
+        let roots = files.trust.roots()?;
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
+            .with_crls(files.trust.revocation_lists()?)
+            .build()
+            .map_err(TlsError::RevocationLists)?;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(files.oldest.and_newer())?
             .with_webpki_verifier(verifier);
         let mut config = match &files.certificate {
             Some(certificate) => {
                 let (key, _) = certificate.load(&provider)?;
-                builder.with_client_cert_resolver(Arc::new(
-                    tokio_rustls::rustls::sign::SingleCertAndKey::from(key),
-                ))
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
             }
             None => builder.with_no_client_auth(),
         };
         if cfg!(debug_assertions) {
-            config.key_log = Arc::new(tokio_rustls::rustls::KeyLogFile::new());
+            config.key_log = Arc::new(KeyLogFile::new());
         }
         Ok(Self {
             config: Arc::new(config),
@@ -220,12 +205,22 @@ impl TlsVersion {
     }
 }
 
-fn verifier(
-    trust: &TrustFiles,
-    provider: Arc<CryptoProvider>,
-) -> Result<server::ClientCertVerifierBuilder, TlsError> {
-    let builder = WebPkiClientVerifier::builder_with_provider(trust.roots()?, provider);
-    Ok(builder.with_crls(trust.revocation_lists()?))
+impl ClientCertificates {
+    fn verifier(
+        &self,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+        let trusting = |trust: &TrustFiles| {
+            let builder = WebPkiClientVerifier::builder_with_provider(trust.roots()?, provider);
+            Ok::<_, TlsError>(builder.with_crls(trust.revocation_lists()?))
+        };
+        let builder = match self {
+            Self::Ignored => return Ok(WebPkiClientVerifier::no_client_auth()),
+            Self::Optional(trust) => trusting(trust)?.allow_unauthenticated(),
+            Self::Required(trust) => trusting(trust)?,
+        };
+        builder.build().map_err(TlsError::RevocationLists)
+    }
 }
 
 /// Chooses the certificate to show.
