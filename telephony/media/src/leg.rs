@@ -210,6 +210,12 @@ impl Leg {
         })
     }
 
+    /// The leg has another place; whoever it hears there begins a new stream for its peer.
+    pub(crate) fn move_to(&mut self, slot: u8) {
+        self.slot = slot;
+        self.out.cut();
+    }
+
     pub(crate) fn set_remote(&mut self, remote: &Remote, config: &Config) {
         let window = config.latch_window;
         self.rtp.latch.update(remote.rtp, remote.latch, window);

@@ -36,6 +36,8 @@ pub use leg::{
 };
 pub use limiter::Rate;
 pub use quality::{Drops, FarReport, Quality, Reason, mos};
-pub use relay::{Arrival, CommandError, Config, Event, OpenError, Output, Relay, Sink, Totals};
+pub use relay::{
+    Arrival, CommandError, Config, Event, MoveError, OpenError, Output, Relay, Sink, Totals,
+};
 pub use session::MAX_LEGS;
 pub use telephone_event::{Digit, Press};

@@ -142,6 +142,15 @@ pub enum CommandError {
     Format(#[from] FormatError),
 }
 
+/// Why a leg stayed where it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum MoveError {
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    #[error("the other session has no place for the leg; it holds at most 64")]
+    Full,
+}
+
 /// Figures over all sessions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -282,6 +291,61 @@ impl Relay {
         }
         self.schedule(index);
         Ok(())
+    }
+
+    /// Moves a leg into another session, where it may be joined with the legs of that one: calls
+    /// that become one (attended transfer). Its peer hears one continuous stream all along.
+    pub fn move_leg(
+        &mut self,
+        from: SessionId,
+        leg: LegKey,
+        to: SessionId,
+        now: Instant,
+    ) -> Result<(), MoveError> {
+        let (old, slot) = self.find(from, leg)?;
+        let new = self.ids.get(&to).copied();
+        let new = new.ok_or(CommandError::NoSession(to))?;
+        if old == new {
+            return Ok(());
+        }
+        let released = self.sessions[old as usize]
+            .as_mut()
+            .and_then(|session| session.release(slot));
+        let (Some(moving), Some(session)) = (released, &mut self.sessions[new as usize]) else {
+            return Err(CommandError::NoLeg(leg).into());
+        };
+        let refused = match session.adopt(moving, now) {
+            Ok(slot) => {
+                self.rehouse(new, slot);
+                self.forget_if_empty(from);
+                self.schedule(new);
+                return Ok(());
+            }
+            Err(refused) => refused,
+        };
+        // Its old place is free still.
+        if let Some(session) = &mut self.sessions[old as usize]
+            && let Ok(slot) = session.adopt(*refused, now)
+        {
+            self.rehouse(old, slot);
+        }
+        Err(MoveError::Full)
+    }
+
+    /// The ports of the leg in this place lead there.
+    fn rehouse(&mut self, index: u32, slot: u8) {
+        let session = self
+            .sessions
+            .get_mut(index as usize)
+            .and_then(Option::as_mut);
+        let Some(leg) = session.and_then(|session| session.leg_mut(slot)) else {
+            return;
+        };
+        for (port, component) in leg.ports_mut().zip([Component::Rtp, Component::Rtcp]) {
+            if let Some(place) = self.ports.get_mut(port.key.0 as usize) {
+                *place = Some((index, Place { slot, component }));
+            }
+        }
     }
 
     /// Ends one leg; the session ends with its last leg.

@@ -187,6 +187,28 @@ impl Session {
         }
     }
 
+    /// Lets a leg go to another session; here it hears nobody any more.
+    pub(crate) fn release(&mut self, slot: u8) -> Option<Leg> {
+        self.isolate(slot);
+        self.legs.get_mut(usize::from(slot))?.take()
+    }
+
+    /// Takes in a leg of another session, if there is a place for it.
+    pub(crate) fn adopt(&mut self, mut leg: Leg, now: Instant) -> Result<u8, Box<Leg>> {
+        let free = self.legs.iter().position(Option::is_none);
+        let slot = free.unwrap_or(self.legs.len());
+        if slot >= MAX_LEGS || self.slot_of(leg.key).is_some() {
+            return Err(Box::new(leg));
+        }
+        leg.move_to(slot as u8);
+        match self.legs.get_mut(slot) {
+            Some(place) => *place = Some(leg),
+            None => self.legs.push(Some(leg)),
+        }
+        self.watched_since = now;
+        Ok(slot as u8)
+    }
+
     /// Ends a leg: last digits, last figures, its ports.
     pub(crate) fn close(&mut self, slot: u8, now: Instant, outputs: &mut VecDeque<Output>) {
         self.isolate(slot);
