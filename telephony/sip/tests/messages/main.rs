@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the panic of a test is its failure")]
 
+mod corpus;
 mod danger;
 mod devices;
 mod fixtures;
@@ -10,3 +11,4 @@ mod framing;
 mod properties;
 mod rfc4475;
 mod rfc5118;
+mod survives;

@@ -1,0 +1,8 @@
+//! Any datagram; see `datagram` for what must hold.
+
+#![no_main]
+
+#[path = "../../../telephony/sip/tests/messages/survives.rs"]
+mod survives;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| survives::datagram(bytes));
