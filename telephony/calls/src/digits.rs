@@ -135,10 +135,11 @@ impl Engine {
 
     /// The doors that this leg could open by dialling now.
     fn codes_for(&self, leg: LegId) -> Vec<(DoorId, DoorCode)> {
-        let partners = self.partners(leg);
+        let (own, partners) = (self.station_of_leg(leg), self.partners(leg));
         let stations = partners
             .iter()
             .filter_map(|other| self.station_of_leg(*other));
+        let stations = stations.filter(|id| Some(*id) != own);
         let stations = stations.filter_map(|id| self.directory.station(id));
         let doors = stations.flat_map(|station| &station.doors);
         let dialled = doors.filter(|door| door.in_call != InCallRight::Nobody);

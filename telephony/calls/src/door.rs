@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use model::{
     Address, Authority, CallId, CommandId, Door, DoorDenial, DoorId, DoorRecord, DoorResult,
-    Feedback, InCallRight, LegId, Station, StationId, Timestamp,
+    Feedback, InCallRight, LegId, Station, StationId,
 };
 
 use crate::engine::Engine;
@@ -45,7 +45,7 @@ struct Sent {
     station: StationId,
     authority: Authority,
     call: Option<CallId>,
-    asked: Timestamp,
+    asked: Instant,
     feedback: Feedback,
 }
 
@@ -119,7 +119,7 @@ impl Engine {
             station: station.id,
             authority: command.authority,
             call,
-            asked: self.wall(),
+            asked: self.now,
             feedback: door.feedback,
         };
         Ok((pulse, sent))
@@ -211,6 +211,10 @@ impl Engine {
 
     /// The call in which this leg talks with the station.
     fn conversation(&self, leg: LegId, station: StationId) -> Option<CallId> {
+        // A station with two legs in one conversation does not let itself in.
+        if self.station_of_leg(leg) == Some(station) {
+            return None;
+        }
         let partners = self.partners(leg);
         let talks = partners
             .iter()
@@ -329,14 +333,16 @@ impl Engine {
         if result == DoorResult::Failed {
             self.doors.busy.remove(&sent.door);
         }
+        let concluded = self.wall();
+        let took = self.now.saturating_duration_since(sent.asked);
         self.conclude(DoorRecord {
             command,
             door: sent.door,
             station: Some(sent.station),
             authority: sent.authority,
             call: sent.call,
-            asked: sent.asked,
-            concluded: self.wall(),
+            asked: concluded.saturating_sub(took),
+            concluded,
             result,
         });
     }

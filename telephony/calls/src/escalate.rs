@@ -57,10 +57,8 @@ impl Engine {
             to: to.clone(),
         });
         self.start_ringing(call, caller, Purpose::Call);
-        if let Some(ringing) = self.ringing(call) {
-            // The caller has heard it ringing; it does not go back to "trying".
-            ringing.shown = Shown::Ringing;
-        }
+        // The caller hears that it goes on, and never goes back to "trying".
+        self.show(call, Shown::Ringing);
         self.route(call, to);
     }
 }

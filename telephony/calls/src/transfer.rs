@@ -89,6 +89,9 @@ impl Engine {
             return self.transfer_refused(leg, EndCause::NotAllowed);
         }
         if let Some(c) = self.talking(second).and_then(|t| t.other(with)) {
+            if self.same_station(b, c) {
+                return self.transfer_refused(leg, EndCause::NotAllowed);
+            }
             self.merge_conversations((first, leg, b), (second, with, c));
         } else if self.waits_for_answer(second, with) {
             self.hand_to_ringing((first, leg, b), (second, with));
@@ -144,6 +147,11 @@ impl Engine {
         self.end_leg(leg, EndCause::Transferred);
         self.end_leg(with, EndCause::Transferred);
         self.finish_call(first);
+    }
+
+    fn same_station(&self, one: LegId, other: LegId) -> bool {
+        let station = self.station_of_leg(one);
+        station.is_some() && station == self.station_of_leg(other)
     }
 
     fn waits_for_answer(&mut self, call: CallId, leg: LegId) -> bool {
