@@ -33,6 +33,7 @@ libc6-dev|/usr/include/stdio.h|headers for the same
 make|/usr/bin/make|runs the front doors
 '
 run_packages='
+iproute2|/usr/bin/ip /sbin/ip /usr/sbin/ip|gives the smoke test a network of its own
 baresip-core|/usr/bin/baresip|two headless SIP stations for the demo
 sox|/usr/bin/sox|makes the test tone and measures what arrived
 '
@@ -42,7 +43,6 @@ baresip-core|/usr/bin/baresip|first independent SIP client
 linphone-cli|/usr/bin/linphonec|second independent SIP client
 tshark|/usr/bin/tshark|judges what is on the wire
 sox|/usr/bin/sox|makes test tones and measures what arrived
-openssl|/usr/bin/openssl|makes the certificates of the TLS tests
 iproute2|/usr/bin/ip /sbin/ip /usr/sbin/ip|gives each test a network of its own
 python3-venv|/usr/bin/python3|a folder of its own for the third SIP client
 kamailio|/usr/sbin/kamailio|a foreign registrar, to check the test clients themselves|service

@@ -23,6 +23,9 @@ const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
   test                 everything a change must pass, with a table at the end
+  demo                 a gateway and two stations, until Ctrl-C
+  smoke                the same headless: one call, the audio checked
+  bench [ARGUMENTS]    the same load on us and our peers (benches/)
   deps                 who may import whom (xtask/deps.toml)
   tidy                 file sizes, module headings, manifests
   licences             what may be linked in
@@ -48,6 +51,9 @@ fn command(words: &[&str]) -> Result<bool> {
     let root = root()?;
     match words {
         ["test"] => pipeline::test(&root),
+        ["demo"] => pipeline::demo(&root, &[]),
+        ["smoke"] => pipeline::demo(&root, &["smoke"]),
+        ["bench", rest @ ..] => pipeline::bench(&root, rest),
         ["deps"] => pipeline::single(&root, "arrows between crates", pipeline::arrows),
         ["tidy"] => pipeline::single(&root, "tidy", pipeline::tidy),
         ["licences"] => pipeline::single(&root, "licences", pipeline::licences),

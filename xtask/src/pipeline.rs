@@ -19,7 +19,7 @@ const NOT_RUN_FILE: &str = "ANTIPHON_NOT_RUN_FILE";
 
 type Step = fn(&Path) -> Result<Outcome>;
 
-const STAGES: [(&str, Step); 7] = [
+const STAGES: [(&str, Step); 8] = [
     ("format", format),
     ("tidy", tidy),
     ("arrows between crates", arrows),
@@ -27,6 +27,7 @@ const STAGES: [(&str, Step); 7] = [
     ("lints", lints),
     ("unit and scenario tests", unit_tests),
     ("end-to-end tests", end_to_end_tests),
+    ("smoke", smoke),
 ];
 
 /// Runs all stages; true when nothing failed.
@@ -122,6 +123,10 @@ fn end_to_end_tests(root: &Path) -> Result<Outcome> {
     run(&mut tests)
 }
 
+fn smoke(root: &Path) -> Result<Outcome> {
+    check(demo(root, &["smoke"])?)
+}
+
 fn check(good: bool) -> Result<Outcome> {
     let tests = Tests {
         passed: usize::from(good),
@@ -196,6 +201,67 @@ impl Summary {
         }
         text + "\n"
     }
+}
+
+/// Builds the gateway in the open, then runs the demo of `tests/e2e`.
+pub(crate) fn demo(root: &Path, words: &[&str]) -> Result<bool> {
+    let build = [
+        "build",
+        "--locked",
+        "--package",
+        "gateway-daemon",
+        "--package",
+        "e2e",
+    ];
+    if !crate::in_root(root)
+        .args(build)
+        .status()
+        .context("cargo build")?
+        .success()
+    {
+        return Ok(false);
+    }
+    let mut demo = crate::in_root(root);
+    demo.args([
+        "run",
+        "--quiet",
+        "--locked",
+        "--package",
+        "e2e",
+        "--bin",
+        "demo",
+        "--",
+    ])
+    .args(words);
+    Ok(demo.status().context("the demo")?.success())
+}
+
+/// The load tool, built for speed, with the comparison as its default.
+pub(crate) fn bench(root: &Path, words: &[&str]) -> Result<bool> {
+    let packages = ["--package", "bench-load", "--package", "gateway-daemon"];
+    let mut build = crate::in_root(root);
+    build
+        .args(["build", "--release", "--locked"])
+        .args(packages);
+    if !build.status().context("cargo build")?.success() {
+        return Ok(false);
+    }
+    let mut load = crate::in_root(root);
+    load.args([
+        "run",
+        "--quiet",
+        "--release",
+        "--locked",
+        "--package",
+        "bench-load",
+        "--",
+    ]);
+    load.args(if words.is_empty() {
+        &["compare"]
+    } else {
+        words
+    });
+    Ok(load.status().context("the load tool")?.success())
 }
 
 /// A check of its own, as `cargo xtask deps` and friends: prints, then says if all is well.

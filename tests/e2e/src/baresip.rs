@@ -4,7 +4,7 @@
 //! their names in baresip (`REGISTER_OK`, `CALL_ESTABLISHED`, ...).
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -19,9 +19,12 @@ use crate::{PATIENCE, Program, sound, wait};
 #[derive(Debug, Clone)]
 pub struct Setup<'a> {
     pub user: &'a str,
-    pub password: &'a str,
-    /// Its own address; SIP is on port 5060, TLS on 5061.
+    /// Empty: none.
+    pub password: String,
+    /// Its own address, where it also listens for commands.
     pub address: IpAddr,
+    /// Its port for SIP; TLS is on the next one, commands on the one after.
+    pub port: u16,
     /// The registrar, as `127.0.0.1`; `None`: it registers nowhere.
     pub registrar: Option<String>,
     pub transport: Transport<'a>,
@@ -41,6 +44,8 @@ pub struct Setup<'a> {
 pub enum Answers {
     ByItself,
     WhenTold,
+    /// Sends its sound before it answers, when told.
+    EarlyMedia,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +70,9 @@ impl<'a> Setup<'a> {
     pub fn new(user: &'a str, address: IpAddr) -> Self {
         Self {
             user,
-            password: "",
+            password: String::new(),
             address,
+            port: 5060,
             registrar: None,
             transport: Transport::Udp,
             codecs: "PCMA/8000/1",
@@ -106,9 +112,9 @@ impl Baresip {
         sound::tone(&folder.join("tone.wav"), rate(setup), 60, setup.hertz)?;
         let mut command = Command::new("baresip");
         command.arg("-f").arg(&folder).arg("-v");
-        let program = Program::start(&format!("baresip {}", setup.user), &mut command)?;
+        let program = Program::start(&format!("baresip {}", setup.user), &command)?;
         program.wait_for("baresip is ready")?;
-        let control = Control::open(setup.address)?;
+        let control = Control::open(SocketAddr::new(setup.address, setup.port + 2))?;
         Ok(Self {
             program,
             control,
@@ -124,6 +130,30 @@ impl Baresip {
             |line: &str| (line.contains(" 200 ") && line.contains("binding")).then_some(());
         self.program
             .wait_where(0, "that it is registered", is_success)
+    }
+
+    /// Waits until its registration failed for good: refused, or no connection.
+    pub fn wait_until_refused(&self) -> Result<()> {
+        let is_failure = |line: &str| {
+            let refused = [" 401 ", " 403 ", "Register: "]
+                .iter()
+                .any(|word| line.contains(word));
+            (refused && !line.contains(" 200 ")).then_some(())
+        };
+        self.program
+            .wait_where(0, "that it was refused", is_failure)
+    }
+
+    /// Waits for a digit, pressed at the other side.
+    pub fn digit_heard(&mut self, digit: char) -> Result<()> {
+        let event = self.event("CALL_DTMF_START")?;
+        let heard = event["param"].as_str().unwrap_or_default();
+        ensure!(heard == digit.to_string(), "heard {heard}, not {digit}");
+        Ok(())
+    }
+
+    pub fn user(&self) -> &str {
+        &self.user
     }
 
     pub fn dial(&mut self, uri: &str) -> Result<()> {
@@ -179,23 +209,29 @@ impl Baresip {
             .collect()
     }
 
-    /// Waits until it has recorded this much speech of the other side.
+    /// Waits until it has recorded this much speech of the other side, in its
+    /// newest call.
     pub fn wait_until_heard(&self, seconds: f64) -> Result<()> {
-        let file = self.heard()?;
-        wait::until_true("enough of a recording", || sound::recorded(&file, seconds))
+        wait::until_true("enough of a recording", || {
+            match self.newest_recording()? {
+                Some(file) => sound::recorded(&file, seconds),
+                None => Ok(false),
+            }
+        })
     }
 
-    /// The recording of what it heard; complete after the call.
+    /// The recording of what it heard in its newest call; complete after the call.
     pub fn heard(&self) -> Result<PathBuf> {
-        wait::until("a recording of baresip", || {
-            let entries = std::fs::read_dir(&self.folder)?.flatten();
-            let mut heard: Vec<PathBuf> = entries
-                .map(|entry| entry.path())
-                .filter(|path| path.to_string_lossy().ends_with("-dec.wav"))
-                .collect();
-            heard.sort();
-            Ok(heard.pop())
-        })
+        wait::until("a recording of baresip", || self.newest_recording())
+    }
+
+    fn newest_recording(&self) -> Result<Option<PathBuf>> {
+        let entries = std::fs::read_dir(&self.folder)?
+            .flatten()
+            .map(|entry| entry.path());
+        let is_heard = |path: &PathBuf| path.to_string_lossy().ends_with("-dec.wav");
+        // The names begin with the time.
+        Ok(entries.filter(is_heard).max())
     }
 
     pub fn program(&mut self) -> &mut Program {
@@ -204,12 +240,12 @@ impl Baresip {
 }
 
 fn configuration(setup: &Setup<'_>, folder: &Path) -> String {
-    let address = setup.address;
+    let (address, port, control) = (setup.address, setup.port, setup.port + 2);
     let folder = folder.display();
     let rate = rate(setup);
     let mut text = format!(
         "poll_method epoll\n\
-         sip_listen {address}:5060\n\
+         sip_listen {address}:{port}\n\
          module_path {}\n\
          audio_source aufile,{folder}/tone.wav\n\
          audio_player aufile,/dev/null\n\
@@ -227,7 +263,7 @@ fn configuration(setup: &Setup<'_>, folder: &Path) -> String {
          module_tmp account.so\n\
          module_app menu.so\n\
          module_app ctrl_tcp.so\n\
-         ctrl_tcp_listen {address}:4444\n",
+         ctrl_tcp_listen {address}:{control}\n",
         module_folder(),
     );
     if let Transport::Tls { own, authority } = &setup.transport {
@@ -277,6 +313,7 @@ fn account(setup: &Setup<'_>) -> String {
     let answers = match setup.answers {
         Answers::ByItself => "auto",
         Answers::WhenTold => "manual",
+        Answers::EarlyMedia => "early",
     };
     let mut text = format!(
         "<sip:{}@{host};transport={transport}>;regint={interval};answermode={answers};audio_codecs={};ptime=20",
@@ -302,9 +339,9 @@ struct Control {
 }
 
 impl Control {
-    fn open(address: IpAddr) -> Result<Self> {
+    fn open(address: SocketAddr) -> Result<Self> {
         let stream = wait::until("baresip's control socket", || {
-            Ok(TcpStream::connect((address, 4444)).ok())
+            Ok(TcpStream::connect(address).ok())
         })?;
         Ok(Self {
             stream,

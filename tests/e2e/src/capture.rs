@@ -50,7 +50,7 @@ impl Capture {
         command
             .args(["-i", interface, "-s", "2048", "-B", "16", "-w"])
             .arg(&file);
-        let tshark = Program::start("tshark", &mut command)?;
+        let tshark = Program::start("tshark", &command)?;
         tshark.wait_for("Capture started")?;
         Ok(Self { tshark, file })
     }

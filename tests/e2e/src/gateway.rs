@@ -25,6 +25,8 @@ pub struct Setup<'a> {
     pub address: IpAddr,
     pub tls: Option<&'a Identity>,
     pub directory: String,
+    /// Addresses that call without a password.
+    pub trusted: Vec<String>,
     /// More tables of the configuration.
     pub more: String,
 }
@@ -35,6 +37,7 @@ impl Setup<'_> {
             address,
             tls: None,
             directory: String::new(),
+            trusted: Vec::new(),
             more: String::new(),
         }
     }
@@ -52,6 +55,12 @@ impl Setup<'_> {
     #[must_use]
     pub fn directory(mut self, more: &str) -> Self {
         self.directory += more;
+        self
+    }
+
+    #[must_use]
+    pub fn trusted(mut self, address: &str) -> Self {
+        self.trusted.push(address.to_owned());
         self
     }
 
@@ -139,7 +148,7 @@ impl Gateway {
             .args(words)
             .arg("--json")
             .arg("--socket")
-            .arg(self.folder.join("control.sock"))
+            .arg(socket_in(&self.folder))
             .output()?;
         if !output.status.success() {
             bail!("{words:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -239,13 +248,22 @@ fn serve(folder: &Path) -> Result<Program> {
         .arg("--config")
         .arg(folder.join("gateway.toml"));
     command.arg("--ready-file").arg(&ready);
-    let mut program = Program::start("the gateway", &mut command)?;
+    let mut program = Program::start("the gateway", &command)?;
     let serves = wait::until_true("the gateway to serve", || {
         ensure!(program.runs()?, "the gateway ended: {:#?}", program.said());
         Ok(ready.exists())
     });
     serves.with_context(|| format!("{:#?}", program.said()))?;
     Ok(program)
+}
+
+/// The control socket of a gateway that was started in `folder`.
+pub fn control_socket(folder: &Path) -> PathBuf {
+    socket_in(&folder.join("gateway"))
+}
+
+fn socket_in(folder: &Path) -> PathBuf {
+    folder.join("control.sock")
 }
 
 /// The program, built once per test run so that it is never an old one.
@@ -296,8 +314,10 @@ fn configuration(setup: &Setup<'_>, folder: &Path) -> String {
          state_folder = \"{folder}/state\"\n\
          control_socket = \"{folder}/control.sock\"\n\
          directory = \"directory.toml\"\n\
+         [sip]\ntrusted_peers = {:?}\n\
          [[sip.listen]]\ntransport = \"udp\"\naddress = \"{}\"\n\
          [[sip.listen]]\ntransport = \"tcp\"\naddress = \"{}\"\n",
+        setup.trusted,
         at(5060),
         at(5060)
     );

@@ -27,7 +27,7 @@ impl Linphone {
             .arg(&config)
             .arg("--disable-stats-events");
         command.env("HOME", &home);
-        let program = Program::start_listening("linphone", &mut command)?;
+        let program = Program::start_listening("linphone", &command)?;
         let mut linphone = Self { program };
         // Its SDP would offer an IPv6 address for audio, also where there is none.
         linphone.command("ipv6 disable")?;

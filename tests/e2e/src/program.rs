@@ -1,6 +1,7 @@
 //! A process that a test started: what it says is kept and can be waited for.
 //!
-//! Invariant: when a `Program` is gone, so is its process.
+//! Invariant: when a `Program` is gone, so is its process; also when the test
+//! itself is killed, because the kernel ends it with the thread that started it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -40,25 +41,22 @@ struct Lines {
 
 impl Program {
     /// Starts it. Standard input is a pipe if `command` asked for one, else empty.
-    pub fn start(name: &str, command: &mut Command) -> Result<Self> {
+    pub fn start(name: &str, command: &Command) -> Result<Self> {
         Self::start_with_input(name, command, Stdio::null())
     }
 
     /// Starts it with a pipe to its standard input; see [`Program::say`].
-    pub fn start_listening(name: &str, command: &mut Command) -> Result<Self> {
+    pub fn start_listening(name: &str, command: &Command) -> Result<Self> {
         Self::start_with_input(name, command, Stdio::piped())
     }
 
-    fn start_with_input(name: &str, command: &mut Command, input: Stdio) -> Result<Self> {
-        let mut child = command
+    fn start_with_input(name: &str, command: &Command, input: Stdio) -> Result<Self> {
+        let mut child = bound_to_this_thread(command)
             .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .with_context(|| {
-                let program = command.get_program().to_string_lossy().into_owned();
-                format!("could not start {program}; scripts/setup.sh test installs it")
-            })?;
+            .context("could not run setpriv")?;
         let said = Arc::new(Said::default());
         if let Some(output) = child.stdout.take() {
             said.listen_to(output);
@@ -131,7 +129,11 @@ impl Program {
                 bail!("{} did not say {what} within {PATIENCE:?}", self.name);
             }
             if lines.open_outputs == 0 {
-                bail!("{} ended without saying {what}", self.name);
+                let last = lines.kept.last().cloned().unwrap_or_default();
+                bail!(
+                    "{} ended without saying {what}; its last words: {last}",
+                    self.name
+                );
             }
             (lines, _) = self
                 .said
@@ -176,6 +178,14 @@ impl Program {
         self.finish(PATIENCE)
     }
 
+    /// Makes sure that it ends, in order if it can; it may have ended already.
+    pub fn end(&mut self) -> Result<()> {
+        if self.runs()? {
+            self.signal(Signal::SIGTERM)?;
+        }
+        self.finish(2 * PATIENCE).map(|_| ())
+    }
+
     /// Resident memory in KiB.
     pub fn resident_kib(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
@@ -186,6 +196,25 @@ impl Program {
             .parse()
             .context("VmRSS")
     }
+}
+
+/// The same command, run so that the kernel ends it with the calling thread.
+fn bound_to_this_thread(command: &Command) -> Command {
+    let mut bound = Command::new("setpriv");
+    bound
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => bound.env(name, value),
+            None => bound.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        bound.current_dir(folder);
+    }
+    bound
 }
 
 /// What a program said, also after it is gone.

@@ -60,7 +60,7 @@ impl Sipp {
         if let Some(remote) = remote {
             command.arg(format!("{}:{}", host(remote), remote.port()));
         }
-        let program = Program::start(&format!("sipp {scenario}"), &mut command)?;
+        let program = Program::start(&format!("sipp {scenario}"), &command)?;
         Ok(Self {
             program,
             scenario: scenario.to_owned(),

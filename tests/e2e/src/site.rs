@@ -26,9 +26,14 @@ pub fn at_site(test: impl FnOnce(&Site) -> Result<()>) {
         result
     });
     if let Err(error) = result {
-        STARTED.with_borrow(|started| started.iter().for_each(Transcript::print_end));
+        print_what_was_said();
         panic!("{error:#}");
     }
+}
+
+/// Prints the end of what each program of this thread said.
+pub fn print_what_was_said() {
+    STARTED.with_borrow(|started| started.iter().for_each(Transcript::print_end));
 }
 
 thread_local! {

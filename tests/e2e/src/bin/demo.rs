@@ -1,0 +1,160 @@
+//! `demo` shows a running site until Ctrl-C; `demo smoke` places one call,
+//! listens, and says with its exit code whether all went well.
+#![expect(clippy::print_stdout, reason = "a program for people at a terminal")]
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use e2e::demo::{self, Demo};
+use e2e::{Network, gateway};
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    let headless = std::env::args().nth(1).is_some_and(|word| word == "smoke");
+    let result = if headless { smoke() } else { show() };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("\n{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn address() -> Result<IpAddr> {
+    match std::env::var("ANTIPHON_DEMO_ADDRESS") {
+        Ok(text) => text
+            .parse()
+            .with_context(|| format!("ANTIPHON_DEMO_ADDRESS={text}")),
+        Err(_) => Ok(IpAddr::from([127, 0, 0, 1])),
+    }
+}
+
+fn smoke() -> Result<()> {
+    // A network of its own where that is allowed: then no port can be in use.
+    let _network = Network::new().ok();
+    let folder = tempfile::tempdir()?;
+    let started = Instant::now();
+    demo::smoke(address()?, folder.path()).inspect_err(|_| e2e::site::print_what_was_said())?;
+    println!(
+        "smoke: one call, heard in both directions, the gate opened; {:.1} s",
+        started.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+fn show() -> Result<()> {
+    let folder = demo::folder()?;
+    println!(
+        "Starting a gateway and two stations; their state is in {}",
+        folder.display()
+    );
+    let address = address()?;
+    let mut demo =
+        Demo::start(address, &folder).inspect_err(|_| e2e::site::print_what_was_said())?;
+    explain(address, &folder)?;
+    let door = demo.take_door()?;
+    std::thread::spawn(move || {
+        while door.next_opening().is_some() {
+            println!("        >>> the device at the gate was told to open");
+        }
+    });
+    let mut view = watch(&folder)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(play(&mut demo));
+    let _ = view.kill();
+    let _ = view.wait();
+    println!("\nEnding the stations and the gateway...");
+    demo.stop()?;
+    println!("All ended.");
+    result
+}
+
+/// What happens, and how long one can look at it.
+struct Scene {
+    act: fn(&mut Demo) -> Result<()>,
+    seconds: u64,
+}
+
+const SCENES: [Scene; 3] = [
+    Scene {
+        act: Demo::call,
+        seconds: 4,
+    },
+    Scene {
+        act: Demo::open_gate,
+        seconds: 12,
+    },
+    Scene {
+        act: Demo::hang_up,
+        seconds: 6,
+    },
+];
+
+/// Calls come and go until the user has seen enough.
+async fn play(demo: &mut Demo) -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    loop {
+        for Scene { act, seconds } in SCENES {
+            demo.must_run()?;
+            if let Err(error) = act(demo) {
+                // Ctrl-C reaches the stations as well, perhaps before us.
+                let interrupted =
+                    tokio::time::timeout(Duration::from_millis(200), interrupt.recv());
+                return if interrupted.await.is_ok() {
+                    Ok(())
+                } else {
+                    Err(error)
+                };
+            }
+            tokio::select! {
+                _ = interrupt.recv() => return Ok(()),
+                _ = terminate.recv() => return Ok(()),
+                () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
+            }
+        }
+    }
+}
+
+fn explain(address: IpAddr, folder: &Path) -> Result<()> {
+    let program = gateway::binary()?.display();
+    let socket = gateway::control_socket(folder);
+    let yours = demo::YOURS;
+    println!(
+        "
+  The gate (101) calls the reception (102) again and again, and the reception opens it.
+
+  In another terminal:
+    G=\"{program}\"; S=\"--socket {}\"
+    $G status $S                who is there
+    $G open gate $S             open the gate
+    $G end 1 $S                 end call 1
+    curl http://{address}:9460/metrics
+
+  With a SIP phone on this machine: server {address}, user {yours}, password \"{}\";
+  then dial 102, or 200 to ring everybody.
+  For phones elsewhere in your network: ANTIPHON_DEMO_ADDRESS=<address of this machine> make run
+
+  Ctrl-C ends everything. The calls:
+",
+        socket.display(),
+        gateway::password(yours),
+    );
+    Ok(())
+}
+
+/// The gateway's own live view of calls.
+fn watch(folder: &Path) -> Result<Child> {
+    Command::new(gateway::binary()?)
+        .args(["calls", "--watch", "--socket"])
+        .arg(gateway::control_socket(folder))
+        .stdin(Stdio::null())
+        .spawn()
+        .context("the view of calls")
+}

@@ -1,0 +1,195 @@
+//! A gateway, a door station and a desk station that call each other: what
+//! `make run` shows and `make smoke` judges.
+//!
+//! Uses fixed ports of one address, and says clearly when one is taken.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::baresip::{Answers, Setup};
+use crate::gateway::{self, password};
+use crate::{Baresip, DoorDevice, Gateway, sound, wait};
+
+const DOOR_STATION: (&str, u16) = ("101", 5070);
+const DESK: (&str, u16) = ("102", 5080);
+/// For a phone of the user's own.
+pub const YOURS: &str = "103";
+const DOOR_DEVICE_PORT: u16 = 5090;
+
+#[derive(Debug)]
+pub struct Demo {
+    pub gateway: Gateway,
+    door_station: Baresip,
+    desk: Baresip,
+    door: Option<DoorDevice>,
+}
+
+impl Demo {
+    /// Starts everything; `folder` keeps the gateway's state.
+    pub fn start(address: IpAddr, folder: &Path) -> Result<Self> {
+        // Stations need an address that an interface has; of 127.0.0.0/8 that is only this one.
+        let stations = match address {
+            IpAddr::V4(v4) if v4.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            address => address,
+        };
+        ports_must_be_free(address, stations)?;
+        let door_address = SocketAddr::new(stations, DOOR_DEVICE_PORT);
+        let door = DoorDevice::start(door_address)?;
+        let gateway = Gateway::start(&house(address, door_address), folder)?;
+        let station = |(number, port), hertz, answers| Setup {
+            registrar: Some(address.to_string()),
+            password: password(number),
+            port,
+            hertz,
+            answers,
+            ..Setup::new(number, stations)
+        };
+        let desk = station(DESK, 1000, Answers::ByItself);
+        let desk = Baresip::start(&desk, folder)?;
+        let door_station = station(DOOR_STATION, 440, Answers::WhenTold);
+        let door_station = Baresip::start(&door_station, folder)?;
+        Ok(Self {
+            gateway,
+            door_station,
+            desk,
+            door: Some(door),
+        })
+    }
+
+    /// The call button is pressed; the desk answers.
+    pub fn call(&mut self) -> Result<()> {
+        self.door_station.dial(&self.gateway.uri(DESK.0))?;
+        self.desk.event("CALL_ESTABLISHED")?;
+        self.door_station.event("CALL_ESTABLISHED").map(|_| ())
+    }
+
+    /// The desk dials the code that opens the gate.
+    pub fn open_gate(&mut self) -> Result<()> {
+        self.desk.digit('#')?;
+        self.desk.digit('1')
+    }
+
+    pub fn hang_up(&mut self) -> Result<()> {
+        self.desk.hang_up()?;
+        self.door_station.event("CALL_CLOSED").map(|_| ())
+    }
+
+    /// The device at the gate; it can be taken once.
+    pub fn take_door(&mut self) -> Result<DoorDevice> {
+        self.door.take().context("the door was taken before")
+    }
+
+    /// Fails unless both stations heard each other's tone in the last call.
+    pub fn must_have_been_heard(&self) -> Result<()> {
+        sound::measure(&self.desk.heard()?, 0.3)?.must_be_tone(440.0, 1.0)?;
+        sound::measure(&self.door_station.heard()?, 0.3)?.must_be_tone(1000.0, 1.0)
+    }
+
+    /// Waits until both have recorded this much.
+    pub fn wait_until_heard(&self, seconds: f64) -> Result<()> {
+        self.desk.wait_until_heard(seconds)?;
+        self.door_station.wait_until_heard(seconds)
+    }
+
+    /// Fails if one of the three programs has ended.
+    pub fn must_run(&mut self) -> Result<()> {
+        for (name, program) in [
+            ("the gateway", self.gateway.program()),
+            ("the door station", self.door_station.program()),
+            ("the desk station", self.desk.program()),
+        ] {
+            if !program.runs()? {
+                bail!("{name} has ended:\n{}", program.said().join("\n"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the stations, then the gateway, which says good-bye in order.
+    pub fn stop(mut self) -> Result<()> {
+        self.door_station.program().end()?;
+        self.desk.program().end()?;
+        self.gateway.program().end()
+    }
+}
+
+fn house(address: IpAddr, door: SocketAddr) -> gateway::Setup<'static> {
+    gateway::Setup::new(address)
+        .station(
+            DOOR_STATION.0,
+            &format!(
+                "name = \"Main gate\"\nkind = \"door_station\"\n\
+                 [[stations.doors]]\nkey = \"gate\"\nurl = \"http://{door}/open\"\ncode = \"#1\"\n"
+            ),
+        )
+        .station(DESK.0, "name = \"Reception\"\nkind = \"desk_station\"\n")
+        .station(YOURS, "name = \"Your phone\"\nkind = \"sip_phone\"\n")
+        .directory("[[ring_groups]]\nnumber = \"200\"\nname = \"Everybody\"\nmembers = [\"102\", \"103\"]\n")
+}
+
+fn ports_must_be_free(gateway: IpAddr, stations: IpAddr) -> Result<()> {
+    let udp = [
+        (gateway, 5060),
+        (stations, DOOR_STATION.1),
+        (stations, DESK.1),
+    ];
+    let tcp = [
+        (gateway, 5060),
+        (gateway, 9460),
+        (stations, DOOR_STATION.1),
+        (stations, DESK.1),
+        (stations, DOOR_DEVICE_PORT),
+    ];
+    let taken = udp
+        .into_iter()
+        .filter_map(|at| UdpSocket::bind(at).err().map(|error| ("UDP", at, error)))
+        .chain(
+            tcp.into_iter()
+                .filter_map(|at| TcpListener::bind(at).err().map(|error| ("TCP", at, error))),
+        )
+        .next();
+    let Some((transport, (address, port), error)) = taken else {
+        return Ok(());
+    };
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => bail!(
+            "{transport} port {port} of {address} is in use (`ss -lntup` tells by whom). Stop that \
+             program, or give the demo another address: ANTIPHON_DEMO_ADDRESS=127.0.0.2 make run"
+        ),
+        std::io::ErrorKind::AddrNotAvailable => {
+            bail!("{address} is no address of this machine (`ip address` lists them)")
+        }
+        _ => bail!("{transport} port {port} of {address} cannot be used: {error}"),
+    }
+}
+
+/// Where the demo keeps its state.
+pub fn folder() -> Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.antiphon");
+    let state = std::env::var_os("ANTIPHON_STATE").map_or(root, PathBuf::from);
+    let folder = state.join("demo");
+    std::fs::create_dir_all(&folder).with_context(|| {
+        format!(
+            "cannot write to {}; set ANTIPHON_STATE to a folder of yours",
+            folder.display()
+        )
+    })?;
+    std::fs::canonicalize(&folder).context("the demo's folder")
+}
+
+/// One call, both directions heard, the gate opened.
+pub fn smoke(address: IpAddr, folder: &Path) -> Result<()> {
+    let mut demo = Demo::start(address, folder)?;
+    let door = demo.take_door()?;
+    demo.call()?;
+    demo.wait_until_heard(2.0)?;
+    demo.open_gate()?;
+    door.must_open()?;
+    demo.hang_up()?;
+    demo.must_have_been_heard()?;
+    let gateway = &demo.gateway;
+    wait::until_true("the call to be over", || Ok(gateway.calls()?.is_empty()))?;
+    demo.stop()
+}

@@ -1,0 +1,143 @@
+//! SIP messages written by hand, for what no client would send.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::PATIENCE;
+
+/// A request with what every request needs; `more` are further header lines,
+/// each ended by CRLF.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    pub method: &'a str,
+    pub uri: String,
+    pub transport: &'a str,
+    pub local: SocketAddr,
+    pub from_user: String,
+    pub to_user: String,
+    pub call: String,
+    pub number: u32,
+    pub more: String,
+    pub body: &'a str,
+}
+
+impl<'a> Request<'a> {
+    pub fn new(method: &'a str, gateway: IpAddr, user: &str, local: SocketAddr) -> Self {
+        Self {
+            method,
+            uri: format!("sip:{gateway}"),
+            transport: "UDP",
+            local,
+            from_user: user.to_owned(),
+            to_user: user.to_owned(),
+            call: format!("{user}-{}", local.port()),
+            number: 1,
+            more: String::new(),
+            body: "",
+        }
+    }
+
+    pub fn text(&self) -> String {
+        let Self {
+            method,
+            uri,
+            transport,
+            local,
+            from_user,
+            to_user,
+            call,
+            number,
+            more,
+            body,
+        } = self;
+        format!(
+            "{method} {uri} SIP/2.0\r\n\
+             Via: SIP/2.0/{transport} {local};rport;branch=z9hG4bK{call}-{number}\r\n\
+             Max-Forwards: 70\r\n\
+             From: <sip:{from_user}@{}>;tag=t{call}\r\n\
+             To: <sip:{to_user}@{}>\r\n\
+             Call-ID: {call}\r\n\
+             CSeq: {number} {method}\r\n\
+             Contact: <sip:{from_user}@{local}>\r\n\
+             {more}Content-Length: {}\r\n\r\n{body}",
+            local.ip(),
+            local.ip(),
+            body.len()
+        )
+    }
+}
+
+/// Sends a request over UDP, again every half second, and returns the first
+/// final answer.
+pub fn ask(socket: &UdpSocket, to: SocketAddr, request: &Request<'_>) -> Result<String> {
+    let text = request.text();
+    socket.set_read_timeout(Some(Duration::from_millis(500)))?;
+    let given_up = std::time::Instant::now() + PATIENCE;
+    let mut buffer = vec![0; 65_536];
+    while std::time::Instant::now() < given_up {
+        socket.send_to(text.as_bytes(), to)?;
+        while let Ok(read) = socket.recv(&mut buffer) {
+            let answer = String::from_utf8_lossy(&buffer[..read]).into_owned();
+            if answer.contains(&request.call) && status(&answer).is_some_and(|code| code >= 200) {
+                return Ok(answer);
+            }
+        }
+    }
+    anyhow::bail!("no answer to {}", request.method)
+}
+
+/// The status code of a response.
+pub fn status(answer: &str) -> Option<u16> {
+    answer.strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()
+}
+
+/// A TCP connection to the gateway that comes from a host of the test's choice.
+pub fn connect_from(local: IpAddr, to: SocketAddr) -> Result<TcpStream> {
+    use nix::sys::socket as sys;
+    use std::os::fd::AsRawFd;
+    let family = if local.is_ipv4() {
+        sys::AddressFamily::Inet
+    } else {
+        sys::AddressFamily::Inet6
+    };
+    let socket = sys::socket(
+        family,
+        sys::SockType::Stream,
+        sys::SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
+    sys::bind(
+        socket.as_raw_fd(),
+        &sys::SockaddrStorage::from(SocketAddr::new(local, 0)),
+    )?;
+    sys::connect(socket.as_raw_fd(), &sys::SockaddrStorage::from(to)).context("connecting")?;
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// Writes everything, as far as the other side lets us; true if all went out.
+pub fn write_until_closed(stream: &mut TcpStream, bytes: &[u8]) -> bool {
+    bytes
+        .chunks(4096)
+        .all(|chunk| stream.write_all(chunk).is_ok())
+}
+
+/// Reads until the other side closes; what it said before.
+pub fn read_to_close(stream: &mut TcpStream) -> Result<String> {
+    let mut said = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => said.extend_from_slice(&buffer[..read]),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
+            Err(error) => return Err(error).context("the connection was not closed"),
+        }
+    }
+    Ok(String::from_utf8_lossy(&said).into_owned())
+}
