@@ -1,11 +1,10 @@
 //! Who may send how much: rates per source address, with a bounded memory of sources.
 //!
 //! It decides by address, method and count only; it reads no credentials and answers nothing.
-//! Invariant: it remembers at most `Settings::sources` addresses and as many bans, whatever
-//! arrives; a source that was forgotten starts afresh, a ban lasts its time unless the table of
-//! bans overflows with later ones.
+//! Guessing of passwords is the registrar's to punish. Invariant: it remembers at most
+//! `Settings::sources` addresses, whatever arrives; a source that was forgotten starts afresh.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
@@ -20,9 +19,6 @@ pub struct Settings {
     pub messages: Rate,
     /// New calls from one source; what exceeds it is refused with 503.
     pub invites: Rate,
-    /// Failed logins from one source; what exceeds it starts a ban.
-    pub failures: Rate,
-    pub ban: Duration,
     /// New calls of all sources together. Emergency calls count but are never refused by it.
     pub calls: Rate,
     /// Sources without limits: trunks, the other end of a link.
@@ -36,8 +32,6 @@ impl Default for Settings {
             sources: 16_384,
             messages: Rate::per_second(400, 2_000),
             invites: Rate::per_second(20, 60),
-            failures: Rate::per_second(1, 20),
-            ban: Duration::from_secs(60),
             calls: Rate::per_second(2_000, 4_000),
             trusted: Vec::new(),
             emergency: EmergencyMarks::default(),
@@ -133,8 +127,6 @@ pub(crate) enum Verdict {
     Pass,
     /// Too much from this source, or from all together.
     Exceeded,
-    /// The source guessed passwords.
-    Banned,
 }
 
 #[derive(Debug)]
@@ -144,7 +136,6 @@ pub(crate) struct Admission {
     /// second, and what was only in the second is forgotten.
     recent: HashMap<IpAddr, Source>,
     before: HashMap<IpAddr, Source>,
-    bans: BTreeMap<IpAddr, Instant>,
     calls: Meter,
 }
 
@@ -152,7 +143,6 @@ pub(crate) struct Admission {
 struct Source {
     messages: Meter,
     invites: Meter,
-    failures: Meter,
 }
 
 impl Admission {
@@ -161,7 +151,6 @@ impl Admission {
             settings,
             recent: HashMap::new(),
             before: HashMap::new(),
-            bans: BTreeMap::new(),
             calls: Meter::default(),
         }
     }
@@ -186,13 +175,6 @@ impl Admission {
         if self.is_trusted(address) {
             return Verdict::Pass;
         }
-        if self
-            .bans
-            .get(&key(address))
-            .is_some_and(|until| *until > now)
-        {
-            return Verdict::Banned;
-        }
         let rate = self.settings.messages;
         self.source(address).messages.take(rate, now)
     }
@@ -210,33 +192,8 @@ impl Admission {
         self.source(address).invites.take(rate, now)
     }
 
-    /// A login failed.
-    pub(crate) fn login_failed(&mut self, address: IpAddr, now: Instant) {
-        let rate = self.settings.failures;
-        if self.is_trusted(address)
-            || self.source(address).failures.take(rate, now) == Verdict::Pass
-        {
-            return;
-        }
-        self.bans.retain(|_, until| *until > now);
-        if self.bans.len() >= self.settings.sources.max(1)
-            && let Some(soonest) = self
-                .bans
-                .iter()
-                .min_by_key(|(_, until)| **until)
-                .map(|(address, _)| *address)
-        {
-            self.bans.remove(&soonest);
-        }
-        self.bans.insert(key(address), now + self.settings.ban);
-    }
-
     pub(crate) fn remembered(&self) -> usize {
         self.recent.len() + self.before.len()
-    }
-
-    pub(crate) fn banned(&self) -> usize {
-        self.bans.len()
     }
 
     fn source(&mut self, address: IpAddr) -> &mut Source {
@@ -343,39 +300,16 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_guesses_passwords_is_banned_for_a_while_and_others_are_not() {
-        let now = Instant::now();
-        let mut admission = admission(Settings {
-            failures: Rate::per_second(1, 5),
-            ..Settings::default()
-        });
-        for _ in 0..6 {
-            assert_eq!(admission.message(address(1), now), Verdict::Pass);
-            admission.login_failed(address(1), now);
-        }
-        assert_eq!(admission.message(address(1), now), Verdict::Banned);
-        assert_eq!(admission.message(address(2), now), Verdict::Pass);
-        assert_eq!(
-            admission.message(address(1), now + Duration::from_secs(61)),
-            Verdict::Pass
-        );
-    }
-
-    #[test]
     fn the_memory_of_sources_is_bounded() {
         let now = Instant::now();
         let mut admission = admission(Settings {
             sources: 100,
-            failures: Rate::per_second(1, 1),
             ..Settings::default()
         });
         for n in 0..10_000 {
             admission.message(address(n), now);
-            admission.login_failed(address(n), now);
-            admission.login_failed(address(n), now);
         }
         assert!(admission.remembered() <= 100);
-        assert!(admission.banned() <= 100);
     }
 
     #[test]

@@ -13,11 +13,16 @@ pub(crate) struct Deadlines<K> {
     times: HashMap<K, Instant>,
 }
 
-impl<K: Copy + Ord + Hash> Deadlines<K> {
-    pub(crate) fn new() -> Self {
-        Self { queue: BTreeSet::new(), times: HashMap::new() }
+impl<K> Default for Deadlines<K> {
+    fn default() -> Self {
+        Self {
+            queue: BTreeSet::new(),
+            times: HashMap::new(),
+        }
     }
+}
 
+impl<K: Copy + Ord + Hash> Deadlines<K> {
     /// Replaces the deadline of `key`; `None` takes it away.
     pub(crate) fn set(&mut self, key: K, at: Option<Instant>) {
         let old = match at {
@@ -61,7 +66,7 @@ mod tests {
     fn keys_come_in_the_order_of_their_last_deadline() {
         let now = Instant::now();
         let at = |ms| Some(now + Duration::from_millis(ms));
-        let mut deadlines = Deadlines::new();
+        let mut deadlines = Deadlines::default();
         deadlines.set(1, at(30));
         deadlines.set(2, at(20));
         deadlines.set(3, at(10));

@@ -1,6 +1,8 @@
 //! A SIP core without I/O: messages, transactions, dialogs, registration, digest, SDP offer and answer.
 
 pub mod admission;
+mod deadlines;
+mod dialog;
 pub mod digest;
 pub mod endpoint;
 pub mod flow;
@@ -10,4 +12,5 @@ pub mod registrar;
 pub mod sdp;
 pub mod session;
 pub mod subscription;
+mod tokens;
 pub mod transaction;

@@ -19,7 +19,11 @@ impl Token {
     /// Reads one of ours back; other text is `None`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let token = Self(text.as_bytes().try_into().ok()?);
-        token.0.iter().all(|b| ALPHABET.contains(b)).then_some(token)
+        token
+            .0
+            .iter()
+            .all(|b| ALPHABET.contains(b))
+            .then_some(token)
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -53,13 +57,20 @@ pub(crate) struct Tokens {
 impl fmt::Debug for Tokens {
     /// The seed is a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tokens").field("counter", &self.counter).finish_non_exhaustive()
+        f.debug_struct("Tokens")
+            .field("counter", &self.counter)
+            .finish_non_exhaustive()
     }
 }
 
 impl Tokens {
     pub(crate) fn new(seed: [u8; 32]) -> Self {
-        Self { seed, counter: 0, block: [0; 32], used: 32 }
+        Self {
+            seed,
+            counter: 0,
+            block: [0; 32],
+            used: 32,
+        }
     }
 
     /// A seed for another stream that tells nothing about this one.
@@ -74,7 +85,9 @@ impl Tokens {
         self.fill(&mut bits);
         let mut text = [0; Token::LEN];
         for (group, five) in text.chunks_exact_mut(8).zip(bits.chunks_exact(5)) {
-            let word = five.iter().fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
+            let word = five
+                .iter()
+                .fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
             for (at, letter) in group.iter_mut().enumerate() {
                 *letter = ALPHABET[(word >> (35 - 5 * at) & 31) as usize];
             }
@@ -98,7 +111,9 @@ impl Tokens {
     fn fill(&mut self, out: &mut [u8]) {
         for byte in out {
             if self.used == self.block.len() {
-                let hash = Sha256::new().chain_update(self.seed).chain_update(self.counter.to_le_bytes());
+                let hash = Sha256::new()
+                    .chain_update(self.seed)
+                    .chain_update(self.counter.to_le_bytes());
                 self.block = hash.finalize().into();
                 self.counter += 1;
                 self.used = 0;
@@ -132,7 +147,13 @@ mod tests {
 
     #[test]
     fn foreign_text_is_no_token() {
-        for text in ["", "short", "0123456789ABCDEF", "0123456789abcdefg", "z9hG4bK776asdhds"] {
+        for text in [
+            "",
+            "short",
+            "0123456789ABCDEF",
+            "0123456789abcdefg",
+            "z9hG4bK776asdhds",
+        ] {
             assert_eq!(Token::parse(text), None);
         }
     }
@@ -141,6 +162,10 @@ mod tests {
     fn durations_stay_in_their_range() {
         let mut tokens = Tokens::new([1; 32]);
         let (from, to) = (Duration::from_millis(2100), Duration::from_millis(4000));
-        assert!((0..1000).map(|_| tokens.duration(from, to)).all(|d| d >= from && d <= to));
+        assert!(
+            (0..1000)
+                .map(|_| tokens.duration(from, to))
+                .all(|d| d >= from && d <= to)
+        );
     }
 }

@@ -1,37 +1,87 @@
 //! The SIP endpoint: bytes of all flows in, messages and events out.
 //!
-//! It composes framing, parsing, admission, transactions, sessions and subscriptions; it decides
-//! nothing about who may call whom and reads no clock. The public methods of [`Endpoint`] are its
-//! inputs; after each of them the owner drains [`Endpoint::poll_output`] until it says `Timeout`.
-//! Invariant: after a drain no deadline lies in the past and nothing waits to be said.
+//! It composes framing, parsing, admission, registrar, transactions, sessions and subscriptions;
+//! it decides nothing about who may call whom and reads no clock. The public methods of
+//! [`Endpoint`] are its inputs; after each of them the owner drains [`Endpoint::poll_output`] until
+//! it says `Timeout`. Invariant: after a drain no deadline lies in the past and nothing waits to
+//! be said.
+//!
+//! What a shell does with it: each datagram and each piece of a stream goes to `receive`, each
+//! connection that comes or goes to `flow_opened` and `flow_closed`, each failed connect to
+//! `unreachable`. `Transmit` to a flow goes out there; to a destination over a connection there
+//! is, or a new one. `Store` is written down and confirmed with `stored`.
 
+mod calls;
+pub(crate) mod core;
+mod counters;
+mod judge;
 mod output;
+mod receive;
+mod requests;
 mod settings;
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::collections::HashMap;
+use std::time::Instant;
 
 use bytes::Bytes;
 
+pub use counters::{ByClass, ByMethod, Counters, Refusals};
 pub use output::{
     Event, IncomingMessage, IncomingSubscribe, MessageId, Output, RequestFailure, RequestId,
     RequestOutcome,
 };
 pub use settings::{Capacity, InviteAuth, LargeRequests, Listener, SessionTimerSettings, Settings};
 
-use crate::admission::EmergencyMarks;
+use self::core::Core;
+use crate::admission::{Admission, EmergencyMarks};
 use crate::flow::{ConnectionId, Destination, Flow, Hop};
-use crate::message::{Headers, Method, NameAddr, Reason, Replaces, StatusCode, Uri};
-use crate::session::{
-    CommandError, Invite, Progress, Refer, ReferAnswer, ReferId, Reject, SessionId,
-};
-use crate::subscription::{DialogInfo, SubscriptionId};
+use crate::framer::Framer;
+use crate::message::{Headers, Method, NameAddr, Uri};
+use crate::registrar::{self, Account, Registrar, Restored, StoreToken, StoredBinding};
+use crate::session::{Outcome, Sessions, end_if_answer};
+use crate::subscription::Notifier;
+use crate::tokens::Tokens;
+use crate::transaction::{Due, Failed, TransactionId, User};
 
 /// See the module.
 #[derive(Debug)]
 pub struct Endpoint {
-    settings: Settings,
-    outputs: VecDeque<Output>,
+    core: Core,
+    admission: Admission,
+    sessions: Sessions,
+    notifier: Notifier,
+    registrar: Option<Registrar>,
+    /// REGISTERs whose answer waits for the store.
+    held: HashMap<StoreToken, Held>,
+    connections: HashMap<ConnectionId, Connection>,
+    messages: HashMap<MessageId, TransactionId>,
+    load: Load,
+    last_request: u64,
+    last_message: u64,
+}
+
+#[derive(Debug)]
+struct Connection {
+    framer: Framer,
+    trust: Trust,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// As the listener and the networks of the settings say.
+    Usual,
+    Given,
+}
+
+/// What the answer to a REGISTER is made of.
+#[derive(Debug)]
+enum Held {
+    Transaction(TransactionId),
+    /// Without a transaction, when those are scarce.
+    Stateless {
+        headers: Box<Headers>,
+        hop: Hop,
+    },
 }
 
 /// A request outside a dialog: MESSAGE, OPTIONS and the like.
@@ -61,232 +111,258 @@ pub enum Load {
 impl Endpoint {
     /// All tags, branches, Call-IDs and nonces come from `seed`: who knows it can foretell them,
     /// so the shell takes it from the operating system.
-    pub fn new(settings: Settings, _seed: [u8; 32], _now: Instant) -> Self {
+    pub fn new(settings: Settings, seed: [u8; 32], now: Instant) -> Self {
+        let mut tokens = Tokens::new(seed);
+        let registrar = settings.registrar.clone().map(|mut settings| {
+            settings.nonces.secret = tokens.fork();
+            Registrar::new(settings, 0, now)
+        });
         Self {
-            settings,
-            outputs: VecDeque::new(),
+            admission: Admission::new(settings.admission.clone()),
+            core: Core::new(settings, tokens, now),
+            sessions: Sessions::default(),
+            notifier: Notifier::default(),
+            registrar,
+            held: HashMap::new(),
+            connections: HashMap::new(),
+            messages: HashMap::new(),
+            load: Load::Normal,
+            last_request: 0,
+            last_message: 0,
         }
     }
 
     /// One datagram, or a piece of a stream as it was read.
-    pub fn receive(&mut self, _flow: &Flow, _bytes: Bytes, _now: Instant) {}
+    pub fn receive(&mut self, flow: &Flow, bytes: impl AsRef<[u8]>, now: Instant) {
+        let bytes = bytes.as_ref();
+        self.advance(now);
+        if flow.transport.is_reliable() {
+            self.on_stream(flow, bytes);
+        } else {
+            self.on_datagram(flow, bytes);
+        }
+    }
 
     /// A connection came up, by whomever it was opened.
-    pub fn flow_opened(&mut self, _flow: &Flow, _now: Instant) {}
+    pub fn flow_opened(&mut self, flow: &Flow, now: Instant) {
+        self.advance(now);
+        self.connect(flow);
+    }
 
     /// A connection is gone: what waits on it fails now.
-    pub fn flow_closed(&mut self, _flow: &Flow, _now: Instant) {}
+    pub fn flow_closed(&mut self, flow: &Flow, now: Instant) {
+        self.advance(now);
+        self.connections.remove(&flow.connection);
+        if let Some(registrar) = &mut self.registrar {
+            registrar.flow_closed(flow);
+        }
+        self.sessions.connection_closed(flow);
+        for failed in self.core.table.connection_closed(flow) {
+            self.core.counters.transport_failures += 1;
+            self.fail(failed, Outcome::Transport);
+        }
+    }
 
-    /// A message to this destination could not be sent.
-    pub fn unreachable(&mut self, _destination: &Destination, _now: Instant) {}
+    /// A connection to this destination could not be opened.
+    pub fn unreachable(&mut self, destination: &Destination, now: Instant) {
+        self.advance(now);
+        for failed in self
+            .core
+            .table
+            .unreachable(destination, self.core.now, &mut self.core.out)
+        {
+            self.core.counters.transport_failures += 1;
+            self.fail(failed, Outcome::Transport);
+        }
+    }
 
-    pub fn handle_timeout(&mut self, _now: Instant) {}
+    /// Does what is due; nothing when nothing is.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+    }
 
     pub fn poll_output(&mut self) -> Output {
-        self.outputs.pop_front().unwrap_or(Output::Timeout(None))
+        loop {
+            if let Some(output) = self.core.out.pop_front() {
+                return output;
+            }
+            let step = self.registrar.as_mut().map(Registrar::poll_output);
+            let registrar = match step {
+                Some(registrar::Output::Timeout(at)) => at,
+                Some(step) => {
+                    self.on_registrar(step);
+                    continue;
+                }
+                None => None,
+            };
+            let deadlines = [
+                self.core.table.deadline(),
+                self.sessions.deadline(),
+                self.notifier.deadline(),
+                registrar,
+            ];
+            return Output::Timeout(deadlines.into_iter().flatten().min());
+        }
     }
 
     /// Whatever arrives over this connection counts as coming from a trusted peer (a client
     /// certificate the owner has checked): no digest, no limits per source.
-    pub fn trust(&mut self, _connection: ConnectionId) {}
+    pub fn trust(&mut self, connection: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.trust = Trust::Given;
+        }
+    }
 
     pub fn set_emergency(&mut self, marks: EmergencyMarks) {
-        self.settings.admission.emergency = marks;
+        self.admission.set_emergency(marks);
     }
 
-    pub fn set_load(&mut self, _load: Load) {}
-}
-
-/// Calls.
-impl Endpoint {
-    /// Starts a call.
-    pub fn invite(&mut self, _invite: Invite, _now: Instant) -> Result<SessionId, CommandError> {
-        Err(CommandError::NoListener)
+    pub fn set_load(&mut self, load: Load) {
+        self.load = load;
     }
 
-    /// Sends 101-199 to a caller.
-    pub fn progress(
-        &mut self,
-        _session: SessionId,
-        _progress: Progress,
-        _now: Instant,
-    ) -> Result<(), CommandError> {
-        Err(CommandError::UnknownSession)
+    pub fn counters(&self) -> &Counters {
+        &self.core.counters
     }
 
-    /// Answers an arriving call with 200. `sdp` is the answer, or the offer where the INVITE had
-    /// none; `None` where a reliable provisional response finished the exchange.
-    pub fn accept(
-        &mut self,
-        _session: SessionId,
-        _sdp: Option<Bytes>,
-        _now: Instant,
-    ) -> Result<(), CommandError> {
-        Err(CommandError::UnknownSession)
+    /// Sessions alive, those that only finish their work on the wire among them.
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
     }
 
-    /// Refuses an arriving call.
-    pub fn reject(
-        &mut self,
-        _session: SessionId,
-        _reject: Reject,
-        _now: Instant,
-    ) -> Result<(), CommandError> {
-        Err(CommandError::UnknownSession)
+    pub fn transaction_count(&self) -> usize {
+        self.core.table.len()
     }
 
-    /// Ends a session in whatever state it is: CANCEL, 487, BYE or ACK and BYE. `Ended` follows in
-    /// the same drain; what is left to do on the wire needs no owner.
-    pub fn end(
-        &mut self,
-        _session: SessionId,
-        _reason: Option<Reason>,
-        _now: Instant,
-    ) -> Result<(), CommandError> {
-        Err(CommandError::UnknownSession)
+    /// Sources whose rates are remembered.
+    pub fn source_count(&self) -> usize {
+        self.admission.remembered()
     }
 
-    /// Offers a new description within a confirmed session (re-INVITE), or in an early dialog
-    /// whose first exchange is finished (UPDATE). Glare is resolved here.
-    pub fn reoffer(
-        &mut self,
-        _session: SessionId,
-        _sdp: Bytes,
-        _now: Instant,
-    ) -> Result<(), CommandError> {
-        Err(CommandError::UnknownSession)
+    pub fn subscription_count(&self) -> usize {
+        self.notifier.len()
     }
 
-    /// Gives the answer to the offer the peer has made, wherever it travelled; or the offer after
-    /// `OfferWanted`.
-    pub fn answer(
-        &mut self,
-        _session: SessionId,
-        _sdp: Bytes,
-        _now: Instant,
-    ) -> Result<(), CommandError> {
-        Err(CommandError::UnknownSession)
+    fn advance(&mut self, now: Instant) {
+        let core = &mut self.core;
+        core.now = core.now.max(now);
+        while let Some(due) = self
+            .core
+            .table
+            .handle_timeout(self.core.now, &mut self.core.out)
+        {
+            if let Due::TimedOut(failed) = due {
+                self.core.counters.timeouts += 1;
+                self.fail(failed, Outcome::Timeout);
+            }
+        }
+        while self.sessions.handle_timeout(&mut self.core) {}
+        while self.notifier.handle_timeout(&mut self.core) {}
+        if let Some(registrar) = &mut self.registrar {
+            registrar.handle_timeout(self.core.now);
+        }
     }
 
-    /// Refuses a `Reoffer` or `OfferWanted` (488 and the like); the session goes on as it was.
-    pub fn refuse(
-        &mut self,
-        _session: SessionId,
-        _code: StatusCode,
-        _now: Instant,
-    ) -> Result<(), CommandError> {
-        Err(CommandError::UnknownSession)
+    /// Tells the user of a transaction what became of it.
+    fn fail(&mut self, failed: Failed, outcome: Outcome) {
+        self.on_outcome(failed.id, failed.user, outcome);
     }
 
-    /// Asks the peer to call somebody else.
-    pub fn refer(
-        &mut self,
-        _session: SessionId,
-        _refer: Refer,
-        _now: Instant,
-    ) -> Result<ReferId, CommandError> {
-        Err(CommandError::UnknownSession)
-    }
-
-    /// Accepts or refuses the peer's REFER.
-    pub fn answer_refer(
-        &mut self,
-        _session: SessionId,
-        _refer: ReferId,
-        _answer: ReferAnswer,
-        _now: Instant,
-    ) -> Result<(), CommandError> {
-        Err(CommandError::UnknownSession)
-    }
-
-    /// Tells how the call asked for by an accepted REFER fares; a final code finishes it.
-    pub fn notify_refer(
-        &mut self,
-        _session: SessionId,
-        _refer: ReferId,
-        _code: StatusCode,
-        _now: Instant,
-    ) -> Result<(), CommandError> {
-        Err(CommandError::UnknownSession)
-    }
-
-    /// Sends INFO.
-    pub fn info(
-        &mut self,
-        _session: SessionId,
-        _content_type: &str,
-        _body: Bytes,
-        _now: Instant,
-    ) -> Result<(), CommandError> {
-        Err(CommandError::UnknownSession)
-    }
-
-    /// Sends one DTMF digit as `application/dtmf-relay`.
-    pub fn digit(
-        &mut self,
-        _session: SessionId,
-        _digit: char,
-        _duration: Duration,
-        _now: Instant,
-    ) -> Result<(), CommandError> {
-        Err(CommandError::UnknownSession)
-    }
-
-    /// How a Replaces header names this session, for the Refer-To of an attended transfer. Seen
-    /// from the peer of the session.
-    pub fn replaces(&self, _session: SessionId) -> Option<Replaces> {
-        None
+    fn on_outcome(&mut self, tx: TransactionId, user: User, outcome: Outcome) {
+        match user {
+            User::Session(id) => self.sessions.on_outcome(id, tx, outcome, &mut self.core),
+            User::Abandoned => end_if_answer(tx, &outcome, &mut self.core),
+            User::Subscription(id) => self.notifier.on_outcome(id, tx, &outcome, &mut self.core),
+            User::Request(id) if outcome.code().is_final() => {
+                self.core.request_answered(id, outcome);
+            }
+            User::Message(id) => {
+                self.messages.remove(&id);
+            }
+            User::Request(_) | User::Nobody => {}
+        }
     }
 }
 
-/// Requests outside calls, and subscriptions.
+/// The registrar within.
 impl Endpoint {
-    /// Sends a request; `RequestAnswered` follows.
-    pub fn request(
-        &mut self,
-        _request: OutgoingRequest,
-        _now: Instant,
-    ) -> Result<RequestId, CommandError> {
-        Err(CommandError::NoListener)
+    /// For reading: contacts of a station, counters.
+    pub fn registrar(&self) -> Option<&Registrar> {
+        self.registrar.as_ref()
     }
 
-    /// Answers an arriving MESSAGE.
-    pub fn answer_message(
-        &mut self,
-        _message: MessageId,
-        _code: StatusCode,
-        _now: Instant,
-    ) -> Result<(), CommandError> {
-        Err(CommandError::UnknownSession)
+    /// These are all accounts from now on.
+    pub fn set_accounts(&mut self, accounts: impl IntoIterator<Item = Account>, now: Instant) {
+        self.advance(now);
+        if let Some(registrar) = &mut self.registrar {
+            registrar.set_accounts(accounts);
+        }
     }
 
-    /// Accepts a subscription; the first NOTIFY carries `state`.
-    pub fn accept_subscription(
-        &mut self,
-        _subscription: SubscriptionId,
-        _state: &DialogInfo,
-        _now: Instant,
-    ) -> Result<(), CommandError> {
-        Err(CommandError::UnknownSession)
+    /// Where a station is reached, best first.
+    pub fn contacts(&self, aor: &str, now: Instant) -> Vec<registrar::Contact<'_>> {
+        self.registrar
+            .as_ref()
+            .map(|registrar| registrar.contacts(aor, now))
+            .unwrap_or_default()
     }
 
-    pub fn refuse_subscription(
+    /// Takes back what the store kept; see [`Registrar::restore`].
+    pub fn restore(
         &mut self,
-        _subscription: SubscriptionId,
-        _code: StatusCode,
-        _now: Instant,
-    ) -> Result<(), CommandError> {
-        Err(CommandError::UnknownSession)
+        bindings: impl IntoIterator<Item = (impl AsRef<str>, StoredBinding)>,
+        now: Instant,
+    ) -> Restored {
+        self.advance(now);
+        self.registrar
+            .as_mut()
+            .map(|registrar| registrar.restore(bindings, now))
+            .unwrap_or_default()
     }
 
-    /// Publishes the state of the watched resource; sent at most once a second (RFC 4235 3.10),
-    /// the latest state wins.
-    pub fn notify(
-        &mut self,
-        _subscription: SubscriptionId,
-        _state: &DialogInfo,
-        _now: Instant,
-    ) -> Result<(), CommandError> {
-        Err(CommandError::UnknownSession)
+    /// The store has written the order down.
+    pub fn stored(&mut self, token: StoreToken, now: Instant) {
+        self.advance(now);
+        if let Some(registrar) = &mut self.registrar {
+            registrar.stored(token);
+        }
+    }
+
+    /// The store could not write.
+    pub fn store_failed(&mut self, token: StoreToken, now: Instant) {
+        self.advance(now);
+        if let Some(registrar) = &mut self.registrar {
+            registrar.store_failed(token, self.core.now);
+        }
+    }
+
+    fn on_registrar(&mut self, output: registrar::Output) {
+        match output {
+            registrar::Output::Store(store) => self.core.out.push_back(Output::Store(store)),
+            registrar::Output::Event(event) => {
+                self.core
+                    .out
+                    .push_back(Output::Event(Event::Registrar(event)));
+            }
+            registrar::Output::Answer { token, answer } => match self.held.remove(&token) {
+                Some(Held::Transaction(tx)) => {
+                    if let Some(mut response) = self.core.response(tx, answer.status) {
+                        for (name, value) in &answer.headers {
+                            response.headers.push(name.clone(), value);
+                        }
+                        self.core.respond(tx, &response);
+                    }
+                }
+                Some(Held::Stateless { headers, hop }) => {
+                    let mut response = crate::message::Response::echoing(&headers, answer.status);
+                    for (name, value) in answer.headers {
+                        response.headers.push(name, value);
+                    }
+                    self.core.reply_tagged(response, hop);
+                }
+                None => {}
+            },
+            registrar::Output::Timeout(_) => {}
+        }
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::flow::{ConnectionId, Flow, Hop};
 use crate::message::{NameAddr, Request, Response, StatusCode, Uri};
+use crate::registrar::{self, Store};
 use crate::session::{Incoming, SessionEvent, SessionId};
 use crate::subscription::SubscriptionId;
 
@@ -22,6 +23,8 @@ pub enum Output {
     CloseFlow {
         connection: ConnectionId,
     },
+    /// Write this down, then call `stored` or `store_failed` with its token.
+    Store(Store),
     Event(Event),
     /// Nothing more to say; call `handle_timeout` then, or when `None` not before other input.
     Timeout(Option<Instant>),
@@ -29,6 +32,7 @@ pub enum Output {
 
 /// What the owner learns.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "lives for one step only")]
 pub enum Event {
     /// Answer with `progress`, `accept` or `reject`.
     Incoming(Box<Incoming>),
@@ -45,8 +49,10 @@ pub enum Event {
     },
     /// A SUBSCRIBE to the dialog event package: accept or refuse.
     Subscribe(Box<IncomingSubscribe>),
-    /// The subscription is over; its id means nothing any more.
+    /// The subscription is over, accepted or not; its id means nothing any more.
     SubscriptionEnded { subscription: SubscriptionId },
+    /// Stations that come and go, and sources that were barred.
+    Registrar(registrar::Event),
 }
 
 /// A request of ours outside a session.

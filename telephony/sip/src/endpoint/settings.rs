@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::admission;
 use crate::flow::{ListenerId, Transport};
 use crate::message::{Host, Limits};
+use crate::registrar;
 use crate::transaction::Timers;
 
 #[derive(Clone, Debug)]
@@ -21,7 +22,10 @@ pub struct Settings {
     pub session_timer: SessionTimerSettings,
     pub capacity: Capacity,
     pub large_requests: LargeRequests,
-    /// The longest REFER-made or SUBSCRIBE-made subscription.
+    /// `None`: nobody can register here, and no account can be asked for. The secret of its nonces
+    /// is made from the seed of the endpoint.
+    pub registrar: Option<registrar::Settings>,
+    /// The longest subscription.
     pub subscription_max: Duration,
 }
 
@@ -36,6 +40,7 @@ impl Default for Settings {
             session_timer: SessionTimerSettings::default(),
             capacity: Capacity::default(),
             large_requests: LargeRequests::default(),
+            registrar: None,
             subscription_max: Duration::from_secs(3600),
         }
     }
@@ -66,7 +71,7 @@ impl Listener {
     }
 }
 
-/// Who must show digest credentials for INVITE, MESSAGE, SUBSCRIBE and OPTIONS-free requests.
+/// Who must show digest credentials for INVITE, MESSAGE and SUBSCRIBE outside a dialog.
 /// Trusted peers and flows never must.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InviteAuth {
@@ -88,10 +93,15 @@ pub struct SessionTimerSettings {
     pub min: Duration,
 }
 
+impl SessionTimerSettings {
+    /// RFC 4028 4.
+    pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(1800);
+}
+
 impl Default for SessionTimerSettings {
     fn default() -> SessionTimerSettings {
         SessionTimerSettings {
-            interval: Some(Duration::from_secs(1800)),
+            interval: Some(Self::DEFAULT_INTERVAL),
             min: Duration::from_secs(90),
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::digest::client::Identity;
 use crate::flow::Hop;
 use crate::message::{Headers, NameAddr, Reason, StatusCode, Uri};
 
@@ -30,19 +31,6 @@ pub enum Sdp {
     Answer(Bytes),
 }
 
-/// A user name and password for answering a 401 or 407 once (RFC 3261 22).
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    pub username: String,
-    pub password: String,
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").finish_non_exhaustive()
-    }
-}
-
 /// An outgoing call.
 #[derive(Clone, Debug)]
 pub struct Invite {
@@ -62,9 +50,13 @@ pub struct Invite {
     pub session_timer: SessionTimerWish,
     /// Sent as they stand: Alert-Info, Call-Info, Priority, P-Asserted-Identity, Replaces...
     pub headers: Headers,
-    pub credentials: Option<Credentials>,
+    /// For answering a 401 or 407 once (RFC 3261 22).
+    pub credentials: Option<Identity>,
+    /// A gateway passes on what the arriving call had, less one.
+    pub max_forwards: u8,
     /// After this time without a final response the call is cancelled and ends with
-    /// [`EndCause::NoAnswer`](super::EndCause::NoAnswer). `None`: the owner watches the clock.
+    /// [`EndCause::NoAnswer`](super::EndCause::NoAnswer). `None`: only Timer C holds, which starts
+    /// anew with each provisional response.
     pub ring_limit: Option<Duration>,
 }
 
@@ -82,6 +74,7 @@ impl Invite {
             session_timer: SessionTimerWish::Supported,
             headers: Headers::default(),
             credentials: None,
+            max_forwards: 70,
             ring_limit: None,
         }
     }

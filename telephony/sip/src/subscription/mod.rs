@@ -1,6 +1,9 @@
 //! Subscriptions of peers to the dialog event package (RFC 6665, RFC 4235).
 
 mod dialog_info;
+mod notifier;
+
+pub(crate) use notifier::{Notifier, Wish};
 
 pub use dialog_info::{DialogInfo, DialogState, DialogStatus, Direction, Party};
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::machine::{ClientTimer, Report, Repeat};
+use super::machine::{ClientTimer, Repeat, Report};
 use super::timer::Timers;
 use crate::flow::Transport;
 use crate::message::StatusCode;
@@ -26,7 +26,9 @@ enum State {
     /// A provisional response came; the request is still repeated, at T2 (17.1.2.2).
     Proceeding(Pending),
     /// Absorbs repeated final responses until Timer K.
-    Completed { until: Instant },
+    Completed {
+        until: Instant,
+    },
     Terminated,
 }
 
@@ -52,9 +54,16 @@ impl Client {
     }
 
     /// A response with this code arrived; whether the user of the transaction hears of it.
-    pub(super) fn on_response(&mut self, code: StatusCode, timers: &Timers, now: Instant) -> Report {
+    pub(super) fn on_response(
+        &mut self,
+        code: StatusCode,
+        timers: &Timers,
+        now: Instant,
+    ) -> Report {
         match std::mem::replace(&mut self.state, State::Terminated) {
-            State::Trying(mut pending) | State::Proceeding(mut pending) if code.is_provisional() => {
+            State::Trying(mut pending) | State::Proceeding(mut pending)
+                if code.is_provisional() =>
+            {
                 if let Some(repeat) = &mut pending.repeat {
                     repeat.slow_down(timers.t2);
                 }
@@ -96,7 +105,25 @@ impl Client {
         }
     }
 
-    /// The transport failed (17.1.4), or the user lost interest.
+    /// The request once more, changed, over another transport.
+    pub(super) fn restart(
+        &mut self,
+        transport: Transport,
+        change: impl FnOnce(&Bytes) -> Bytes,
+        timers: &Timers,
+        now: Instant,
+    ) -> Option<Bytes> {
+        let State::Trying(pending) = &mut self.state else {
+            return None;
+        };
+        self.transport = transport;
+        pending.request = change(&pending.request);
+        pending.repeat = Repeat::start(transport, timers.t1, now);
+        pending.give_up = now + timers.give_up;
+        Some(pending.request.clone())
+    }
+
+    /// The transport failed (17.1.4).
     pub(super) fn abort(&mut self) {
         self.state = State::Terminated;
     }
@@ -124,7 +151,9 @@ impl Client {
         self.state = if linger.is_zero() {
             State::Terminated
         } else {
-            State::Completed { until: now + linger }
+            State::Completed {
+                until: now + linger,
+            }
         };
     }
 }

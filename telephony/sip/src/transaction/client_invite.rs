@@ -1,17 +1,17 @@
 //! The INVITE client machine (RFC 3261 17.1.1) with the Accepted state of RFC 6026 7.2.
 //!
-//! It repeats the INVITE on UDP until any response, acknowledges refusals hop by hop, and lets
-//! every 2xx through while it stands in Accepted: forks and repetitions are the session's to
-//! acknowledge. It does not cancel: CANCEL is a transaction of its own.
-//! Invariant: at most one refusal and no 2xx after a refusal is reported.
+//! It repeats the INVITE on UDP until any response, acknowledges refusals hop by hop, keeps a
+//! CANCEL back until a provisional response allows it (9.1), and lets the first 2xx of each fork
+//! through while it stands in Accepted; a repeated 2xx gets the ACK again that the session gave
+//! for it. Invariant: at most one refusal and no 2xx after a refusal is reported.
 
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::machine::{ClientTimer, Repeat, Report};
+use super::machine::{ClientTimer, Repeat};
 use super::timer::Timers;
-use crate::flow::Transport;
+use crate::flow::{Hop, Transport};
 use crate::message::StatusCode;
 
 #[derive(Debug)]
@@ -28,24 +28,70 @@ enum State {
         repeat: Option<Repeat>,
         /// Timer B.
         give_up: Instant,
+        /// Header lines of a CANCEL that waits for a provisional response.
+        held_cancel: Option<Bytes>,
     },
     /// Somebody answered provisionally; how long to wait is the user's decision.
-    Proceeding,
+    Proceeding {
+        request: Bytes,
+        /// After a CANCEL: RFC 3261 9.1, 64*T1.
+        give_up: Option<Instant>,
+    },
     /// Answers each repeated refusal with the ACK until Timer D.
-    Completed { ack: Bytes, until: Instant },
-    /// Passes each 2xx up until Timer M.
-    Accepted { until: Instant },
+    Completed {
+        ack: Bytes,
+        until: Instant,
+    },
+    /// Passes 2xx up until Timer M.
+    Accepted {
+        acks: Vec<ForkAck>,
+        until: Instant,
+    },
     Terminated,
 }
 
+/// The ACK to the 2xx of one fork.
+#[derive(Debug)]
+struct ForkAck {
+    to_tag: Box<str>,
+    hop: Hop,
+    ack: Bytes,
+}
+
+/// More forks than any ring group answer a call at once only by intent.
+const MAX_FORKS: usize = 40;
+
 /// What a response leads to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum OnResponse {
-    Report(Report),
-    /// A refusal: build its ACK and hand it to [`ClientInvite::refused`], then report it.
-    Refused,
-    /// A repeated refusal: send the ACK again.
-    AckAgain(Bytes),
+    PassUp,
+    Absorbed,
+    /// Pass up, and send the CANCEL that waited: made from this INVITE, with these lines.
+    PassUpAndCancel {
+        invite: Bytes,
+        lines: Bytes,
+    },
+    /// A refusal of this INVITE: build its ACK, hand it to [`ClientInvite::refused`], pass up.
+    Refused {
+        invite: Bytes,
+    },
+    /// Send this ACK again: to where the INVITE went, or to where the dialog lives.
+    AckAgain {
+        ack: Bytes,
+        hop: Option<Hop>,
+    },
+}
+
+/// What the wish to cancel leads to.
+#[derive(Debug)]
+pub(super) enum OnCancel {
+    /// RFC 3261 9.1: no CANCEL before a provisional response.
+    Held,
+    Send {
+        invite: Bytes,
+    },
+    /// A final response was faster.
+    TooLate,
 }
 
 impl ClientInvite {
@@ -56,28 +102,68 @@ impl ClientInvite {
                 request,
                 repeat: Repeat::start(transport, timers.t1, now),
                 give_up: now + timers.give_up,
+                held_cancel: None,
             },
         }
     }
 
-    pub(super) fn on_response(&mut self, code: StatusCode, timers: &Timers, now: Instant) -> OnResponse {
-        match &self.state {
-            State::Calling { .. } | State::Proceeding => {
-                if code.is_provisional() {
-                    self.state = State::Proceeding;
-                    OnResponse::Report(Report::PassUp)
-                } else if code.is_success() {
-                    // RFC 6026 7.2: on every transport, as forks arrive late on all of them.
-                    self.state = State::Accepted { until: now + timers.linger };
-                    OnResponse::Report(Report::PassUp)
-                } else {
-                    OnResponse::Refused
+    pub(super) fn on_response(
+        &mut self,
+        code: StatusCode,
+        to_tag: &str,
+        timers: &Timers,
+        now: Instant,
+    ) -> OnResponse {
+        match &mut self.state {
+            State::Calling {
+                request,
+                held_cancel,
+                ..
+            } if code.is_provisional() => {
+                let (request, held) = (request.clone(), held_cancel.take());
+                let give_up = held.as_ref().map(|_| now + timers.give_up);
+                self.state = State::Proceeding {
+                    request: request.clone(),
+                    give_up,
+                };
+                match held {
+                    Some(lines) => OnResponse::PassUpAndCancel {
+                        invite: request,
+                        lines,
+                    },
+                    None => OnResponse::PassUp,
                 }
             }
-            State::Accepted { .. } if code.is_success() => OnResponse::Report(Report::PassUp),
-            State::Completed { ack, .. } if code.is_failure() => OnResponse::AckAgain(ack.clone()),
+            State::Proceeding { .. } if code.is_provisional() => OnResponse::PassUp,
+            State::Calling { .. } | State::Proceeding { .. } if code.is_success() => {
+                // RFC 6026 7.2: on every transport, as forks arrive late on all of them.
+                self.state = State::Accepted {
+                    acks: Vec::new(),
+                    until: now + timers.linger,
+                };
+                OnResponse::PassUp
+            }
+            State::Calling { request, .. } | State::Proceeding { request, .. } => {
+                OnResponse::Refused {
+                    invite: request.clone(),
+                }
+            }
+            State::Accepted { acks, .. } if code.is_success() => {
+                match acks.iter().find(|fork| *fork.to_tag == *to_tag) {
+                    Some(fork) => OnResponse::AckAgain {
+                        ack: fork.ack.clone(),
+                        hop: Some(fork.hop.clone()),
+                    },
+                    None if acks.len() < MAX_FORKS => OnResponse::PassUp,
+                    None => OnResponse::Absorbed,
+                }
+            }
+            State::Completed { ack, .. } if code.is_failure() => OnResponse::AckAgain {
+                ack: ack.clone(),
+                hop: None,
+            },
             State::Accepted { .. } | State::Completed { .. } | State::Terminated => {
-                OnResponse::Report(Report::Absorbed)
+                OnResponse::Absorbed
             }
         }
     }
@@ -88,50 +174,117 @@ impl ClientInvite {
         self.state = if linger.is_zero() {
             State::Terminated
         } else {
-            State::Completed { ack, until: now + linger }
+            State::Completed {
+                ack,
+                until: now + linger,
+            }
         };
+    }
+
+    /// Remembers the ACK to the 2xx of a fork; a repeated 2xx gets it again.
+    pub(super) fn acknowledged(&mut self, to_tag: &str, hop: &Hop, ack: &Bytes) {
+        if let State::Accepted { acks, .. } = &mut self.state {
+            acks.retain(|fork| *fork.to_tag != *to_tag);
+            acks.push(ForkAck {
+                to_tag: to_tag.into(),
+                hop: hop.clone(),
+                ack: ack.clone(),
+            });
+        }
+    }
+
+    /// The user does not want the call any more. `lines` go into the CANCEL.
+    pub(super) fn cancel(&mut self, lines: &Bytes, timers: &Timers, now: Instant) -> OnCancel {
+        match &mut self.state {
+            State::Calling { held_cancel, .. } => {
+                held_cancel.get_or_insert_with(|| lines.clone());
+                OnCancel::Held
+            }
+            State::Proceeding { request, give_up } if give_up.is_none() => {
+                *give_up = Some(now + timers.give_up);
+                OnCancel::Send {
+                    invite: request.clone(),
+                }
+            }
+            State::Proceeding { .. }
+            | State::Completed { .. }
+            | State::Accepted { .. }
+            | State::Terminated => OnCancel::TooLate,
+        }
     }
 
     pub(super) fn on_timeout(&mut self, now: Instant) -> ClientTimer {
         match &mut self.state {
-            State::Calling { request, repeat, give_up } => {
-                if *give_up <= now {
-                    self.state = State::Terminated;
-                    return ClientTimer::TimedOut;
-                }
-                match repeat {
-                    Some(repeat) if repeat.is_due(now) => {
-                        repeat.double(now);
-                        ClientTimer::Repeat(request.clone())
-                    }
-                    Some(_) | None => ClientTimer::Idle,
-                }
+            State::Calling { give_up, .. }
+            | State::Proceeding {
+                give_up: Some(give_up),
+                ..
+            } if *give_up <= now => {
+                self.state = State::Terminated;
+                ClientTimer::TimedOut
             }
-            State::Completed { until, .. } | State::Accepted { until } if *until <= now => {
+            State::Calling {
+                request,
+                repeat: Some(repeat),
+                ..
+            } if repeat.is_due(now) => {
+                repeat.double(now);
+                ClientTimer::Repeat(request.clone())
+            }
+            State::Completed { until, .. } | State::Accepted { until, .. } if *until <= now => {
                 self.state = State::Terminated;
                 ClientTimer::Idle
             }
-            State::Proceeding | State::Completed { .. } | State::Accepted { .. } | State::Terminated => {
-                ClientTimer::Idle
-            }
+            State::Calling { .. }
+            | State::Proceeding { .. }
+            | State::Completed { .. }
+            | State::Accepted { .. }
+            | State::Terminated => ClientTimer::Idle,
         }
     }
 
-    /// The transport failed, or the user lost interest (a cancelled INVITE that stays silent).
+    /// The request once more, changed, over another transport.
+    pub(super) fn restart(
+        &mut self,
+        transport: Transport,
+        change: impl FnOnce(&Bytes) -> Bytes,
+        timers: &Timers,
+        now: Instant,
+    ) -> Option<Bytes> {
+        let State::Calling {
+            request,
+            repeat,
+            give_up,
+            ..
+        } = &mut self.state
+        else {
+            return None;
+        };
+        self.transport = transport;
+        *request = change(request);
+        *repeat = Repeat::start(transport, timers.t1, now);
+        *give_up = now + timers.give_up;
+        Some(request.clone())
+    }
+
+    /// The transport failed.
     pub(super) fn abort(&mut self) {
         self.state = State::Terminated;
     }
 
     /// Whether a first final response can still come.
     pub(super) fn is_pending(&self) -> bool {
-        matches!(self.state, State::Calling { .. } | State::Proceeding)
+        matches!(self.state, State::Calling { .. } | State::Proceeding { .. })
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Calling { repeat, give_up, .. } => Some(Repeat::earlier(repeat.as_ref(), *give_up)),
-            State::Completed { until, .. } | State::Accepted { until } => Some(*until),
-            State::Proceeding | State::Terminated => None,
+            State::Calling {
+                repeat, give_up, ..
+            } => Some(Repeat::earlier(repeat.as_ref(), *give_up)),
+            State::Proceeding { give_up, .. } => *give_up,
+            State::Completed { until, .. } | State::Accepted { until, .. } => Some(*until),
+            State::Terminated => None,
         }
     }
 

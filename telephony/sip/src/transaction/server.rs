@@ -21,10 +21,18 @@ pub(super) struct Server {
 
 #[derive(Debug)]
 enum State {
-    Trying { give_up: Instant },
-    Proceeding { response: Bytes, give_up: Instant },
+    Trying {
+        give_up: Instant,
+    },
+    Proceeding {
+        response: Bytes,
+        give_up: Instant,
+    },
     /// Until Timer J.
-    Completed { response: Bytes, until: Instant },
+    Completed {
+        response: Bytes,
+        until: Instant,
+    },
     Terminated,
 }
 
@@ -32,22 +40,34 @@ impl Server {
     pub(super) fn new(transport: Transport, timers: &Timers, now: Instant) -> Self {
         Self {
             transport,
-            state: State::Trying { give_up: now + timers.give_up },
+            state: State::Trying {
+                give_up: now + timers.give_up,
+            },
         }
     }
 
     /// The response to send again for a repeated request, if there is one.
     pub(super) fn on_repeated_request(&self) -> Option<Bytes> {
         match &self.state {
-            State::Proceeding { response, .. } | State::Completed { response, .. } => Some(response.clone()),
+            State::Proceeding { response, .. } | State::Completed { response, .. } => {
+                Some(response.clone())
+            }
             State::Trying { .. } | State::Terminated => None,
         }
     }
 
     /// The user answers; whether the response is to be sent.
-    pub(super) fn respond(&mut self, code: StatusCode, response: &Bytes, timers: &Timers, now: Instant) -> bool {
+    pub(super) fn respond(
+        &mut self,
+        code: StatusCode,
+        response: &Bytes,
+        timers: &Timers,
+        now: Instant,
+    ) -> bool {
         match &self.state {
-            State::Trying { give_up } | State::Proceeding { give_up, .. } if code.is_provisional() => {
+            State::Trying { give_up } | State::Proceeding { give_up, .. }
+                if code.is_provisional() =>
+            {
                 self.state = State::Proceeding {
                     response: response.clone(),
                     give_up: *give_up,
@@ -80,9 +100,10 @@ impl Server {
                 self.state = State::Terminated;
                 ServerTimer::Idle
             }
-            State::Trying { .. } | State::Proceeding { .. } | State::Completed { .. } | State::Terminated => {
-                ServerTimer::Idle
-            }
+            State::Trying { .. }
+            | State::Proceeding { .. }
+            | State::Completed { .. }
+            | State::Terminated => ServerTimer::Idle,
         }
     }
 

@@ -25,9 +25,13 @@ pub(super) struct ServerInvite {
 #[derive(Debug)]
 enum State {
     /// Nothing was sent yet.
-    Fresh { trying_at: Instant },
+    Fresh {
+        trying_at: Instant,
+    },
     /// The last provisional response, for repeated INVITEs.
-    Proceeding { response: Bytes },
+    Proceeding {
+        response: Bytes,
+    },
     /// A refusal waits for its ACK.
     Completed {
         response: Bytes,
@@ -37,9 +41,13 @@ enum State {
         give_up: Instant,
     },
     /// Absorbs repeated ACKs until Timer I.
-    Confirmed { until: Instant },
+    Confirmed {
+        until: Instant,
+    },
     /// A 2xx was sent; absorbs repeated INVITEs until Timer L.
-    Accepted { until: Instant },
+    Accepted {
+        until: Instant,
+    },
     Terminated,
 }
 
@@ -47,15 +55,22 @@ impl ServerInvite {
     pub(super) fn new(transport: Transport, now: Instant) -> Self {
         Self {
             transport,
-            state: State::Fresh { trying_at: now + TRYING_AFTER },
+            state: State::Fresh {
+                trying_at: now + TRYING_AFTER,
+            },
         }
     }
 
     /// The response to send again for a repeated INVITE, if there is one.
     pub(super) fn on_repeated_request(&self) -> Option<Bytes> {
         match &self.state {
-            State::Proceeding { response } | State::Completed { response, .. } => Some(response.clone()),
-            State::Fresh { .. } | State::Confirmed { .. } | State::Accepted { .. } | State::Terminated => None,
+            State::Proceeding { response } | State::Completed { response, .. } => {
+                Some(response.clone())
+            }
+            State::Fresh { .. }
+            | State::Confirmed { .. }
+            | State::Accepted { .. }
+            | State::Terminated => None,
         }
     }
 
@@ -68,28 +83,41 @@ impl ServerInvite {
                 self.state = if linger.is_zero() {
                     State::Terminated
                 } else {
-                    State::Confirmed { until: now + linger }
+                    State::Confirmed {
+                        until: now + linger,
+                    }
                 };
                 Report::Absorbed
             }
             State::Accepted { .. } => Report::PassUp,
-            State::Fresh { .. } | State::Proceeding { .. } | State::Confirmed { .. } | State::Terminated => {
-                Report::Absorbed
-            }
+            State::Fresh { .. }
+            | State::Proceeding { .. }
+            | State::Confirmed { .. }
+            | State::Terminated => Report::Absorbed,
         }
     }
 
     /// The user answers; whether the response is to be sent.
-    pub(super) fn respond(&mut self, code: StatusCode, response: &Bytes, timers: &Timers, now: Instant) -> bool {
+    pub(super) fn respond(
+        &mut self,
+        code: StatusCode,
+        response: &Bytes,
+        timers: &Timers,
+        now: Instant,
+    ) -> bool {
         match &self.state {
             State::Fresh { .. } | State::Proceeding { .. } => {}
             State::Accepted { .. } => return code.is_success(),
             State::Completed { .. } | State::Confirmed { .. } | State::Terminated => return false,
         }
         self.state = if code.is_provisional() {
-            State::Proceeding { response: response.clone() }
+            State::Proceeding {
+                response: response.clone(),
+            }
         } else if code.is_success() {
-            State::Accepted { until: now + timers.linger }
+            State::Accepted {
+                until: now + timers.linger,
+            }
         } else {
             State::Completed {
                 response: response.clone(),
@@ -103,7 +131,11 @@ impl ServerInvite {
     pub(super) fn on_timeout(&mut self, timers: &Timers, now: Instant) -> ServerTimer {
         match &mut self.state {
             State::Fresh { trying_at } if *trying_at <= now => ServerTimer::SendTrying,
-            State::Completed { response, repeat, give_up } => {
+            State::Completed {
+                response,
+                repeat,
+                give_up,
+            } => {
                 if *give_up <= now {
                     self.state = State::Terminated;
                     return ServerTimer::TimedOut;
@@ -140,7 +172,9 @@ impl ServerInvite {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Fresh { trying_at } => Some(*trying_at),
-            State::Completed { repeat, give_up, .. } => Some(Repeat::earlier(repeat.as_ref(), *give_up)),
+            State::Completed {
+                repeat, give_up, ..
+            } => Some(Repeat::earlier(repeat.as_ref(), *give_up)),
             State::Confirmed { until } | State::Accepted { until } => Some(*until),
             State::Proceeding { .. } | State::Terminated => None,
         }
