@@ -4,140 +4,21 @@
 //! words, so that an answer can refuse them in their place. Invariant: at most [`MAX_STREAMS`]
 //! streams of at most [`MAX_FORMATS`] formats, whatever was sent.
 
-use std::borrow::Cow;
-use std::fmt::{self, Write as _};
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::format::Format;
+use super::normalise::{MAX_BYTES, MAX_LINES, normalised};
+use super::stream::{Kind, Stream, address_words};
 
-pub const MAX_STREAMS: usize = 16;
-pub const MAX_FORMATS: usize = 64;
+pub(super) const MAX_STREAMS: usize = 16;
+pub(super) const MAX_FORMATS: usize = 64;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     pub streams: Vec<Stream>,
-}
-
-/// One m-line with what belongs to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stream {
-    pub kind: Kind,
-    pub profile: Profile,
-    /// `None`: refused or ended (port 0).
-    pub rtp: Option<SocketAddr>,
-    /// RFC 3605, or the port after RTP's.
-    pub rtcp: Option<SocketAddr>,
-    /// RFC 5761.
-    pub rtcp_mux: bool,
-    pub direction: Direction,
-    pub formats: Vec<Format>,
-    /// Milliseconds of audio per packet.
-    pub ptime: Option<u32>,
-    /// The values of `crypto` lines (RFC 4568), keys and all.
-    pub crypto: Vec<Secret>,
-    /// The format list as it was written, for streams that are not RTP.
-    pub(super) raw_formats: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Audio,
-    Video,
-    /// `image`, `application`, `text`, `message` and what else there is.
-    Other(String),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Profile {
-    Avp,
-    Avpf,
-    Savp,
-    Savpf,
-    Other(String),
-}
-
-impl Profile {
-    pub fn is_rtp(&self) -> bool {
-        !matches!(self, Self::Other(_))
-    }
-
-    pub fn is_secure(&self) -> bool {
-        matches!(self, Self::Savp | Self::Savpf)
-    }
-}
-
-/// Seen from the one who wrote it (RFC 3264 5.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Direction {
-    #[default]
-    SendRecv,
-    SendOnly,
-    RecvOnly,
-    Inactive,
-}
-
-impl Direction {
-    pub fn new(sends: bool, receives: bool) -> Self {
-        match (sends, receives) {
-            (true, true) => Self::SendRecv,
-            (true, false) => Self::SendOnly,
-            (false, true) => Self::RecvOnly,
-            (false, false) => Self::Inactive,
-        }
-    }
-
-    pub fn sends(self) -> bool {
-        matches!(self, Self::SendRecv | Self::SendOnly)
-    }
-
-    pub fn receives(self) -> bool {
-        matches!(self, Self::SendRecv | Self::RecvOnly)
-    }
-
-    /// As the other side would write the same.
-    #[must_use]
-    pub fn mirrored(self) -> Self {
-        Self::new(self.receives(), self.sends())
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::SendRecv => "sendrecv",
-            Self::SendOnly => "sendonly",
-            Self::RecvOnly => "recvonly",
-            Self::Inactive => "inactive",
-        }
-    }
-
-    fn from_name(name: &str) -> Option<Self> {
-        [
-            Self::SendRecv,
-            Self::SendOnly,
-            Self::RecvOnly,
-            Self::Inactive,
-        ]
-        .into_iter()
-        .find(|direction| direction.name() == name)
-    }
-}
-
-/// A text with a key in it, never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
 }
 
 /// Why a body is no description that a relay can use.
@@ -145,13 +26,17 @@ impl fmt::Debug for Secret {
 pub enum DescriptionError {
     #[error("the session description cannot be read: {0}")]
     Syntax(String),
+    #[error("the session description is longer than {MAX_BYTES} bytes or {MAX_LINES} lines")]
+    TooLong,
     #[error("the session description has no media line; offer at least audio")]
     NoStream,
     #[error("the session description has {0} media lines; at most {MAX_STREAMS} are handled")]
     TooManyStreams(usize),
+    #[error("media line {0} is not `m=media port protocol formats`")]
+    MediaLine(usize),
     #[error("media line {0} lists more than {MAX_FORMATS} formats")]
     TooManyFormats(usize),
-    #[error("media line {0} names no IP address to send to; write one in its c= line")]
+    #[error("media line {0} names no address to send to; write one in its c= line")]
     NoAddress(usize),
     #[error(
         "an answer has {answered} media lines for {offered} of the offer; they must be as many"
@@ -163,7 +48,7 @@ pub enum DescriptionError {
 
 impl Description {
     pub fn parse(body: &[u8]) -> Result<Self, DescriptionError> {
-        let text = normalised(body);
+        let text = normalised(body)?;
         let session = sdp_types::Session::parse(text.as_bytes())
             .map_err(|error| DescriptionError::Syntax(error.to_string()))?;
         match session.medias.len() {
@@ -203,289 +88,10 @@ impl Description {
     }
 }
 
-impl Stream {
-    pub(super) fn new(kind: Kind, profile: Profile) -> Self {
-        Self {
-            kind,
-            profile,
-            rtp: None,
-            rtcp: None,
-            rtcp_mux: false,
-            direction: Direction::SendRecv,
-            formats: Vec::new(),
-            ptime: None,
-            crypto: Vec::new(),
-            raw_formats: "0".into(),
-        }
-    }
-
-    /// This stream, refused (RFC 3264 6): same words, port 0.
-    #[must_use]
-    pub fn refused(&self) -> Self {
-        Self {
-            formats: self.formats.iter().take(1).cloned().collect(),
-            raw_formats: self.raw_formats.clone(),
-            ..Self::new(self.kind.clone(), self.profile.clone())
-        }
-    }
-
-    fn read(
-        number: usize,
-        media: &sdp_types::Media,
-        session: &sdp_types::Session,
-    ) -> Result<Self, DescriptionError> {
-        let kind = match media.media.as_str() {
-            "audio" => Kind::Audio,
-            "video" => Kind::Video,
-            other => Kind::Other(other.into()),
-        };
-        let profile = match media.proto.to_ascii_uppercase().as_str() {
-            "RTP/AVP" => Profile::Avp,
-            "RTP/AVPF" => Profile::Avpf,
-            "RTP/SAVP" => Profile::Savp,
-            "RTP/SAVPF" => Profile::Savpf,
-            _ => Profile::Other(media.proto.clone()),
-        };
-        let mut stream = Self::new(kind, profile);
-        stream.direction = session_direction(session);
-        if !stream.profile.is_rtp() {
-            stream.raw_formats = media.fmt.clone();
-            return Ok(stream);
-        }
-        stream.read_formats(number, media)?;
-        for attribute in &media.attributes {
-            stream.read_attribute(
-                &attribute.attribute,
-                attribute.value.as_deref().unwrap_or(""),
-            );
-        }
-        stream.read_addresses(number, media, session)?;
-        Ok(stream)
-    }
-
-    fn read_formats(
-        &mut self,
-        number: usize,
-        media: &sdp_types::Media,
-    ) -> Result<(), DescriptionError> {
-        let numbers = media
-            .fmt
-            .split_whitespace()
-            .filter_map(|word| word.parse::<u8>().ok());
-        for payload_type in numbers.filter(|number| *number < 128) {
-            if self.formats.len() == MAX_FORMATS {
-                return Err(DescriptionError::TooManyFormats(number));
-            }
-            let own = |for_type: &str| for_type.parse() == Ok(payload_type);
-            let mapped = lines_of(media, "rtpmap").find(|(for_type, _)| own(for_type));
-            let format = match mapped {
-                Some((_, rest)) => Format::from_rtpmap(payload_type, rest),
-                None => Format::from_number(payload_type),
-            };
-            // A number without a meaning is passed over; the others may do (RFC 3264 6.1).
-            let Some(mut format) = format else { continue };
-            format.fmtp = lines_of(media, "fmtp")
-                .find(|(of, _)| own(of))
-                .map(|(_, rest)| rest.into());
-            format.feedback = lines_of(media, "rtcp-fb")
-                .filter(|(for_type, _)| *for_type == "*" || own(for_type))
-                .map(|(_, rest)| rest.into())
-                .take(MAX_FORMATS)
-                .collect();
-            self.formats.push(format);
-        }
-        Ok(())
-    }
-
-    fn read_attribute(&mut self, name: &str, value: &str) {
-        match name {
-            "rtcp-mux" => self.rtcp_mux = true,
-            "ptime" => {
-                self.ptime = value
-                    .trim()
-                    .parse()
-                    .ok()
-                    .filter(|ms| (1..=1000).contains(ms))
-            }
-            "crypto" if self.crypto.len() < MAX_STREAMS => self.crypto.push(Secret(value.into())),
-            other => {
-                if let Some(direction) = Direction::from_name(other) {
-                    self.direction = direction;
-                }
-            }
-        }
-    }
-
-    fn read_addresses(
-        &mut self,
-        number: usize,
-        media: &sdp_types::Media,
-        session: &sdp_types::Session,
-    ) -> Result<(), DescriptionError> {
-        if media.port == 0 {
-            return Ok(());
-        }
-        let connection = media.connections.first().or(session.connection.as_ref());
-        let written = connection.map_or("", |connection| connection.connection_address.as_str());
-        let address = ip(written).ok_or(DescriptionError::NoAddress(number))?;
-        if address.ip().is_unspecified() {
-            // RFC 2543 hold: c=0.0.0.0 means "do not send to me".
-            self.direction = Direction::new(self.direction.sends(), false);
-        }
-        let at = |port| with_port(address, port);
-        self.rtp = Some(at(media.port));
-        let rtcp = media.attributes.iter().find(|a| a.attribute == "rtcp");
-        self.rtcp = match rtcp.and_then(|a| a.value.as_deref()) {
-            _ if self.rtcp_mux => self.rtp,
-            // RFC 3605: `port [IN IP4 address]`.
-            Some(value) => {
-                let mut words = value.split_whitespace();
-                let port = words.next().and_then(|port| port.parse().ok());
-                let other = words.nth(2).and_then(ip);
-                port.map(|port| with_port(other.unwrap_or(address), port))
-            }
-            None => media.port.checked_add(1).map(at),
-        };
-        Ok(())
-    }
-
-    fn write(&self, address: IpAddr, out: &mut String) -> fmt::Result {
-        let port = self.rtp.map_or(0, |rtp| rtp.port());
-        let (kind, profile) = (self.kind.name(), self.profile.name());
-        write!(out, "m={kind} {port} {profile}")?;
-        if self.formats.is_empty() {
-            write!(out, " {}", self.raw_formats)?;
-        }
-        for format in &self.formats {
-            write!(out, " {}", format.payload_type)?;
-        }
-        out.push_str("\r\n");
-        let Some(rtp) = self.rtp else { return Ok(()) };
-        if rtp.ip() != address {
-            write!(out, "c={}\r\n", address_words(rtp.ip()))?;
-        }
-        for format in &self.formats {
-            write!(out, "a=rtpmap:{format}\r\n")?;
-            if let Some(fmtp) = &format.fmtp {
-                write!(out, "a=fmtp:{} {fmtp}\r\n", format.payload_type)?;
-            }
-            for feedback in &format.feedback {
-                write!(out, "a=rtcp-fb:{} {feedback}\r\n", format.payload_type)?;
-            }
-        }
-        if let Some(ptime) = self.ptime {
-            write!(out, "a=ptime:{ptime}\r\n")?;
-        }
-        for crypto in &self.crypto {
-            write!(out, "a=crypto:{}\r\n", crypto.reveal())?;
-        }
-        if self.rtcp_mux {
-            out.push_str("a=rtcp-mux\r\n");
-        } else if let Some(rtcp) = self
-            .rtcp
-            .filter(|rtcp| Some(rtcp.port()) != rtp.port().checked_add(1))
-        {
-            write!(out, "a=rtcp:{}\r\n", rtcp.port())?;
-        }
-        write!(out, "a={}\r\n", self.direction.name())
-    }
-}
-
-impl Kind {
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Audio => "audio",
-            Self::Video => "video",
-            Self::Other(name) => name,
-        }
-    }
-}
-
-impl Profile {
-    fn name(&self) -> &str {
-        match self {
-            Self::Avp => "RTP/AVP",
-            Self::Avpf => "RTP/AVPF",
-            Self::Savp => "RTP/SAVP",
-            Self::Savpf => "RTP/SAVPF",
-            Self::Other(name) => name,
-        }
-    }
-}
-
-/// The values of an attribute that speak of a payload type: `type rest`.
-fn lines_of<'a>(
-    media: &'a sdp_types::Media,
-    name: &'a str,
-) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let named = media.attributes.iter().filter(move |a| a.attribute == name);
-    named.filter_map(|attribute| {
-        let (payload_type, rest) = attribute.value.as_deref()?.trim().split_once(' ')?;
-        Some((payload_type, rest.trim()))
-    })
-}
-
-/// `nettype addrtype address`; a zone means nothing to the other side and is left out.
-fn address_words(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(v4) => format!("IN IP4 {v4}"),
-        IpAddr::V6(v6) => format!("IN IP6 {v6}"),
-    }
-}
-
-/// An address as devices write it: with a TTL or count behind a slash, with a zone, in brackets.
-/// The zone's name means an interface of the other host; here only ours would, so it is dropped.
-fn ip(text: &str) -> Option<SocketAddr> {
-    let text = text.trim().split('/').next()?;
-    let text = text.trim_start_matches('[').trim_end_matches(']');
-    let text = text.split('%').next()?;
-    text.parse().ok().map(|ip| SocketAddr::new(ip, 0))
-}
-
-fn with_port(address: SocketAddr, port: u16) -> SocketAddr {
-    match address {
-        SocketAddr::V4(v4) => (*v4.ip(), port).into(),
-        SocketAddr::V6(v6) => SocketAddrV6::new(*v6.ip(), port, 0, v6.scope_id()).into(),
-    }
-}
-
-fn session_direction(session: &sdp_types::Session) -> Direction {
-    let mut names = session.attributes.iter().map(|a| a.attribute.as_str());
-    names.find_map(Direction::from_name).unwrap_or_default()
-}
-
-/// What `sdp-types` would refuse though nobody needs it: the origin is opaque to us and devices
-/// write it with too few words or a version beyond 64 bits, `s=` and `t=` are missing.
-fn normalised(body: &[u8]) -> Cow<'_, str> {
-    let text = String::from_utf8_lossy(body);
-    let good = |line: &str| {
-        line.strip_prefix("o=").is_none_or(|origin| {
-            let words: Vec<&str> = origin.split(' ').collect();
-            words.len() == 6 && words[2].parse::<u64>().is_ok()
-        })
-    };
-    if text.lines().all(good) {
-        return text;
-    }
-    let lines = text.lines().map(|line| {
-        if good(line) {
-            line
-        } else {
-            "o=- 0 0 IN IP4 0.0.0.0"
-        }
-    });
-    let mut out = String::with_capacity(text.len());
-    for line in lines {
-        out.push_str(line);
-        out.push_str("\r\n");
-    }
-    Cow::Owned(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sdp::Codec;
+    use crate::sdp::{Codec, Direction};
 
     fn parse(text: &str) -> Result<Description, DescriptionError> {
         Description::parse(text.replace('\n', "\r\n").as_bytes())

@@ -108,8 +108,16 @@ impl Format {
     /// The rest of an rtpmap: `name/clock[/channels]`.
     pub(super) fn from_rtpmap(payload_type: u8, text: &str) -> Option<Self> {
         let mut parts = text.trim().split('/');
-        let name = parts.next().filter(|name| !name.is_empty())?;
+        let name = parts
+            .next()
+            .map(str::trim)
+            .filter(|name| !name.is_empty())?;
         let clock_rate = parts.next()?.trim().parse().ok()?;
+        // RFC 3551 4.5.2: some devices write the rate they sample at.
+        let clock_rate = match name.eq_ignore_ascii_case("G722") {
+            true => 8_000,
+            false => clock_rate,
+        };
         let channels = match parts.next() {
             Some(channels) => channels.trim().parse().ok()?,
             None => 1,
@@ -125,16 +133,34 @@ impl Format {
     }
 
     pub fn codec(&self) -> Option<Codec> {
-        let same = |row: &&(Codec, &str, u32, u8)| row.1.eq_ignore_ascii_case(&self.name);
-        Codec::TABLE.iter().find(same).map(|row| row.0)
+        let row = Codec::TABLE
+            .iter()
+            .find(|row| row.1.eq_ignore_ascii_case(&self.name))?;
+        // Companions run at the clock of what they go along with (RFC 4733 2.1, RFC 3389 4).
+        let companion = matches!(row.0, Codec::TelephoneEvent | Codec::ComfortNoise);
+        (companion || (row.2, row.3) == (self.clock_rate, self.channels)).then_some(row.0)
     }
 
-    /// A format that only goes along with another: key presses, comfort noise.
+    /// A format that only goes along with another: key presses, comfort noise, repair.
     pub fn is_companion(&self) -> bool {
-        matches!(
-            self.codec(),
-            Some(Codec::TelephoneEvent | Codec::ComfortNoise)
-        )
+        self.is_repair()
+            || matches!(
+                self.codec(),
+                Some(Codec::TelephoneEvent | Codec::ComfortNoise)
+            )
+    }
+
+    /// Redundancy that is tied to the numbers and sources of other formats, and so does not
+    /// survive a relay that rewrites them.
+    pub(super) fn is_repair(&self) -> bool {
+        let names = ["rtx", "red", "ulpfec", "flexfec", "flexfec-03", "parityfec"];
+        names
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(&self.name))
+    }
+
+    pub(super) fn is_event(&self) -> bool {
+        self.codec() == Some(Codec::TelephoneEvent)
     }
 
     /// Whether a packet of one can be played as the other.
@@ -173,6 +199,14 @@ impl Format {
     }
 }
 
+/// The offered format with the best bandwidth among the audio codecs we can make ourselves (C9).
+pub fn best_common<'a>(offered: &'a [Format], ours: &[Codec]) -> Option<&'a Format> {
+    WIDEBAND_FIRST
+        .iter()
+        .filter(|(codec, _)| ours.contains(codec))
+        .find_map(|(codec, _)| offered.iter().find(|f| f.codec() == Some(*codec)))
+}
+
 impl fmt::Display for Format {
     /// The value of an rtpmap.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -209,6 +243,30 @@ mod tests {
         assert!(offered.is_same_as(&h264("packetization-mode=1; profile-level-id=428014")));
         assert!(!offered.is_same_as(&h264("profile-level-id=42e01f")));
         assert!(!offered.is_same_as(&h264("profile-level-id=640029;packetization-mode=1")));
+    }
+
+    #[test]
+    fn a_sampling_rate_in_place_of_the_clock_of_g722_is_understood() {
+        let odd = Format::from_rtpmap(9, "g722/16000").unwrap();
+        assert!(odd.is_same_as(&Codec::G722.format(9)));
+    }
+
+    #[test]
+    fn the_clock_is_part_of_the_codec() {
+        assert_eq!(Format::from_rtpmap(96, "PCMA/16000").unwrap().codec(), None);
+        assert_eq!(Format::from_rtpmap(96, "opus/48000").unwrap().codec(), None);
+        let events = Format::from_rtpmap(96, "telephone-event/48000").unwrap();
+        assert!(events.is_event() && events.is_companion());
+        assert!(!events.is_same_as(&Codec::TelephoneEvent.format(96)));
+    }
+
+    #[test]
+    fn the_best_common_codec_is_the_one_with_the_best_bandwidth() {
+        let offered = [0, 8, 9].map(|number| Format::from_number(number).unwrap());
+        let best = |ours: &[Codec]| best_common(&offered, ours).map(|f| f.payload_type);
+        assert_eq!(best(&[Codec::Pcmu, Codec::Pcma]), Some(8));
+        assert_eq!(best(&[Codec::Pcmu, Codec::G722, Codec::Opus]), Some(9));
+        assert_eq!(best(&[Codec::Opus]), None);
     }
 
     #[test]

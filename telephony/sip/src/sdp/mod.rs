@@ -5,13 +5,28 @@
 //! our own origin, our addresses, no ICE, no DTLS, nothing that only made sense end to end.
 //! It chooses no codec by taste, moves no packet and knows no call. Invariant: an answer has as
 //! many streams as its offer, in the same order (RFC 3264 6).
+//!
+//! The way of an offer: [`Description::parse`], [`Policy::permit`], [`offer_from`] to the callee;
+//! of its answer: [`Description::parse`], [`answer_to`] to the caller. Who wants to talk without
+//! an offer of the other side makes one by [`fresh_offer`].
+//!
+//! Secure streams (SDES) belong to the two ends: their keys are passed on untouched, payload
+//! numbers are those the far end chose, and a relay must carry their packets unchanged
+//! ([`Stream::is_verbatim`]). [`Policy`] refuses them, or plain ones.
 
+mod crypto;
 mod description;
 mod format;
+mod normalise;
 mod offer_answer;
+mod policy;
+mod stream;
 
-pub use description::{Description, DescriptionError, Direction, Kind, Profile, Stream};
-pub use format::{Codec, Format, WIDEBAND_FIRST};
+pub use crypto::{Crypto, Suite};
+pub use description::{Description, DescriptionError};
+pub use format::{Codec, Format, WIDEBAND_FIRST, best_common};
 pub use offer_answer::{
-    Local, LocalStream, Origin, agreed_formats, answer_to, fresh_offer, offer_from, payload_map,
+    Local, LocalStream, Origin, agreed_formats, answer_to, fresh_offer, offer_from,
 };
+pub use policy::{CodecPolicy, Policy, ProtectionPolicy, VideoPolicy};
+pub use stream::{Direction, Kind, Profile, Stream};

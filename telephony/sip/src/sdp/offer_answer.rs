@@ -1,13 +1,15 @@
 //! Offers and answers of one side made from those of the other (RFC 3264), with our addresses.
 //!
-//! Both legs keep the caller's payload type numbers where the callee lets them, so that a relay
-//! only has to map numbers where a callee answers with numbers of its own. Which formats are
-//! agreed, the callee decides; nothing is transcoded here.
+//! The callee is offered the caller's payload type numbers, so that a relay only has to map numbers
+//! where a callee answers with numbers of its own. Which formats are agreed, the callee decides;
+//! nothing is transcoded here.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use super::description::{Description, DescriptionError, Direction, Kind, Profile, Stream};
+use super::description::{Description, DescriptionError};
 use super::format::{Codec, Format, WIDEBAND_FIRST};
+use super::stream::{Direction, Kind, Profile, Stream};
 
 /// Who writes: the id stays over a session, the version counts its descriptions (RFC 8866 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,16 +36,24 @@ pub struct Local {
 impl Stream {
     /// Whether a relay can carry it.
     pub fn is_relayable(&self) -> bool {
+        let keyed = !self.profile.is_secure() || !self.crypto.is_empty();
         self.rtp.is_some()
+            && keyed
             && self.profile.is_rtp()
             && matches!(self.kind, Kind::Audio | Kind::Video)
             && self.formats.iter().any(|format| !format.is_companion())
+    }
+
+    /// Whether its packets must be passed on unchanged, because only the ends have the keys.
+    pub fn is_verbatim(&self) -> bool {
+        self.profile.is_secure()
     }
 
     fn at(&self, local: LocalStream, formats: Vec<Format>, direction: Direction) -> Self {
         Self {
             rtp: Some(local.rtp),
             rtcp: Some(if self.rtcp_mux { local.rtp } else { local.rtcp }),
+            host: None,
             formats,
             direction,
             ..self.clone()
@@ -51,12 +61,18 @@ impl Stream {
     }
 }
 
-/// The offer to a callee: what the caller offered, at our addresses.
+/// The offer to a callee: what the caller offered, at our addresses. Key presses are asked for
+/// even where the caller sends none, because doors are opened by them.
 pub fn offer_from(offered: &Description, local: &Local) -> Description {
     let streams = offered.streams.iter().zip(places(local));
     let streams = streams.map(|(stream, place)| match place {
         Some(place) if stream.is_relayable() => {
-            stream.at(place, stream.formats.clone(), stream.direction)
+            let carried = stream.formats.iter().filter(|format| !format.is_repair());
+            let mut formats = carried.cloned().collect();
+            if stream.kind == Kind::Audio && !stream.is_verbatim() {
+                add_events(&mut formats);
+            }
+            stream.at(place, formats, stream.direction)
         }
         Some(_) | None => stream.refused(),
     });
@@ -71,7 +87,7 @@ pub fn fresh_offer(local: LocalStream) -> Description {
         .iter()
         .map(|(codec, number)| codec.format(*number))
         .collect();
-    formats.push(Codec::TelephoneEvent.format(101));
+    add_events(&mut formats);
     let template = Stream {
         ptime: Some(20),
         ..Stream::new(Kind::Audio, Profile::Avp)
@@ -81,8 +97,27 @@ pub fn fresh_offer(local: LocalStream) -> Description {
     }
 }
 
+/// Telephone events for each clock of the audio formats that has none (RFC 4733 2.1).
+fn add_events(formats: &mut Vec<Format>) {
+    let media = formats.iter().filter(|format| !format.is_companion());
+    let clocks: BTreeSet<u32> = media.map(|format| format.clock_rate).collect();
+    for clock_rate in clocks {
+        let has = |format: &Format| format.is_event() && format.clock_rate == clock_rate;
+        // 101 is what old stations expect; RFC 3551 3 leaves 96 to 127 free.
+        let mut numbers = std::iter::once(101).chain(96..=127);
+        let free = numbers.find(|number| !formats.iter().any(|f| f.payload_type == *number));
+        if let (false, Some(number)) = (formats.iter().any(has), free) {
+            formats.push(Format {
+                clock_rate,
+                ..Codec::TelephoneEvent.format(number)
+            });
+        }
+    }
+}
+
 /// The answer to `offered`, when the other leg has settled on `settled`: for each stream the
-/// formats that both have, with the numbers of the offer.
+/// formats that both have, with the numbers of the offer. Key presses are accepted whether or not
+/// the other leg takes them.
 pub fn answer_to(
     offered: &Description,
     settled: &Description,
@@ -92,22 +127,7 @@ pub fn answer_to(
     for ((stream, place), index) in offered.streams.iter().zip(places(local)).zip(0..) {
         let other = matching(settled, offered, index);
         let answer = match (place, other) {
-            (Some(place), Some(other)) if stream.is_relayable() => {
-                let formats = agreed_formats(&stream.formats, &other.formats);
-                let media = formats.iter().any(|format| !format.is_companion());
-                // What the other leg sends, this leg may receive, and the other way round; never
-                // more than was offered (RFC 3264 6.1).
-                let direction = Direction::new(
-                    other.direction.sends() && stream.direction.receives(),
-                    other.direction.receives() && stream.direction.sends(),
-                );
-                media.then(|| Stream {
-                    // The keys of an answer are those of the one who really answers.
-                    crypto: other.crypto.clone(),
-                    ptime: other.ptime.or(stream.ptime),
-                    ..stream.at(place, formats, direction)
-                })
-            }
+            (Some(place), Some(other)) if stream.is_relayable() => answer(stream, other, place),
             (Some(_) | None, _) => None,
         };
         streams.push(answer.unwrap_or_else(|| stream.refused()));
@@ -116,6 +136,63 @@ pub fn answer_to(
         return Err(DescriptionError::NothingAccepted);
     }
     Ok(Description { streams })
+}
+
+/// `None` when the two sides have nothing in common.
+fn answer(stream: &Stream, other: &Stream, place: LocalStream) -> Option<Stream> {
+    if stream.is_verbatim() != other.is_verbatim() || !keys_agree(stream, other) {
+        return None;
+    }
+    let formats = match stream.is_verbatim() {
+        // The relay cannot write other numbers into protected packets.
+        true => common(&other.formats, &stream.formats),
+        false => with_events(agreed_formats(&stream.formats, &other.formats), stream),
+    };
+    if formats.iter().all(Format::is_companion) {
+        return None;
+    }
+    // What the other leg sends, this leg may receive, and the other way round; never more than
+    // was offered (RFC 3264 6.1).
+    let direction = Direction::new(
+        other.direction.sends() && stream.direction.receives(),
+        other.direction.receives() && stream.direction.sends(),
+    );
+    Some(Stream {
+        // The keys and limits of an answer are those of the one who really answers.
+        crypto: other.crypto.clone(),
+        bandwidth: other.bandwidth.clone(),
+        passed: other.passed.clone(),
+        ptime: other.ptime.or(stream.ptime),
+        ..stream.at(place, formats, direction)
+    })
+}
+
+/// RFC 4568 5.1.2: a secure answer takes up exactly one of the lines that were offered.
+fn keys_agree(stream: &Stream, other: &Stream) -> bool {
+    match (stream.is_verbatim(), other.crypto.as_slice()) {
+        (false, _) => true,
+        (true, [chosen]) => stream.crypto.iter().any(|offered| chosen.accepts(offered)),
+        (true, _) => false,
+    }
+}
+
+/// Telephone events are for us too: those of the offer stay, where they fit an agreed clock.
+fn with_events(mut agreed: Vec<Format>, stream: &Stream) -> Vec<Format> {
+    if stream.kind != Kind::Audio {
+        return agreed;
+    }
+    let media = agreed.iter().filter(|format| !format.is_companion());
+    let clocks: BTreeSet<u32> = media.map(|format| format.clock_rate).collect();
+    agreed.retain(|format| !format.is_event() || clocks.contains(&format.clock_rate));
+    for event in stream.formats.iter().filter(|format| format.is_event()) {
+        let there = agreed
+            .iter()
+            .any(|format| format.payload_type == event.payload_type);
+        if !there && clocks.contains(&event.clock_rate) {
+            agreed.push(event.clone());
+        }
+    }
+    agreed
 }
 
 /// The stream of the other leg that belongs to stream `index` of an offer: at the same position
@@ -153,13 +230,12 @@ pub fn agreed_formats(ours: &[Format], theirs: &[Format]) -> Vec<Format> {
     agreed
 }
 
-/// How payload types are to be rewritten from one leg to the other; only those that differ.
-pub fn payload_map(from: &[Format], to: &[Format]) -> Vec<(u8, u8)> {
-    let pairs = from.iter().filter_map(|format| {
-        let other = to.iter().find(|other| other.is_same_as(format))?;
-        Some((format.payload_type, other.payload_type))
-    });
-    pairs.filter(|(from, to)| from != to).collect()
+/// Those of `formats` that `others` have too, unchanged.
+fn common(formats: &[Format], others: &[Format]) -> Vec<Format> {
+    let shared = formats
+        .iter()
+        .filter(|format| others.iter().any(|o| o.is_same_as(format)));
+    shared.cloned().collect()
 }
 
 fn places(local: &Local) -> impl Iterator<Item = Option<LocalStream>> + '_ {
@@ -229,8 +305,6 @@ mod tests {
             .map(|f| f.payload_type)
             .collect();
         assert_eq!(numbers, [9, 96, 101]);
-        let map = payload_map(&answer.streams[0].formats, &settled.streams[0].formats);
-        assert_eq!(map, [(96, 111), (101, 100)]);
     }
 
     #[test]
@@ -268,23 +342,7 @@ mod tests {
             rtcp: "10.0.0.1:20001".parse().unwrap(),
         };
         let made = fresh_offer(place);
-        assert!(text(&made).contains("m=audio 20000 RTP/AVP 96 9 8 0 101\r\n"));
+        assert!(text(&made).contains("m=audio 20000 RTP/AVP 96 9 8 0 101 97\r\n"));
         assert_eq!(Description::parse(text(&made).as_bytes()), Ok(made));
-    }
-
-    #[test]
-    fn a_secure_stream_carries_the_keys_of_its_ends() {
-        let offered = offer(
-            "m=audio 4000 RTP/SAVP 8\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:caller\r\n",
-        );
-        let made = offer_from(&offered, &local(&[Some(20_000)]));
-        assert!(text(&made).contains("RTP/SAVP 8\r\n") && text(&made).contains("inline:caller"));
-        let settled = offer(
-            "m=audio 5000 RTP/SAVP 8\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:callee\r\n",
-        );
-        let answer = answer_to(&offered, &settled, &local(&[Some(20_000)])).unwrap();
-        assert!(
-            text(&answer).contains("inline:callee") && !text(&answer).contains("inline:caller")
-        );
     }
 }
