@@ -1,1 +1,35 @@
-//! The gateway as one pure machine: composes SIP, calls and media plans; route.rs is the heart.
+//! The gateway as one pure machine: SIP, the call engine and the media plan put together.
+//!
+//! `route` tells the call engine what SIP says, `carry` does what the call engine wants, `plan`
+//! derives session descriptions and tells the media threads who hears whom. Each of the three
+//! crates below knows nothing of the others; here and only here their words are translated.
+//!
+//! Deliberately absent: sockets, clock, disk, randomness, configuration files. [`GatewayState`] is
+//! a machine: [`GatewayState::handle`] and [`GatewayState::handle_timeout`] take what happened and
+//! the time; after each of them the owner drains [`GatewayState::poll_output`] until
+//! `Output::Timeout`. Invariant: after a drain neither SIP nor calls nor plan hold anything back.
+
+mod carry;
+mod causes;
+mod config;
+mod counters;
+mod doors;
+mod emergency;
+mod io;
+mod legs;
+mod operator;
+mod parties;
+mod plan;
+mod registrations;
+mod route;
+mod state;
+mod view;
+mod watchers;
+
+pub use config::Config;
+pub use counters::Counters;
+pub use io::{Input, MediaEvent, Output, StoreWrite, UrlReply, UrlRequest};
+pub use operator::{Answer, OperatorCommand, OperatorError, Status};
+pub use plan::{FreePort, MediaCommand, Medium, Remote, StreamIndex};
+pub use state::GatewayState;
+pub use view::{ContactView, StationView};

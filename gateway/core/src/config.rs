@@ -1,0 +1,35 @@
+//! What the gateway's machine is told once, at its birth. Checked by whoever read it.
+
+use std::net::IpAddr;
+
+use sip::admission::Network;
+use sip::message::Host;
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Accounts are of this realm; with `set_directory` comes who they are.
+    pub realm: String,
+    /// What stands behind the @ when we show a number.
+    pub domain: Host,
+    /// Peers whose From is believed without a password.
+    pub trusted: Vec<Network>,
+    /// Our addresses for calls to devices that have not come to us, the first of a family wins.
+    pub addresses: Vec<IpAddr>,
+    pub sip: sip::endpoint::Settings,
+    pub calls: calls::Config,
+}
+
+impl Config {
+    /// Our address towards another one: of the same family, else whatever there is.
+    pub(crate) fn local_for(&self, remote: IpAddr) -> IpAddr {
+        let same = |address: &&IpAddr| address.is_ipv4() == remote.is_ipv4();
+        let listeners = self
+            .sip
+            .listeners
+            .iter()
+            .map(|listener| listener.local.ip());
+        let all: Vec<IpAddr> = self.addresses.iter().copied().chain(listeners).collect();
+        let found = all.iter().find(same).or(all.first());
+        found.copied().unwrap_or(IpAddr::from([127, 0, 0, 1]))
+    }
+}

@@ -1,0 +1,21 @@
+//! What the gateway's machine counts itself; SIP and calls have counters of their own.
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// INVITEs that never became a leg: unknown numbers, unusable offers, no port.
+    pub calls_refused_at_the_edge: u64,
+    /// Early answers whose description could not be used; the final one may be good.
+    pub early_answers_unusable: u64,
+    /// INFO requests that carry no digit.
+    pub infos_ignored: u64,
+    /// Doors that have no way to be opened from here.
+    pub doors_without_a_way: u64,
+    /// Watchers (SUBSCRIBE) that were refused.
+    pub watchers_refused: u64,
+    /// Tones that a leg should have heard: none are made before codecs are at hand.
+    pub tones_not_played: u64,
+    /// Media streams that fell silent and ended their leg.
+    pub silent_legs: u64,
+    /// Drains that were cut short: a fault of ours, never seen.
+    pub drains_cut_short: u64,
+}

@@ -1,0 +1,103 @@
+//! Everything that goes into the gateway's machine and comes out of it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use model::{CallRecord, CommandId, Digit, Directory, DoorRecord, LegId, Timestamp};
+use sip::flow::{ConnectionId, Destination, Flow, Hop};
+use sip::registrar::{Account, Store, StoreToken};
+
+use crate::operator::{Answer, OperatorCommand};
+use crate::plan::{FreePort, MediaCommand};
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A datagram, or a piece of a stream as it was read.
+    Received {
+        flow: Flow,
+        bytes: Bytes,
+    },
+    FlowOpened(Flow),
+    FlowClosed(Flow),
+    Unreachable(Destination),
+    /// Ports that the media threads have bound and that no call uses.
+    PortsFree(Vec<FreePort>),
+    Media(MediaEvent),
+    /// A change of registrations is on disk.
+    Stored(StoreToken),
+    /// It could not be written; the station is told so.
+    StoreFailed(StoreToken),
+    DirectoryChanged(Arc<Directory>, Vec<Account>),
+    /// `asker` comes back with the answer.
+    Operator {
+        asker: u64,
+        command: OperatorCommand,
+    },
+    UrlAnswered {
+        command: CommandId,
+        reply: UrlReply,
+    },
+    ClockSet(Timestamp),
+    /// No new calls but alarms.
+    Drain,
+    /// All calls end now.
+    Stop,
+}
+
+/// What the media threads tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaEvent {
+    /// A key of the telephone (RFC 4733).
+    Digit { leg: LegId, digit: Digit },
+    /// Nothing came from this leg for long, though it should.
+    Silent { leg: LegId },
+}
+
+/// What became of a request to a device that opens a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UrlReply {
+    /// Answered 2xx.
+    Accepted,
+    Refused,
+}
+
+/// One step of the drain after each input.
+#[derive(Debug)]
+pub enum Output {
+    Transmit {
+        to: Hop,
+        bytes: Bytes,
+    },
+    CloseFlow(ConnectionId),
+    Media(MediaCommand),
+    Store(StoreWrite),
+    OpenUrl(UrlRequest),
+    Answer {
+        asker: u64,
+        answer: Answer,
+    },
+    /// For the log and the live view.
+    Event(calls::Event),
+    Registrar(sip::registrar::Event),
+    Timeout(Option<Instant>),
+}
+
+/// What must survive a restart.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StoreWrite {
+    /// Answer with `Input::Stored` when it is on disk; a station waits for it.
+    Bindings(Store),
+    CallRecord(Box<CallRecord>),
+    DoorRecord(Box<DoorRecord>),
+}
+
+/// Ask a device in the local segment to open a door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UrlRequest {
+    pub command: CommandId,
+    pub url: model::HttpUrl,
+    /// Later than this it must not be sent.
+    pub within: Duration,
+}

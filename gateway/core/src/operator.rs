@@ -1,0 +1,77 @@
+//! What people at the command line and the local page ask for, and what they are told.
+
+use std::time::{Duration, Instant};
+
+use calls::{Command, OpenDoor};
+use model::{Authority, CallId, CommandId, DoorId};
+use thiserror::Error;
+
+use crate::state::GatewayState;
+use crate::view::StationView;
+
+/// A command of an operator who sits at this machine is carried out now or not at all.
+const VALIDITY: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Debug)]
+pub enum OperatorCommand {
+    Calls,
+    Stations,
+    Status,
+    End(CallId),
+    /// The id comes from the shell: unique for all time.
+    Open(CommandId, DoorId),
+}
+
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Calls(Vec<calls::CallView>),
+    Stations(Vec<StationView>),
+    Status(Status),
+    Done,
+    Refused(OperatorError),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    pub stations: usize,
+    pub registered: usize,
+    pub doors: usize,
+    pub calls: usize,
+    pub legs: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum OperatorError {
+    #[error(transparent)]
+    Command(#[from] calls::CommandError),
+    #[error(transparent)]
+    Door(#[from] model::DoorDenial),
+}
+
+impl GatewayState {
+    pub(crate) fn operator(&mut self, command: OperatorCommand, now: Instant) -> Answer {
+        match command {
+            OperatorCommand::Calls => Answer::Calls(self.calls.calls().collect()),
+            OperatorCommand::Stations => Answer::Stations(self.station_views(now)),
+            OperatorCommand::Status => Answer::Status(self.status(now)),
+            OperatorCommand::End(call) => {
+                match self.calls.command(Command::EndCall { call }, now) {
+                    Ok(_) => Answer::Done,
+                    Err(error) => Answer::Refused(error.into()),
+                }
+            }
+            OperatorCommand::Open(id, door) => {
+                let open = OpenDoor {
+                    id,
+                    door,
+                    authority: Authority::Operator,
+                    valid_until: now + VALIDITY,
+                };
+                match self.calls.open_door(open, now) {
+                    Ok(()) => Answer::Done,
+                    Err(denial) => Answer::Refused(denial.into()),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What the media threads are told. Plain data: the shell hands it over, media carry it out.
+
+use std::net::{IpAddr, SocketAddr};
+
+use model::LegId;
+use sip::sdp::Format;
+
+/// A pair of sockets that a media thread has bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FreePort {
+    pub rtp: SocketAddr,
+    pub rtcp: SocketAddr,
+    /// Which thread has bound it.
+    pub thread: u16,
+}
+
+/// The position of a stream in the description of its leg.
+pub type StreamIndex = u8;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MediaCommand {
+    /// The leg uses this port for one stream from now on.
+    Open {
+        leg: LegId,
+        stream: StreamIndex,
+        medium: Medium,
+        port: FreePort,
+    },
+    /// Where the other end of a stream is, what it speaks, and what it sends and takes.
+    Remote {
+        leg: LegId,
+        stream: StreamIndex,
+        remote: Remote,
+    },
+    /// What comes from one leg goes to another: these streams of it, to these.
+    Route {
+        from: LegId,
+        to: LegId,
+        streams: Vec<(StreamIndex, StreamIndex)>,
+    },
+    Unroute {
+        from: LegId,
+        to: LegId,
+    },
+    /// The leg is over; its ports go back to the pool.
+    Close {
+        leg: LegId,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    Audio,
+    Video,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    pub rtp: SocketAddr,
+    pub rtcp: Option<SocketAddr>,
+    /// The host that signals for it: media that come from there are its own (symmetric RTP).
+    pub signalling: IpAddr,
+    pub sends: bool,
+    pub receives: bool,
+    /// With the numbers of the other end.
+    pub formats: Vec<Format>,
+}

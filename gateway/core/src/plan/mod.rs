@@ -1,0 +1,562 @@
+//! The media plan: descriptions for each leg, and who hears whom.
+//!
+//! Every leg gets ports of ours; offers and answers are derived from those of the other leg, so
+//! that both sides settle on the same codec and packets can be passed on as they are. It moves no
+//! packet: the media threads carry its commands out. Invariant: a leg's ports are opened before
+//! they stand in a description, and closed with the leg.
+
+mod command;
+mod ports;
+mod reoffer;
+mod rooms;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+use calls::Part;
+use model::{CallId, EndCause, LegId, TalkMode, Talker};
+use sip::message::StatusCode;
+use sip::sdp::{self, Description, DescriptionError, Direction, Kind, Local, LocalStream, Stream};
+use thiserror::Error;
+
+pub use command::{FreePort, MediaCommand, Medium, Remote, StreamIndex};
+use ports::Ports;
+pub(crate) use reoffer::Reoffered;
+use rooms::{Heard, Rooms};
+
+/// Why there is no description to give.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum PlanError {
+    #[error(transparent)]
+    Description(#[from] DescriptionError),
+    #[error("encrypted media cannot be passed on yet; offer RTP/AVP")]
+    Encrypted,
+    #[error("no media port is free; widen the configured range")]
+    NoPort,
+    #[error("the leg has no description yet")]
+    NothingSettled,
+}
+
+impl PlanError {
+    pub(crate) fn refusal(&self) -> StatusCode {
+        match self {
+            Self::Description(_) | Self::Encrypted => StatusCode::NOT_ACCEPTABLE_HERE,
+            Self::NoPort => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NothingSettled => StatusCode::SERVER_INTERNAL_ERROR,
+        }
+    }
+
+    pub(crate) fn cause(&self) -> EndCause {
+        match self {
+            Self::Description(_) | Self::Encrypted => EndCause::MediaMismatch,
+            Self::NoPort => EndCause::Overload,
+            Self::NothingSettled => EndCause::InternalError,
+        }
+    }
+}
+
+/// What an offer holds, for the call engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Offered {
+    pub(crate) video: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct MediaPlan {
+    ports: Ports,
+    legs: BTreeMap<LegId, LegPlan>,
+    /// Who hears whom at this moment: (from, to).
+    routes: BTreeMap<(LegId, LegId), Vec<(StreamIndex, StreamIndex)>>,
+    rooms: Rooms,
+    commands: VecDeque<MediaCommand>,
+    next_id: u64,
+}
+
+#[derive(Debug)]
+struct LegPlan {
+    address: IpAddr,
+    peer: IpAddr,
+    ports: Vec<Option<FreePort>>,
+    /// The id and version of our origin line.
+    origin: sdp::Origin,
+    /// What we wrote last.
+    ours: Option<Description>,
+    /// What the other end wrote last.
+    theirs: Option<Description>,
+    exchange: Exchange,
+    partner: Option<LegId>,
+    held: bool,
+    /// An offer of this leg that the other leg is being asked about.
+    asking: Option<Description>,
+}
+
+/// Where the offer/answer exchange stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exchange {
+    /// They offered, we have not answered.
+    Offered,
+    /// We offered, they have not answered; or nobody has offered yet.
+    Open,
+    Agreed,
+}
+
+impl MediaPlan {
+    /// `first_id` begins the ids of our origin lines; they need not be secret, only different.
+    pub(crate) fn new(first_id: u64) -> Self {
+        Self {
+            ports: Ports::default(),
+            legs: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            rooms: Rooms::default(),
+            commands: VecDeque::new(),
+            next_id: first_id >> 2,
+        }
+    }
+
+    pub(crate) fn ports_free(&mut self, ports: Vec<FreePort>) {
+        self.ports.add(ports);
+    }
+
+    pub(crate) fn poll_command(&mut self) -> Option<MediaCommand> {
+        self.commands.pop_front()
+    }
+
+    /// A call arrives with this offer, or with none.
+    pub(crate) fn arrived(
+        &mut self,
+        leg: LegId,
+        offer: Option<&[u8]>,
+        local: IpAddr,
+        peer: IpAddr,
+    ) -> Result<Offered, PlanError> {
+        let mut plan = self.new_leg(local, peer);
+        let mut video = false;
+        if let Some(offer) = offer {
+            let offer = Description::parse(offer)?;
+            check(&offer)?;
+            self.open_ports(leg, &mut plan, &offer)?;
+            video = offer.live(&Kind::Video).is_some();
+            plan.theirs = Some(offer);
+            plan.exchange = Exchange::Offered;
+        }
+        self.legs.insert(leg, plan);
+        self.tell_remote(leg);
+        Ok(Offered { video })
+    }
+
+    /// The offer to a leg that is being started: what `of` offers or has agreed to, else our own.
+    pub(crate) fn offer(
+        &mut self,
+        leg: LegId,
+        of: Option<LegId>,
+        local: IpAddr,
+        peer: IpAddr,
+    ) -> Result<Bytes, PlanError> {
+        let source = of
+            .and_then(|of| self.legs.get(&of))
+            .and_then(LegPlan::offerable);
+        let source = source.unwrap_or_else(own_template);
+        // A caller that made no offer is there already.
+        let known = self.legs.remove(&leg);
+        let mut plan = known.unwrap_or_else(|| self.new_leg(local, peer));
+        self.open_ports(leg, &mut plan, &source)?;
+        plan.ours = Some(sdp::offer_from(&source, &plan.local()));
+        let written = plan.write();
+        self.legs.insert(leg, plan);
+        written
+    }
+
+    /// The answer to our offer, early or final.
+    pub(crate) fn answered(&mut self, leg: LegId, answer: &[u8]) -> Result<(), PlanError> {
+        let plan = self.legs.get_mut(&leg).ok_or(PlanError::NothingSettled)?;
+        let answer = Description::parse(answer)?;
+        let offered = plan.ours.as_ref().map_or(0, |ours| ours.streams.len());
+        if offered != answer.streams.len() {
+            let answered = answer.streams.len();
+            return Err(DescriptionError::StreamCount { offered, answered }.into());
+        }
+        if !answer.streams.iter().any(Stream::is_relayable) {
+            return Err(DescriptionError::NothingAccepted.into());
+        }
+        plan.theirs = Some(answer);
+        plan.exchange = Exchange::Agreed;
+        self.tell_remote(leg);
+        self.refresh_routes(leg);
+        Ok(())
+    }
+
+    pub(crate) fn is_agreed(&self, leg: LegId) -> bool {
+        self.legs
+            .get(&leg)
+            .is_some_and(|plan| plan.exchange == Exchange::Agreed)
+    }
+
+    /// The answer to a caller before anybody has answered: what the early one settled on.
+    pub(crate) fn early_answer(&mut self, caller: LegId, from: LegId) -> Result<Bytes, PlanError> {
+        self.answer(caller, Some(from))
+    }
+
+    /// What goes into the 200 to a caller.
+    pub(crate) fn final_answer(&mut self, caller: LegId) -> Result<Option<Bytes>, PlanError> {
+        let plan = self.legs.get(&caller).ok_or(PlanError::NothingSettled)?;
+        match plan.exchange {
+            // Said already in a provisional response; said again where that was not reliable.
+            Exchange::Agreed => plan.write().map(Some),
+            Exchange::Offered => self.answer(caller, plan.partner).map(Some),
+            Exchange::Open => {
+                let (partner, local, peer) = (plan.partner, plan.address, plan.peer);
+                self.offer(caller, partner, local, peer).map(Some)
+            }
+        }
+    }
+
+    fn answer(&mut self, caller: LegId, other: Option<LegId>) -> Result<Bytes, PlanError> {
+        let settled = other.and_then(|other| self.legs.get(&other)?.theirs.clone());
+        let plan = self
+            .legs
+            .get_mut(&caller)
+            .ok_or(PlanError::NothingSettled)?;
+        if plan.exchange == Exchange::Agreed {
+            return plan.write();
+        }
+        let offered = plan.theirs.as_ref().ok_or(PlanError::NothingSettled)?;
+        let settled = settled.unwrap_or_else(|| alone(offered));
+        plan.ours = Some(sdp::answer_to(offered, &settled, &plan.local())?);
+        plan.exchange = Exchange::Agreed;
+        let written = plan.write();
+        self.tell_remote(caller);
+        self.refresh_routes(caller);
+        written
+    }
+
+    pub(crate) fn connect(&mut self, a: LegId, b: LegId, mode: TalkMode) {
+        for (leg, other) in [(a, b), (b, a)] {
+            if let Some(plan) = self.legs.get_mut(&leg) {
+                plan.partner = Some(other);
+            }
+        }
+        let (a_to_b, b_to_a) = match mode {
+            TalkMode::OpenDuplex | TalkMode::VoiceSwitched => (true, true),
+            TalkMode::Simplex { talker } => (talker == Talker::A, talker == Talker::B),
+            TalkMode::ListenOnly => (false, true),
+            TalkMode::TalkOnly => (true, false),
+        };
+        for (from, to, wanted) in [(a, b, a_to_b), (b, a, b_to_a)] {
+            if wanted {
+                self.route(from, to);
+            } else {
+                self.unroute(from, to);
+            }
+        }
+    }
+
+    pub(crate) fn disconnect(&mut self, a: LegId, b: LegId) {
+        for (leg, other) in [(a, b), (b, a)] {
+            if let Some(plan) = self
+                .legs
+                .get_mut(&leg)
+                .filter(|plan| plan.partner == Some(other))
+            {
+                plan.partner = None;
+            }
+            self.unroute(leg, other);
+        }
+    }
+
+    pub(crate) fn early_media(&mut self, from: LegId, to: LegId) {
+        self.route(from, to);
+    }
+
+    pub(crate) fn mix(&mut self, call: CallId, leg: LegId, part: Part) {
+        let (before, after) = self.rooms.set(call, leg, part);
+        self.hear(before, after);
+    }
+
+    pub(crate) fn unmix(&mut self, call: CallId, leg: LegId) {
+        let (before, after) = self.rooms.remove(call, leg);
+        self.hear(before, after);
+    }
+
+    pub(crate) fn close(&mut self, leg: LegId) {
+        for call in self.rooms.of(leg) {
+            self.unmix(call, leg);
+        }
+        let ends = |(from, to): &(LegId, LegId)| *from == leg || *to == leg;
+        let routes: Vec<_> = self.routes.keys().copied().filter(ends).collect();
+        for (from, to) in routes {
+            self.unroute(from, to);
+        }
+        if self.legs.remove(&leg).is_some() {
+            self.commands.push_back(MediaCommand::Close { leg });
+        }
+        for plan in self
+            .legs
+            .values_mut()
+            .filter(|plan| plan.partner == Some(leg))
+        {
+            plan.partner = None;
+        }
+    }
+
+    fn hear(&mut self, before: Heard, after: Heard) {
+        let pairs = |heard: Heard| -> Vec<(LegId, LegId)> {
+            let (talker, listeners) = heard.map_or((None, Vec::new()), |(t, l)| (Some(t), l));
+            listeners
+                .into_iter()
+                .filter_map(|listener| Some((talker?, listener)))
+                .collect()
+        };
+        let (before, after) = (pairs(before), pairs(after));
+        for (from, to) in before.iter().filter(|pair| !after.contains(pair)) {
+            self.unroute(*from, *to);
+        }
+        for (from, to) in after.iter().filter(|pair| !before.contains(pair)) {
+            self.route(*from, *to);
+        }
+    }
+
+    fn route(&mut self, from: LegId, to: LegId) {
+        let streams = self.stream_routes(from, to);
+        if self.routes.get(&(from, to)) != Some(&streams) {
+            self.routes.insert((from, to), streams.clone());
+            self.commands
+                .push_back(MediaCommand::Route { from, to, streams });
+        }
+    }
+
+    fn unroute(&mut self, from: LegId, to: LegId) {
+        if self.routes.remove(&(from, to)).is_some() {
+            self.commands.push_back(MediaCommand::Unroute { from, to });
+        }
+    }
+
+    /// A new description of a leg may pair streams anew.
+    fn refresh_routes(&mut self, leg: LegId) {
+        let ends = |(from, to): &(LegId, LegId)| *from == leg || *to == leg;
+        let routes: Vec<_> = self.routes.keys().copied().filter(ends).collect();
+        for (from, to) in routes {
+            self.route(from, to);
+        }
+    }
+
+    /// Which stream goes where: the first of a kind to the first of the same kind.
+    fn stream_routes(&self, from: LegId, to: LegId) -> Vec<(StreamIndex, StreamIndex)> {
+        let live = |leg: LegId, kind: &Kind| {
+            let streams = &self.legs.get(&leg)?.latest()?.streams;
+            let index = streams
+                .iter()
+                .position(|s| s.kind == *kind && s.rtp.is_some())?;
+            StreamIndex::try_from(index).ok()
+        };
+        let pair = |kind| Some((live(from, &kind)?, live(to, &kind)?));
+        [Kind::Audio, Kind::Video]
+            .into_iter()
+            .filter_map(pair)
+            .collect()
+    }
+
+    /// Tells the media threads where the other end is.
+    fn tell_remote(&mut self, leg: LegId) {
+        let Some(plan) = self.legs.get(&leg) else {
+            return;
+        };
+        let Some(theirs) = &plan.theirs else { return };
+        for (index, stream) in theirs.streams.iter().enumerate() {
+            let Some(Some(port)) = plan.ports.get(index) else {
+                continue;
+            };
+            let (Some(rtp), Ok(index)) = (stream.rtp, StreamIndex::try_from(index)) else {
+                continue;
+            };
+            let ours = plan
+                .ours
+                .as_ref()
+                .and_then(|ours| ours.streams.get(usize::from(index)));
+            let formats = match ours {
+                Some(ours) => sdp::agreed_formats(&stream.formats, &ours.formats),
+                None => stream.formats.clone(),
+            };
+            let remote = Remote {
+                rtp: scoped(rtp, port.rtp),
+                rtcp: stream.rtcp.map(|rtcp| scoped(rtcp, port.rtp)),
+                signalling: plan.peer,
+                sends: stream.direction.sends(),
+                receives: stream.direction.receives(),
+                formats,
+            };
+            self.commands.push_back(MediaCommand::Remote {
+                leg,
+                stream: index,
+                remote,
+            });
+        }
+    }
+
+    fn new_leg(&mut self, address: IpAddr, peer: IpAddr) -> LegPlan {
+        self.next_id += 1;
+        LegPlan {
+            address,
+            peer,
+            ports: Vec::new(),
+            origin: sdp::Origin {
+                id: self.next_id,
+                version: 0,
+            },
+            ours: None,
+            theirs: None,
+            exchange: Exchange::Open,
+            partner: None,
+            held: false,
+            asking: None,
+        }
+    }
+
+    /// A port for each stream that can be relayed and has none.
+    fn open_ports(
+        &mut self,
+        leg: LegId,
+        plan: &mut LegPlan,
+        of: &Description,
+    ) -> Result<(), PlanError> {
+        for (index, stream) in of.streams.iter().enumerate() {
+            if plan.ports.len() == index {
+                plan.ports.push(None);
+            }
+            if plan.ports[index].is_some() || !stream.is_relayable() {
+                continue;
+            }
+            let port = self.ports.take(plan.address);
+            let (Some(port), Ok(stream)) = (port, StreamIndex::try_from(index)) else {
+                // Those already taken go back with the leg.
+                self.commands.push_back(MediaCommand::Close { leg });
+                return Err(PlanError::NoPort);
+            };
+            plan.ports[index] = Some(port);
+            let medium = match of.streams[index].kind {
+                Kind::Video => Medium::Video,
+                Kind::Audio | Kind::Other(_) => Medium::Audio,
+            };
+            self.commands.push_back(MediaCommand::Open {
+                leg,
+                stream,
+                medium,
+                port,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl LegPlan {
+    fn local(&self) -> Local {
+        let place = |port: &FreePort| LocalStream {
+            rtp: port.rtp,
+            rtcp: port.rtcp,
+        };
+        let ports = self.ports.iter().map(|port| port.as_ref().map(place));
+        Local {
+            address: self.media_address(),
+            streams: ports.collect(),
+        }
+    }
+
+    /// Media may have an address of their own, apart from signalling.
+    fn media_address(&self) -> IpAddr {
+        let first = self.ports.iter().flatten().next();
+        first.map_or(self.address, |port| port.rtp.ip())
+    }
+
+    fn write(&self) -> Result<Bytes, PlanError> {
+        let ours = self.ours.as_ref().ok_or(PlanError::NothingSettled)?;
+        Ok(ours.write(self.origin.id, self.origin.version, self.media_address()))
+    }
+
+    /// The description that says which streams live: theirs, and ours until they have spoken.
+    fn latest(&self) -> Option<&Description> {
+        self.theirs.as_ref().or(self.ours.as_ref())
+    }
+
+    /// What may be offered to somebody who shall talk with this leg: all it offers, or what was
+    /// agreed on with it.
+    fn offerable(&self) -> Option<Description> {
+        let mut source = match self.exchange {
+            Exchange::Agreed => self.ours.clone()?,
+            Exchange::Offered => self.theirs.clone()?,
+            Exchange::Open => return None,
+        };
+        for (index, stream) in source.streams.iter_mut().enumerate() {
+            let theirs = self
+                .theirs
+                .as_ref()
+                .and_then(|theirs| theirs.streams.get(index));
+            match theirs {
+                Some(theirs) if theirs.rtp.is_some() => {
+                    stream.formats = sdp::agreed_formats(&stream.formats, &theirs.formats);
+                }
+                Some(_) | None => *stream = stream.refused(),
+            }
+            stream.direction = Direction::SendRecv;
+        }
+        Some(source)
+    }
+}
+
+/// What can be carried: at least one stream, and none of them encrypted.
+fn check(offer: &Description) -> Result<(), PlanError> {
+    let live = || offer.streams.iter().filter(|stream| stream.is_relayable());
+    if live().next().is_none() {
+        return Err(DescriptionError::NothingAccepted.into());
+    }
+    if live().any(|stream| stream.profile.is_secure()) {
+        return Err(PlanError::Encrypted);
+    }
+    Ok(())
+}
+
+/// What a leg agrees to that is answered with nobody at the other side: its own first codec.
+fn alone(offered: &Description) -> Description {
+    let mut settled = offered.clone();
+    for stream in &mut settled.streams {
+        if stream.kind == Kind::Audio {
+            let first = stream
+                .formats
+                .iter()
+                .position(|format| !format.is_companion());
+            let mut index = 0;
+            stream.formats.retain(|format| {
+                let keep = format.is_companion() || Some(index) == first;
+                index += 1;
+                keep
+            });
+        } else {
+            stream.rtp = None;
+        }
+    }
+    settled
+}
+
+/// The shape of an offer of our own; addresses come with the ports.
+fn own_template() -> Description {
+    let nowhere = SocketAddr::from(([0, 0, 0, 0], 1));
+    sdp::fresh_offer(LocalStream {
+        rtp: nowhere,
+        rtcp: nowhere,
+    })
+}
+
+/// A link-local address is reached through the interface that our own end is on.
+fn scoped(remote: SocketAddr, local: SocketAddr) -> SocketAddr {
+    match (remote, local) {
+        (SocketAddr::V6(mut remote), SocketAddr::V6(local))
+            if remote.ip().is_unicast_link_local() && remote.scope_id() == 0 =>
+        {
+            remote.set_scope_id(local.scope_id());
+            SocketAddr::V6(remote)
+        }
+        (remote, _) => remote,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,277 @@
+//! The heart: what SIP says becomes what the call engine hears.
+//!
+//! It translates and refuses what has no meaning here; it decides nothing about calls. Invariant:
+//! every session that reached the call engine as a leg is reported as over exactly once.
+
+use std::time::Instant;
+
+use calls::{Arrival, Input, Progress, Video};
+use model::{Address, Digit, EndCause, LegId, Priority};
+use sip::endpoint::{Event, IncomingMessage};
+use sip::message::{StatusCode, Uri};
+use sip::session::{Incoming, ReferAnswer, ReferId, Reject, Sdp, SessionEvent, SessionId, Urgency};
+
+use crate::causes;
+use crate::legs::{Leg, Rest, Role};
+use crate::parties;
+use crate::plan::Reoffered;
+use crate::state::GatewayState;
+
+impl GatewayState {
+    pub(crate) fn route(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Incoming(incoming) => self.call_arrives(*incoming, now),
+            Event::Session { session, event } => self.session_says(session, event, now),
+            Event::Message(message) => self.message_arrives(&message, now),
+            Event::Subscribe(subscribe) => self.watcher_arrives(*subscribe, now),
+            Event::SubscriptionEnded { subscription } => self.watchers.remove(subscription),
+            Event::Registrar(event) => self.registrar_says(event, now),
+            // Nothing here sends requests outside calls.
+            Event::RequestAnswered { .. } => {}
+        }
+    }
+
+    fn call_arrives(&mut self, incoming: Incoming, now: Instant) {
+        let session = incoming.session;
+        if let Err(code) = self.admit(&incoming, now) {
+            self.counters.calls_refused_at_the_edge += 1;
+            // The session can only be gone already.
+            let _ = self.sip.reject(session, Reject::new(code), now);
+        }
+    }
+
+    fn admit(&mut self, incoming: &Incoming, now: Instant) -> Result<(), StatusCode> {
+        if incoming.replaces.is_some() {
+            // RFC 3891: picking up a call by replacing it is not offered.
+            return Err(StatusCode::NOT_IMPLEMENTED);
+        }
+        let dialled = parties::dialled(&incoming.request_uri, &self.directory);
+        let dialled = dialled.ok_or(StatusCode::NOT_FOUND)?;
+        let from = parties::origin(incoming, &self.directory, &self.config.trusted);
+        let leg = self.calls.next_leg();
+        let local = incoming.flow.local.ip();
+        let peer = incoming.flow.remote.ip();
+        let offered = self
+            .plan
+            .arrived(leg, incoming.offer.as_deref(), local, peer)
+            .map_err(|error| error.refusal())?;
+        let mut entry = Leg::new(Role::Arrived);
+        entry.sessions.push(incoming.session);
+        self.legs.insert(leg, entry);
+        let priority = match incoming.urgency {
+            Urgency::Emergency => Some(Priority::DEFAULT_ALARM),
+            Urgency::Normal => None,
+        };
+        let video = if offered.video {
+            Video::Offered
+        } else {
+            Video::None
+        };
+        let arrival = Arrival {
+            leg,
+            from,
+            dialled,
+            priority,
+            video,
+        };
+        self.calls.handle(Input::LegArrived(arrival), now);
+        Ok(())
+    }
+
+    fn session_says(&mut self, session: SessionId, event: SessionEvent, now: Instant) {
+        let Some(leg) = self.legs.by_session(session) else {
+            // A branch that lost, or a leg the call engine has ended: its last words.
+            return;
+        };
+        match event {
+            SessionEvent::Progress { code, sdp, .. } => self.progresses(leg, code, sdp, now),
+            SessionEvent::Accepted { sdp, .. } => self.accepted(leg, session, sdp, now),
+            SessionEvent::Confirmed { answer } => {
+                if let Some(answer) = answer {
+                    self.answered_late(leg, session, &answer, now);
+                }
+            }
+            SessionEvent::Rejected(rejection) => {
+                self.session_over(session, causes::of_rejection(&rejection), now);
+            }
+            SessionEvent::Reoffer { sdp } => self.reoffered(leg, session, &sdp, now),
+            SessionEvent::OfferWanted => {
+                let offer = self.plan.current_offer(leg);
+                self.answer_session(session, offer, now);
+            }
+            SessionEvent::ReofferAnswered { sdp } => self.reoffer_answered(leg, &sdp, now),
+            SessionEvent::ReofferRefused { code } => self.reoffer_refused(leg, code, now),
+            SessionEvent::Digit { digit, .. } => {
+                if let Some(digit) = Digit::from_char(digit) {
+                    self.calls.handle(Input::Digit { leg, digit }, now);
+                }
+            }
+            SessionEvent::Info { .. } => self.counters.infos_ignored += 1,
+            SessionEvent::Refer {
+                refer,
+                to,
+                replaces,
+                ..
+            } => {
+                let with = replaces.and_then(|replaces| self.leg_named_by(&replaces));
+                self.refer_arrives(leg, session, refer, (&to, with), now);
+            }
+            // No REFER of ours is ever out.
+            SessionEvent::ReferProgress { .. } => {}
+            SessionEvent::Ended { cause, .. } => {
+                let answered = self
+                    .legs
+                    .get(leg)
+                    .map_or(causes::Answered::No, Leg::is_answered);
+                self.session_over(session, causes::of_session_end(cause, answered), now);
+            }
+        }
+    }
+
+    fn progresses(&mut self, leg: LegId, code: StatusCode, sdp: Option<Sdp>, now: Instant) {
+        let mut progress = Progress::Ringing;
+        if let Some(Sdp::Answer(answer)) = sdp {
+            match self.plan.answered(leg, &answer) {
+                Ok(()) => progress = Progress::EarlyMedia,
+                // Its final answer may still be good.
+                Err(_) => self.counters.early_answers_unusable += 1,
+            }
+        }
+        if code != StatusCode::CALL_IS_BEING_FORWARDED {
+            self.calls.handle(Input::LegProgress { leg, progress }, now);
+        }
+    }
+
+    fn accepted(&mut self, leg: LegId, session: SessionId, sdp: Option<Sdp>, now: Instant) {
+        let usable = match sdp {
+            Some(Sdp::Answer(answer)) => self.plan.answered(leg, &answer).is_ok(),
+            // Every call of ours carries an offer.
+            Some(Sdp::Offer(_)) => false,
+            None => self.plan.is_agreed(leg),
+        };
+        if !usable {
+            self.end_session(session, EndCause::MediaMismatch, now);
+            self.session_over(session, EndCause::MediaMismatch, now);
+            return;
+        }
+        for loser in self.legs.answer(leg, session) {
+            self.end_session(loser, EndCause::AnsweredElsewhere, now);
+        }
+        self.calls.handle(Input::LegAnswered { leg }, now);
+    }
+
+    /// The answer to an offer of ours in a 200, because the caller made none.
+    fn answered_late(&mut self, leg: LegId, session: SessionId, answer: &[u8], now: Instant) {
+        if self.plan.answered(leg, answer).is_err() {
+            self.end_session(session, EndCause::MediaMismatch, now);
+            self.session_over(session, EndCause::MediaMismatch, now);
+        }
+    }
+
+    pub(crate) fn session_over(&mut self, session: SessionId, cause: EndCause, now: Instant) {
+        let Some((leg, rest)) = self.legs.session_over(session, cause) else {
+            return;
+        };
+        let Rest::Over(cause) = rest else { return };
+        let Some(entry) = self.legs.remove(leg) else {
+            return;
+        };
+        self.plan.close(leg);
+        let over = match (entry.role, entry.is_answered()) {
+            (Role::Started, causes::Answered::No) => Input::LegRefused { leg, cause },
+            (Role::Started | Role::Arrived, _) => Input::LegEnded { leg, cause },
+        };
+        self.calls.handle(over, now);
+    }
+
+    fn reoffered(&mut self, leg: LegId, session: SessionId, offer: &[u8], now: Instant) {
+        match self.plan.reoffered(leg, offer) {
+            Ok(Reoffered::Answer { answer, hold }) => {
+                self.answer_session(session, Ok(answer), now);
+                if let Some(hold) = hold {
+                    self.calls.handle(hold.input(leg), now);
+                }
+            }
+            Ok(Reoffered::AskOther { other, offer }) => {
+                let asked = self.legs.get(other).and_then(Leg::session);
+                let asked = asked
+                    .ok_or(())
+                    .and_then(|other| self.sip.reoffer(other, offer, now).map_err(|_| ()));
+                if asked.is_err() {
+                    self.plan.forget_reoffer(leg);
+                    self.refuse_session(session, StatusCode::REQUEST_PENDING, now);
+                }
+            }
+            Err(error) => self.refuse_session(session, error.refusal(), now),
+        }
+    }
+
+    fn reoffer_answered(&mut self, leg: LegId, answer: &[u8], now: Instant) {
+        let Some((asker, answer)) = self.plan.reoffer_answered(leg, answer) else {
+            return;
+        };
+        if let Some(session) = self.legs.get(asker).and_then(Leg::session) {
+            self.answer_session(session, answer, now);
+        }
+    }
+
+    fn reoffer_refused(&mut self, leg: LegId, code: StatusCode, now: Instant) {
+        let Some(asker) = self.plan.reoffer_refused(leg) else {
+            return;
+        };
+        if let Some(session) = self.legs.get(asker).and_then(Leg::session) {
+            self.refuse_session(session, code, now);
+        }
+    }
+
+    fn refer_arrives(
+        &mut self,
+        leg: LegId,
+        session: SessionId,
+        refer: ReferId,
+        (to, with): (&Uri, Option<LegId>),
+        now: Instant,
+    ) {
+        let target = parties::dialled(to, &self.directory);
+        let busy = self.legs.get(leg).is_none_or(|leg| leg.refer.is_some());
+        let input = match (with, target) {
+            _ if busy => Err(StatusCode::REQUEST_PENDING),
+            (Some(with), _) => Ok(Input::TransferAttended { leg, with }),
+            (None, Some(to @ Address::Local(_))) => Ok(Input::Transfer { leg, to }),
+            (None, Some(_) | None) => Err(StatusCode::NOT_FOUND),
+        };
+        let answer = match &input {
+            Ok(_) => ReferAnswer::Accept,
+            Err(code) => ReferAnswer::Refuse(*code),
+        };
+        if self.sip.answer_refer(session, refer, answer, now).is_err() {
+            return;
+        }
+        if let (Ok(input), Some(entry)) = (input, self.legs.get_mut(leg)) {
+            entry.refer = Some(refer);
+            self.calls.handle(input, now);
+        }
+    }
+
+    /// The leg whose dialog the peer names in Replaces (RFC 3891 3), seen from its side.
+    fn leg_named_by(&self, replaces: &sip::message::Replaces) -> Option<LegId> {
+        let named = |session| {
+            self.sip.replaces(session).is_some_and(|ours| {
+                ours.call_id == replaces.call_id
+                    && ours.to_tag == replaces.to_tag
+                    && ours.from_tag == replaces.from_tag
+            })
+        };
+        let mut sessions = self.legs.sessions();
+        sessions
+            .find(|(_, session)| named(*session))
+            .map(|(leg, _)| leg)
+    }
+
+    fn message_arrives(&mut self, message: &IncomingMessage, now: Instant) {
+        // RFC 3428 7: there is nobody here to read texts.
+        let code = StatusCode::METHOD_NOT_ALLOWED;
+        // It can only be gone already.
+        let _ = self.sip.answer_message(message.message, code, now);
+    }
+}

@@ -1,0 +1,201 @@
+//! The machine itself: owns SIP, calls and plan, and drains them into one another.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use calls::Engine;
+use model::Directory;
+use sip::endpoint::Endpoint;
+use sip::registrar::{Restored, StoredBinding};
+
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::emergency;
+use crate::io::{Input, MediaEvent, Output, StoreWrite};
+use crate::legs::Legs;
+use crate::plan::MediaPlan;
+use crate::watchers::Watchers;
+
+/// One input causes at most so many steps. Thirty-two legs with ten streams each stay far below;
+/// beyond it two children would be playing ping-pong.
+const MOST_STEPS: usize = 100_000;
+
+/// See the crate.
+#[derive(Debug)]
+pub struct GatewayState {
+    pub(crate) config: Config,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) sip: Endpoint,
+    pub(crate) calls: Engine,
+    pub(crate) plan: MediaPlan,
+    pub(crate) legs: Legs,
+    pub(crate) watchers: Watchers,
+    pub(crate) counters: Counters,
+    outputs: VecDeque<Output>,
+    deadline: Option<Instant>,
+}
+
+impl GatewayState {
+    /// All that must not be guessed comes from `seed`: take it from the operating system.
+    pub fn new(config: Config, directory: Arc<Directory>, seed: [u8; 32], now: Instant) -> Self {
+        let [a, b, ..] = seed.as_chunks::<8>().0 else {
+            unreachable!("32 bytes are four times eight");
+        };
+        let (calls_seed, first_id) = (u64::from_be_bytes(*a), u64::from_be_bytes(*b));
+        let mut state = Self {
+            sip: Endpoint::new(config.sip.clone(), seed, now),
+            calls: Engine::new(
+                config.calls.clone(),
+                Arc::clone(&directory),
+                calls_seed,
+                now,
+            ),
+            plan: MediaPlan::new(first_id),
+            legs: Legs::default(),
+            watchers: Watchers::default(),
+            counters: Counters::default(),
+            outputs: VecDeque::new(),
+            deadline: None,
+            config,
+            directory,
+        };
+        state.drain(now);
+        state
+    }
+
+    /// Takes back the registrations of before a restart, once, ahead of all input; accounts must
+    /// have come with `Input::DirectoryChanged`.
+    pub fn restore(&mut self, bindings: Vec<(Arc<str>, StoredBinding)>, now: Instant) -> Restored {
+        let restored = self.sip.restore(bindings, now);
+        self.drain(now);
+        restored
+    }
+
+    pub fn handle(&mut self, input: Input, now: Instant) {
+        match input {
+            Input::Received { flow, bytes } => self.sip.receive(&flow, bytes, now),
+            Input::FlowOpened(flow) => self.sip.flow_opened(&flow, now),
+            Input::FlowClosed(flow) => self.sip.flow_closed(&flow, now),
+            Input::Unreachable(destination) => self.sip.unreachable(&destination, now),
+            Input::PortsFree(ports) => self.plan.ports_free(ports),
+            Input::Media(event) => self.media_says(event, now),
+            Input::Stored(token) => self.sip.stored(token, now),
+            Input::StoreFailed(token) => self.sip.store_failed(token, now),
+            Input::DirectoryChanged(directory, accounts) => {
+                self.directory = Arc::clone(&directory);
+                self.sip.set_accounts(accounts, now);
+                self.sip.set_emergency(emergency::marks(&self.directory));
+                self.calls
+                    .handle(calls::Input::DirectoryChanged(directory), now);
+            }
+            Input::Operator { asker, command } => {
+                let answer = self.operator(command, now);
+                self.out(Output::Answer { asker, answer });
+            }
+            Input::UrlAnswered { command, reply } => self.url_answered(command, reply, now),
+            Input::ClockSet(time) => self.calls.handle(calls::Input::ClockSet(time), now),
+            Input::Drain => self.calls.handle(calls::Input::Drain, now),
+            Input::Stop => self.end_all_calls(now),
+        }
+        self.drain(now);
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.sip.handle_timeout(now);
+        self.calls.handle_timeout(now);
+        self.drain(now);
+    }
+
+    pub fn poll_output(&mut self) -> Output {
+        let next = self.outputs.pop_front();
+        next.unwrap_or(Output::Timeout(self.deadline))
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub fn sip(&self) -> &Endpoint {
+        &self.sip
+    }
+
+    pub fn calls(&self) -> &Engine {
+        &self.calls
+    }
+
+    pub(crate) fn out(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(crate) fn announce(&mut self, event: calls::Event, now: Instant) {
+        if let calls::Event::StationChanged { station, state, .. } = &event {
+            self.tell_watchers(*station, *state, now);
+        }
+        self.out(Output::Event(event));
+    }
+
+    fn media_says(&mut self, event: MediaEvent, now: Instant) {
+        match event {
+            MediaEvent::Digit { leg, digit } => {
+                self.calls.handle(calls::Input::Digit { leg, digit }, now);
+            }
+            MediaEvent::Silent { leg } => {
+                self.counters.silent_legs += 1;
+                let Some(entry) = self.legs.remove(leg) else {
+                    return;
+                };
+                self.plan.close(leg);
+                for session in entry.sessions {
+                    self.end_session(session, model::EndCause::ConnectionLost, now);
+                }
+                let cause = model::EndCause::ConnectionLost;
+                self.calls
+                    .handle(calls::Input::LegEnded { leg, cause }, now);
+            }
+        }
+    }
+
+    fn end_all_calls(&mut self, now: Instant) {
+        let running: Vec<_> = self.calls.calls().map(|call| call.call).collect();
+        for call in running {
+            // It can only have ended with another one.
+            let _ = self.calls.command(calls::Command::EndCall { call }, now);
+        }
+    }
+
+    /// What one says is handed to the next, until all have nothing more to say.
+    fn drain(&mut self, now: Instant) {
+        for _ in 0..MOST_STEPS {
+            let calls_until = match self.calls.poll_output() {
+                calls::Output::Timeout(until) => until,
+                command => {
+                    self.carry(command, now);
+                    continue;
+                }
+            };
+            if let Some(command) = self.plan.poll_command() {
+                self.out(Output::Media(command));
+                continue;
+            }
+            match self.sip.poll_output() {
+                sip::endpoint::Output::Transmit { to, bytes } => {
+                    self.out(Output::Transmit { to, bytes });
+                }
+                sip::endpoint::Output::CloseFlow { connection } => {
+                    self.out(Output::CloseFlow(connection));
+                }
+                sip::endpoint::Output::Store(store) => {
+                    self.out(Output::Store(StoreWrite::Bindings(store)));
+                }
+                sip::endpoint::Output::Event(event) => self.route(event, now),
+                sip::endpoint::Output::Timeout(sip_until) => {
+                    self.deadline = [calls_until, sip_until].into_iter().flatten().min();
+                    return;
+                }
+            }
+        }
+        self.counters.drains_cut_short += 1;
+        self.deadline = Some(now);
+    }
+}

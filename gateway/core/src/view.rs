@@ -1,0 +1,66 @@
+//! What one can see from outside: stations with where they are reached, and the totals.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use model::{CallNumber, Faults, Pii, Reach, StationId, StationKind, StationState};
+use sip::flow::Transport;
+
+use crate::operator::Status;
+use crate::state::GatewayState;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StationView {
+    pub station: StationId,
+    pub number: CallNumber,
+    pub name: Pii<String>,
+    pub kind: StationKind,
+    pub state: StationState,
+    pub faults: Faults,
+    pub contacts: Vec<ContactView>,
+}
+
+/// Where one device of a station is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContactView {
+    pub transport: Transport,
+    pub address: SocketAddr,
+}
+
+impl GatewayState {
+    pub(crate) fn station_views(&self, now: Instant) -> Vec<StationView> {
+        let stations = self.directory.stations().iter();
+        let view = |station: &model::Station| {
+            let contacts = self.contacts_of_station(station.id, now);
+            let contacts = contacts.iter().map(|contact| ContactView {
+                transport: contact.hop.transport(),
+                address: contact.hop.remote(),
+            });
+            StationView {
+                station: station.id,
+                number: station.number,
+                name: station.name.clone(),
+                kind: station.kind,
+                state: self.calls.station_state(station.id),
+                faults: self.calls.faults(station.id),
+                contacts: contacts.collect(),
+            }
+        };
+        stations.map(view).collect()
+    }
+
+    pub(crate) fn status(&self, now: Instant) -> Status {
+        let stations = self.directory.stations();
+        let there =
+            |station: &&model::Station| !self.contacts_of_station(station.id, now).is_empty();
+        let registering = |station: &&model::Station| matches!(station.reach, Reach::Account(_));
+        let gauges = self.calls.gauges();
+        Status {
+            stations: stations.len(),
+            registered: stations.iter().filter(registering).filter(there).count(),
+            doors: stations.iter().map(|station| station.doors.len()).sum(),
+            calls: gauges.calls,
+            legs: gauges.legs,
+        }
+    }
+}
