@@ -174,9 +174,8 @@ impl<'a> Parts<'a> {
 /// be taken for structure.
 fn plain_display(text: &[u8]) -> Result<&[u8], NameAddrError> {
     let text = grammar::trim(text);
-    let odd = |b: &u8| {
-        matches!(b, b',' | b';' | b':' | b'"' | b'<' | b'>' | b'@') || *b < b' ' && *b != b'\t'
-    };
+    let odd =
+        |b: &u8| matches!(b, b',' | b';' | b':' | b'"' | b'<' | b'>') || *b < b' ' && *b != b'\t';
     if text.iter().any(odd) {
         Err(NameAddrError::Display)
     } else {

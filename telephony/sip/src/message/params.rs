@@ -62,8 +62,11 @@ impl Params {
     }
 
     /// Sets or adds `name`; `None` makes it a flag. A value that is neither token nor host nor
-    /// quoted string is quoted.
+    /// quoted string is quoted. A name that is no token is not set.
     pub fn set(&mut self, name: &str, value: Option<&str>) {
+        if !grammar::is_token(name.as_bytes()) {
+            return;
+        }
         let mut out = String::with_capacity(self.text.len() + name.len() + 16);
         let mut done = false;
         for (n, v) in self.iter() {
@@ -113,7 +116,7 @@ pub(crate) fn check(text: &[u8]) -> Option<&str> {
     let whole = pieces(listed).all(|(name, value)| {
         let name = grammar::trim_str(name);
         !name.is_empty()
-            && !name.bytes().any(|b| matches!(b, b' ' | b'\t' | b'"'))
+            && name.bytes().all(is_plain)
             && value.is_none_or(|value| value_is_whole(grammar::trim_str(value)))
     });
     whole.then_some(listed)
@@ -149,12 +152,20 @@ fn v_is_quoted(value: Option<&str>) -> bool {
     value.is_some_and(|v| v.starts_with('"') && grammar::quoted_len(v.as_bytes()) == Some(v.len()))
 }
 
-/// A value with white space or quotes must be one whole quoted string.
+/// A value is one quoted string, or holds nothing that could be taken for structure. Neither holds
+/// control characters, so keys made of tags and branches may be separated by NUL.
 fn value_is_whole(value: &str) -> bool {
-    match value.as_bytes().first() {
-        Some(b'"') => grammar::quoted_len(value.as_bytes()) == Some(value.len()),
-        _ => !value.bytes().any(|b| matches!(b, b' ' | b'\t' | b'"')),
+    if value.starts_with('"') {
+        let controls = value.bytes().any(|b| b.is_ascii_control() && b != b'\t');
+        !controls && grammar::quoted_len(value.as_bytes()) == Some(value.len())
+    } else {
+        value.bytes().all(is_plain)
     }
+}
+
+/// Wider than `token`: devices write addresses and URIs unquoted.
+const fn is_plain(b: u8) -> bool {
+    b > b' ' && b != 0x7f && !matches!(b, b'"' | b',' | b'<' | b'>')
 }
 
 pub(crate) fn pieces(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {

@@ -103,10 +103,12 @@ impl Via {
     /// Notes where the request came from: `received` when it differs from sent-by or `rport` is
     /// wanted (RFC 3261 18.2.1, RFC 3581 4), `rport` when wanted.
     pub fn note_source(&mut self, source: SocketAddr) {
+        // A socket for both families shows IPv4 senders as `::ffff:192.0.2.1`.
+        let address = source.ip().to_canonical();
         let wanted = self.has_rport();
-        if wanted || self.host.ip() != Some(source.ip()) {
+        if wanted || self.host.ip().map(|ip| ip.to_canonical()) != Some(address) {
             // RFC 5118 4.5: no brackets here.
-            self.params.set("received", Some(&source.ip().to_string()));
+            self.params.set("received", Some(&address.to_string()));
         } else {
             self.params.remove("received");
         }

@@ -166,6 +166,21 @@ fn the_source_is_noted_as_rport_and_received_ask() {
         ),
         "SIP/2.0/UDP gate.local;branch=z9hG4bKkjs;received=2001:db8::7"
     );
+    // An IPv4 sender at a socket for both families.
+    assert_eq!(
+        noted(
+            "SIP/2.0/UDP 10.1.1.1;branch=z9hG4bKkjs",
+            "[::ffff:192.0.2.1]:5060"
+        ),
+        "SIP/2.0/UDP 10.1.1.1;branch=z9hG4bKkjs;received=192.0.2.1"
+    );
+    assert_eq!(
+        noted(
+            "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKkjs",
+            "[::ffff:192.0.2.1]:5060"
+        ),
+        "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKkjs"
+    );
     // What the sender claims about itself is not believed.
     assert_eq!(
         noted(
@@ -412,4 +427,24 @@ fn typed_headers_are_understood_in_their_variants() {
             .is("application/SDP")
     );
     assert_eq!(headers.max_forwards(), Ok(None));
+}
+
+#[test]
+fn harmless_slips_are_let_pass() {
+    let from = |value: &str| {
+        request(&options(&[&format!("From: {value}")]))
+            .headers
+            .from()
+            .unwrap()
+    };
+    assert_eq!(from("<sip:@192.0.2.7>;tag=1").uri.user(), None);
+    assert_eq!(from("gate@west <sip:17@h>;tag=1").display(), "gate@west");
+    assert_eq!(from("<sip:17@h;transport=udp;>;tag=1;").tag(), Some("1"));
+    assert_eq!(
+        from("<sip:100%@h>;tag=1").uri.user_unescaped().unwrap(),
+        "100%"
+    );
+    assert_eq!(from("<sip:*21#@h>;tag=1").uri.user(), Some("*21#"));
+    assert_eq!(from("<sip:tür@h>;tag=1").uri.user(), Some("tür"));
+    assert_eq!(from("\"\"<sip:17@my_pbx>;tag=a@b:1").tag(), Some("a@b:1"));
 }

@@ -37,7 +37,7 @@ impl Uri {
     fn same_tel(&self, other: &Self) -> bool {
         let mut digits = self.digits();
         let within = |a: &Self, b: &Self| {
-            a.param_iter()
+            a.params()
                 .all(|(name, _)| b.has_param(name) && a.same_param(b, name))
         };
         digits.by_ref().eq(other.digits()) && within(self, other) && within(other, self)
@@ -55,11 +55,10 @@ impl Uri {
     fn params_agree(&self, other: &Self) -> bool {
         // The last is not in the RFC's text but among its examples.
         const NEVER_ALONE: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
-        self.param_iter()
-            .all(|(name, _)| match other.has_param(name) {
-                true => self.same_param(other, name),
-                false => !NEVER_ALONE.iter().any(|n| n.eq_ignore_ascii_case(name)),
-            })
+        self.params().all(|(name, _)| match other.has_param(name) {
+            true => self.same_param(other, name),
+            false => !NEVER_ALONE.iter().any(|n| n.eq_ignore_ascii_case(name)),
+        })
     }
 
     /// Where a name is given twice, its first value counts.

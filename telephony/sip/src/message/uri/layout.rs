@@ -46,9 +46,9 @@ impl<'a> Layout<'a> {
     /// RFC 3261 25.1 `SIP-URI`; `at` is behind the scheme's colon.
     fn read_sip(text: &'a str, scheme: Scheme, at: usize) -> Result<Self, UriError> {
         let mut layout = Self::empty(scheme);
-        // `;` and `?` may stand in a user part, `@` may not stand anywhere else unescaped.
+        // `;` and `?` may stand in a user part, `@` may not stand anywhere else unescaped. Some
+        // gateways write `sip:@host` for a caller without a number.
         let host_at = match text[at..].bytes().position(|b| b == b'@') {
-            Some(0) => return Err(UriError::Host),
             Some(found) => {
                 layout.user = Span::new(at, at + found);
                 at + found + 1

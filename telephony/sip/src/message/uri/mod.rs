@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::host::Host;
-use super::params::{self, Params};
+use super::params::pieces;
 use escape::{HEADER_PLAIN, PARAM_PLAIN, USER_PLAIN, escape, unescape};
 use layout::{Layout, Span};
 
@@ -146,13 +146,11 @@ impl Uri {
 
     /// The value of a parameter as written; `None` when absent or a flag.
     pub fn param(&self, name: &str) -> Option<&str> {
-        self.param_iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))?
-            .1
+        self.params().find(|(n, _)| n.eq_ignore_ascii_case(name))?.1
     }
 
     pub fn has_param(&self, name: &str) -> bool {
-        self.param_iter().any(|(n, _)| n.eq_ignore_ascii_case(name))
+        self.params().any(|(n, _)| n.eq_ignore_ascii_case(name))
     }
 
     /// `lr` (RFC 3261 19.1.1): the next hop is a loose router.
@@ -160,8 +158,13 @@ impl Uri {
         self.has_param("lr")
     }
 
-    pub fn params(&self) -> Params {
-        Params::parse(self.slice(self.params).as_bytes()).unwrap_or_default()
+    /// Names and values as written; the value of a flag is `None`.
+    pub fn params(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let text = self
+            .slice(self.params)
+            .strip_prefix(';')
+            .unwrap_or_default();
+        pieces(text).filter(|(name, _)| !name.is_empty())
     }
 
     /// Header fields carried behind `?`: names and values unescaped.
@@ -196,7 +199,7 @@ impl Uri {
         }
         let mut set = Some(set);
         let mut params = String::new();
-        for (n, v) in self.param_iter() {
+        for (n, v) in self.params() {
             if n.eq_ignore_ascii_case(name) {
                 params.extend(set.take());
             } else {
@@ -210,10 +213,7 @@ impl Uri {
     #[must_use]
     pub fn without_param(&self, name: &str) -> Self {
         let mut params = String::new();
-        for (n, v) in self
-            .param_iter()
-            .filter(|(n, _)| !n.eq_ignore_ascii_case(name))
-        {
+        for (n, v) in self.params().filter(|(n, _)| !n.eq_ignore_ascii_case(name)) {
             push_param(&mut params, n, v);
         }
         self.rebuilt(self.host.as_ref(), &params, self.slice(self.headers))
@@ -291,14 +291,6 @@ impl Uri {
         }
         .write(&mut text);
         Self::parse(text.as_bytes()).expect("parts of a URI and escaped text make a URI")
-    }
-
-    fn param_iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        let text = self
-            .slice(self.params)
-            .strip_prefix(';')
-            .unwrap_or_default();
-        params::pieces(text).filter(|(name, _)| !name.is_empty())
     }
 
     fn slice(&self, span: Span) -> &str {
