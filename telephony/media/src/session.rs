@@ -123,6 +123,9 @@ impl Session {
 
     /// `slot` hears nobody and nobody hears it.
     pub(crate) fn isolate(&mut self, slot: u8) {
+        // Silence goes on counting from the last sign of life, whoever gave it: those who stay may
+        // have been silent for longer, and were not expected to be heard alone.
+        self.watched_since = self.heard_last().unwrap_or(self.watched_since);
         self.deafen(slot);
         let listeners = self.leg(slot).map_or(0, |leg| leg.heard_by);
         for listener in slots(listeners) {
