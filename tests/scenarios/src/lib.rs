@@ -1,1 +1,11 @@
-//! Stories in virtual time and the contract every machine keeps.
+//! Stories in virtual time, random worlds, and the contract that every machine keeps.
+//!
+//! The library is what the tests of this crate stand on: a [`contract`] with an adapter for each
+//! machine, and a world whose clock jumps from deadline to deadline. No sockets, no tokio, no
+//! sleeps, no clock but the virtual one: what happens depends on the seed alone.
+
+pub mod clock;
+pub mod contract;
+pub mod machines;
+pub mod random;
+pub mod site;

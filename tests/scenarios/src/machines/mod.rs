@@ -1,0 +1,10 @@
+//! Every machine of the house, ready for the [contract](crate::contract).
+//!
+//! An adapter holds the machine and as much of its surroundings as is needed to say sensible things
+//! to it most of the time, and foolish things now and then.
+
+mod calls;
+mod relay;
+
+pub use self::calls::Calls;
+pub use self::relay::MediaRelay;

@@ -1,0 +1,24 @@
+//! Every machine of the house keeps the contract of machines; see `scenarios::contract`.
+
+use scenarios::contract::{Machine, keep};
+use scenarios::machines::{Calls, MediaRelay};
+
+/// `found`: seeds that once found something.
+///
+/// More, for a longer look: SEEDS=500 cargo test -p scenarios --test contract
+fn lives<M: Machine>(inputs: usize, found: &[u64]) {
+    let seeds = std::env::var("SEEDS").map_or(6, |n| n.parse().expect("a number of seeds"));
+    for seed in found.iter().copied().chain(0..seeds) {
+        keep::<M>(seed, inputs);
+    }
+}
+
+#[test]
+fn the_call_engine_keeps_the_contract() {
+    lives::<Calls>(600, &[]);
+}
+
+#[test]
+fn the_media_relay_keeps_the_contract() {
+    lives::<MediaRelay>(600, &[39]);
+}
