@@ -19,7 +19,7 @@ bench: ## the same load against us and our peers, as ratios of one run
 	@scripts/setup.sh bench && exec scripts/xtask bench
 
 fuzz: ## ten minutes of each fuzz target (MINUTES=1 for less)
-	@scripts/setup.sh build && exec scripts/xtask fuzz --minutes $(or $(MINUTES),10)
+	@scripts/setup.sh fuzz && exec scripts/xtask fuzz --minutes $(or $(MINUTES),10)
 
 doctor: ## say what this machine has and what it lacks; change nothing
 	@scripts/setup.sh --check run test bench

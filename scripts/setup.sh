@@ -2,12 +2,12 @@
 # Installs what a purpose needs and this machine lacks; says what and why, and
 # asks before it uses sudo. Running it again changes nothing.
 #
-#   scripts/setup.sh [--check] PURPOSE...      PURPOSE: build run test bench
+#   scripts/setup.sh [--check] PURPOSE...      PURPOSE: build run test bench fuzz
 #
 # --check  only say what is there and what is missing (exit 1 if anything is)
 #
-# It installs Debian packages, and for the tests one Python package into a
-# folder below .antiphon/ that can be deleted. It starts and enables no
+# It installs Debian packages; for the tests one Python package and for fuzzing
+# one Rust program, both into .antiphon/, a folder that can be deleted. It starts and enables no
 # service. Without a terminal and without being root it installs nothing,
 # prints the command to run, and stops.
 set -euo pipefail
@@ -52,7 +52,9 @@ kamailio|/usr/sbin/kamailio|peer: proxy and registrar|service
 kamailio-extra-modules|/usr/lib/x86_64-linux-gnu/kamailio/modules/rtpengine.so /usr/lib/aarch64-linux-gnu/kamailio/modules/rtpengine.so|lets the peer proxy drive rtpengine|service
 rtpengine-daemon|/usr/bin/rtpengine|peer: media relay|service
 sip-tester|/usr/bin/sipp|a second opinion on the load tool
-python3|/usr/bin/python3|prints the table of ratios
+'
+fuzz_packages='
+g++|/usr/bin/c++|compiles libFuzzer
 '
 toolchain_packages='
 rustc-web|-|the Rust compiler
@@ -193,17 +195,26 @@ install_pjsua2() {
         die "pip could not install $pjsua2_package (its message is above)."
 }
 
+# ---- the fuzzer's driver ---------------------------------------------------
+
+install_cargo_fuzz() {
+    [ ! -x "$state/tools/bin/cargo-fuzz" ] || return 0
+    say "setup: building cargo-fuzz into $state/tools (a minute)"
+    cargo install --quiet --locked --root "$state/tools" cargo-fuzz ||
+        die "cargo could not install cargo-fuzz (its message is above)."
+}
+
 # ---- the way through -------------------------------------------------------
 
 check_only="" purposes=""
 for argument in "$@"; do
     case "$argument" in
     --check) check_only=yes ;;
-    build | run | test | bench) purposes="$purposes $argument" ;;
-    *) die "unknown word '$argument'. Usage: scripts/setup.sh [--check] build|run|test|bench ..." ;;
+    build | run | test | bench | fuzz) purposes="$purposes $argument" ;;
+    *) die "unknown word '$argument'. Usage: scripts/setup.sh [--check] build|run|test|bench|fuzz ..." ;;
     esac
 done
-[ -n "$purposes" ] || die "say what for: build, run, test or bench"
+[ -n "$purposes" ] || die "say what for: build, run, test, bench or fuzz"
 
 missing="" reasons="" services=""
 if find_toolchain; then
@@ -218,6 +229,7 @@ for purpose in $purposes; do
     run) add_missing "$run_packages" ;;
     test) add_missing "$test_packages" ;;
     bench) add_missing "$bench_packages" ;;
+    fuzz) add_missing "$fuzz_packages" ;;
     esac
 done
 
@@ -255,3 +267,4 @@ for tool in clippy fmt; do
         die "the toolchain in $rust_dir lacks cargo $tool. With rustup: rustup component add clippy rustfmt; with Debian's: apt-get install rust-web-clippy rustfmt-web"
 done
 case "$purposes " in *' test '*) install_pjsua2 ;; esac
+case "$purposes " in *' fuzz '*) install_cargo_fuzz ;; esac
