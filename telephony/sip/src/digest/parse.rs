@@ -299,7 +299,40 @@ fn unescape(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_header_makes_the_reader_panic(head in "(Digest )?", value in "\\PC{0,80}", bytes: Vec<u8>) {
+            let text = [head.as_bytes(), value.as_bytes(), &bytes].concat();
+            if let Ok(credentials) = Credentials::parse(&text) {
+                credentials.username();
+                credentials.nonce_count();
+            }
+            let _ = Challenge::parse(&text);
+        }
+
+        #[test]
+        fn parameters_are_found_in_any_order_and_spacing(
+            order in Just(vec![0usize, 1, 2, 3, 4]).prop_shuffle(),
+            space in "[ \t]{0,3}",
+        ) {
+            let params = [
+                r#"username="a\"b""#,
+                r#"realm="r,=x""#,
+                "nonce=\"\"",
+                "uri=\"sip:h\"",
+                "response=00",
+            ];
+            let listed: Vec<_> = order.iter().map(|at| params[*at]).collect();
+            let text = format!("Digest {}", listed.join(&format!("{space},{space}")));
+            let read = Credentials::parse(text.as_bytes()).unwrap();
+            prop_assert_eq!(read.username(), "a\"b");
+            prop_assert_eq!((read.realm, read.nonce, read.uri, read.response), ("r,=x", "", "sip:h", "00"));
+        }
+    }
 
     #[test]
     fn credentials_are_read_as_devices_write_them() {

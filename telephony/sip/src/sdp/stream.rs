@@ -188,6 +188,10 @@ impl Stream {
                 attribute.value.as_deref().unwrap_or(""),
             );
         }
+        if !stream.profile.is_secure() {
+            // Keys for packets that are not protected: "best effort" that nobody relies on.
+            stream.crypto.clear();
+        }
         stream.read_addresses(number, media, session)?;
         Ok(stream)
     }
