@@ -92,6 +92,7 @@ impl Engine {
             Input::LegRefused { leg, cause } | Input::LegEnded { leg, cause } => {
                 self.leg_over(leg, cause);
             }
+            Input::LegRedirected { leg, to } => self.leg_redirected(leg, to),
             Input::LegHeld { leg } => self.leg_held(leg),
             Input::LegResumed { leg } => self.leg_resumed(leg),
             Input::Digit { leg, digit } => self.digit(leg, digit),

@@ -27,6 +27,12 @@ pub enum Input {
         leg: LegId,
         cause: EndCause,
     },
+    /// A started leg answered that its calls go elsewhere: a diversion set at the device. The leg is
+    /// over. The owner has checked that the device may send calls there.
+    LegRedirected {
+        leg: LegId,
+        to: Address,
+    },
     /// The other end hung up, gave up or is gone. The leg is over.
     LegEnded {
         leg: LegId,

@@ -219,6 +219,19 @@ impl Engine {
         self.legs.get(&leg)?.who.station()
     }
 
+    /// Whether this is somebody of the system: a station, a user, another server's station. Strangers
+    /// may call and be called; moving others about and speaking to all is not for them.
+    pub(crate) fn is_known(&self, leg: LegId) -> bool {
+        match self.legs.get(&leg).map(|leg| &leg.who) {
+            Some(Who::Station(_)) => true,
+            Some(Who::Elsewhere(party)) => match party.address {
+                Some(Address::CloudUser(_) | Address::Remote { .. } | Address::Local(_)) => true,
+                Some(Address::Sip(_) | Address::Group(_) | Address::Desk(_)) | None => false,
+            },
+            None => false,
+        }
+    }
+
     /// Notes that the state of the leg's station may have changed.
     pub(crate) fn touch_leg(&mut self, leg: LegId) {
         if let Some(station) = self.station_of_leg(leg) {

@@ -214,6 +214,34 @@ impl Engine {
         }
     }
 
+    /// A diversion at the device counts like a forwarding rule of its station, and like in rules,
+    /// where several ring one of them does not lead the call away.
+    pub(crate) fn leg_redirected(&mut self, id: LegId, to: Address) {
+        let Some(call) = self.call_of(id) else {
+            self.counters.stale_inputs += 1;
+            return;
+        };
+        let alone = self.ringing(call).is_some_and(|ringing| {
+            matches!(ringing.place, Place::Station(_)) && ringing.fork == [id]
+        });
+        if !alone {
+            return self.leg_over(id, EndCause::Declined);
+        }
+        self.timers.cancel(Timer::NoAnswer(call));
+        self.drop_leg(id, EndCause::Transferred);
+        if let Some(ringing) = self.ringing(call) {
+            ringing.fork.clear();
+        }
+        self.counters.forwarded += 1;
+        let why = ForwardWhen::Always;
+        self.event(Event::Forwarded {
+            call,
+            to: to.clone(),
+            why,
+        });
+        self.route(call, to);
+    }
+
     pub(crate) fn no_answer(&mut self, call: CallId) {
         match self.calls.get(&call).map(|c| &c.state) {
             Some(State::Ringing(_)) => {

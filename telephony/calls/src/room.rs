@@ -11,7 +11,7 @@ use model::{
 use crate::call::{KeyState, Member, Presence, Purpose, Ringing, Room, RoomKind, State};
 use crate::engine::Engine;
 use crate::input::Key;
-use crate::leg::{Start, Who};
+use crate::leg::Start;
 use crate::output::{Alert, Event, Output, Part, Target};
 use crate::route::{Asking, Availability};
 use crate::timer::Timer;
@@ -80,7 +80,7 @@ impl Engine {
 
     fn call_fixed_members(&mut self, call: CallId, id: ConferenceId) {
         let directory = self.directory.clone();
-        let room = directory.conferences().iter().find(|room| room.id == id);
+        let room = directory.conference(id);
         let members = room.map(|room| room.members.as_slice()).unwrap_or_default();
         if members.is_empty() {
             return;
@@ -95,11 +95,11 @@ impl Engine {
             return;
         };
         let (owner, purpose) = (ringing.caller, ringing.purpose);
-        if purpose != Purpose::Call || !self.may_announce(owner) {
+        if purpose != Purpose::Call || !self.is_known(owner) {
             return self.nowhere(call, EndCause::NotAllowed);
         }
         let directory = self.directory.clone();
-        let Some(group) = directory.group_calls().iter().find(|group| group.id == id) else {
+        let Some(group) = directory.group_call(id) else {
             return self.nowhere(call, EndCause::UnknownNumber);
         };
         if let Some(call) = self.calls.get_mut(&call) {
@@ -125,18 +125,6 @@ impl Engine {
         self.timers.set(Timer::NoAnswer(call), until);
     }
 
-    /// Loudspeakers everywhere are not for strangers.
-    fn may_announce(&self, leg: LegId) -> bool {
-        match self.legs.get(&leg).map(|leg| &leg.who) {
-            Some(Who::Station(_)) => true,
-            Some(Who::Elsewhere(party)) => match party.address {
-                Some(Address::CloudUser(_) | Address::Remote { .. } | Address::Local(_)) => true,
-                Some(Address::Sip(_) | Address::Group(_) | Address::Desk(_)) | None => false,
-            },
-            None => false,
-        }
-    }
-
     /// Starts a leg to each of these that can be called.
     fn call_members(&mut self, call: CallId, members: &[Address]) {
         let directory = self.directory.clone();
@@ -144,10 +132,9 @@ impl Engine {
             .room(call)
             .and_then(|room| room.members.first())
             .map(|m| m.leg);
-        let caller = first.and_then(|leg| self.station_of_leg(leg));
         let asking = Asking {
             call: Some(call),
-            caller,
+            caller: first,
             priority: self.priority_of(call),
         };
         let party = first.map(|leg| self.party_of_leg(leg)).unwrap_or_default();
@@ -160,7 +147,7 @@ impl Engine {
                 return;
             }
             let (to, alert) = match directory.destination(whom) {
-                Some(Destination::Station(station)) if caller != Some(station.id) => {
+                Some(Destination::Station(station)) if !self.asks(asking, station.id) => {
                     let alert = match self.availability(station, asking) {
                         Availability::Free => self.alert(station, asking),
                         Availability::Waits => Alert::Wait,
@@ -322,22 +309,14 @@ impl Engine {
         };
         match kind {
             RoomKind::Conference(id) => {
-                let room = self
-                    .directory
-                    .conferences()
-                    .iter()
-                    .find(|room| room.id == id);
+                let room = self.directory.conference(id);
                 match room.map_or(RoomTalk::Everybody, |room| room.talk) {
                     RoomTalk::Everybody => Rule::Everybody,
                     RoomTalk::TalkKey => Rule::FirstKey,
                 }
             }
             RoomKind::GroupCall { id, owner } => {
-                let group = self
-                    .directory
-                    .group_calls()
-                    .iter()
-                    .find(|group| group.id == id);
+                let group = self.directory.group_call(id);
                 let answer_back = group.map_or(AnswerBack::Forbidden, |group| group.answer_back);
                 Rule::Owner { owner, answer_back }
             }

@@ -38,7 +38,8 @@ pub(crate) struct Fork {
 #[derive(Clone, Copy)]
 pub(crate) struct Asking {
     pub(crate) call: Option<CallId>,
-    pub(crate) caller: Option<StationId>,
+    /// The leg that waits, where there is one already.
+    pub(crate) caller: Option<LegId>,
     pub(crate) priority: Priority,
 }
 
@@ -59,11 +60,10 @@ impl Engine {
             return;
         };
         let (mut trail, caller) = (std::mem::take(&mut ringing.trail), ringing.caller);
-        let (caller, priority) = (self.station_of_leg(caller), self.priority_of(call));
         let asking = Asking {
             call: Some(call),
-            caller,
-            priority,
+            caller: Some(caller),
+            priority: self.priority_of(call),
         };
         let route = self.find(call, asking, to, &mut trail);
         if let Some(ringing) = self.ringing(call) {
@@ -133,7 +133,7 @@ impl Engine {
         if self.forwarding(station, Condition::Arriving).is_some() {
             return Err((Condition::Arriving, EndCause::Busy));
         }
-        if asking.caller == Some(station.id) {
+        if self.asks(asking, station.id) {
             return Err((Condition::Busy, EndCause::Busy));
         }
         let lost = self.stations.seen(station.id) == Seen::Lost;
@@ -193,7 +193,7 @@ impl Engine {
                 | None => continue,
             };
             let id = station.id;
-            if asking.caller == Some(id) {
+            if self.asks(asking, id) {
                 continue;
             }
             match self.availability(station, asking) {
@@ -272,14 +272,16 @@ impl Engine {
             .unwrap_or(Priority::LEAST_URGENT)
     }
 
+    /// Whether it is this station that calls.
+    pub(crate) fn asks(&self, asking: Asking, station: StationId) -> bool {
+        asking.caller.and_then(|leg| self.station_of_leg(leg)) == Some(station)
+    }
+
     /// Whether a free station opens by itself for this call.
     pub(crate) fn alert(&self, station: &Station, asking: Asking) -> Alert {
         let listed = |callers: &[Address]| {
-            let number = asking
-                .caller
-                .and_then(|id| self.directory.station(id))
-                .map(|s| s.number);
-            number.is_some_and(|number| callers.contains(&Address::Local(number)))
+            let caller = asking.caller.and_then(|leg| self.party_of_leg(leg).address);
+            caller.is_some_and(|address| callers.contains(&address))
         };
         let opens = match (&station.auto_answer, asking.priority.band()) {
             (AutoAnswer::Never, _) | (_, Band::Low) => false,

@@ -21,6 +21,9 @@ impl Engine {
         let Some(other) = self.talking(call).and_then(|t| t.other(leg)) else {
             return self.transfer_refused(leg, EndCause::NotAllowed);
         };
+        if !self.is_known(leg) {
+            return self.transfer_refused(leg, EndCause::NotAllowed);
+        }
         if self.directory.destination(&to).is_none() {
             return self.transfer_refused(leg, EndCause::UnknownNumber);
         }
@@ -85,7 +88,7 @@ impl Engine {
         let Some(b) = self.talking(first).and_then(|t| t.other(leg)) else {
             return self.transfer_refused(leg, EndCause::NotAllowed);
         };
-        if first == second || !one_owner {
+        if first == second || !one_owner || !self.is_known(leg) {
             return self.transfer_refused(leg, EndCause::NotAllowed);
         }
         if let Some(c) = self.talking(second).and_then(|t| t.other(with)) {

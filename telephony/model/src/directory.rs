@@ -9,8 +9,8 @@ mod check;
 mod problem;
 
 use crate::{
-    AccountUser, Address, CallNumber, Conference, Desk, DeskId, Door, DoorId, GroupCall, RingGroup,
-    RingGroupId, Site, Station, StationId,
+    AccountUser, Address, CallNumber, Conference, ConferenceId, Desk, DeskId, Door, DoorId,
+    GroupCall, GroupCallId, RingGroup, RingGroupId, Site, Station, StationId,
 };
 
 pub use problem::{Fault, Problem, Problems};
@@ -36,6 +36,8 @@ pub struct Directory {
     doors_by_id: Vec<(DoorId, u32)>,
     groups_by_id: Vec<u32>,
     desks_by_id: Vec<u32>,
+    conferences_by_id: Vec<u32>,
+    group_calls_by_id: Vec<u32>,
 }
 
 /// What stands behind an address.
@@ -123,6 +125,16 @@ impl Directory {
         find(&self.desks_by_id, |i| desks[i].id.cmp(&id)).map(|i| &desks[i])
     }
 
+    pub fn conference(&self, id: ConferenceId) -> Option<&Conference> {
+        let rooms = &self.lists.conferences;
+        find(&self.conferences_by_id, |i| rooms[i].id.cmp(&id)).map(|i| &rooms[i])
+    }
+
+    pub fn group_call(&self, id: GroupCallId) -> Option<&GroupCall> {
+        let calls = &self.lists.group_calls;
+        find(&self.group_calls_by_id, |i| calls[i].id.cmp(&id)).map(|i| &calls[i])
+    }
+
     /// A door with the station that it belongs to.
     pub fn door(&self, id: DoorId) -> Option<(&Station, &Door)> {
         let at = self
@@ -188,6 +200,8 @@ impl Directory {
         stations_by_account.retain(|i| lists.stations[*i as usize].account().is_some());
         let groups_by_id = sorted_positions(&lists.ring_groups, |g| g.id);
         let desks_by_id = sorted_positions(&lists.desks, |d| d.id);
+        let conferences_by_id = sorted_positions(&lists.conferences, |c| c.id);
+        let group_calls_by_id = sorted_positions(&lists.group_calls, |g| g.id);
         Self {
             lists,
             by_number,
@@ -196,6 +210,8 @@ impl Directory {
             doors_by_id,
             groups_by_id,
             desks_by_id,
+            conferences_by_id,
+            group_calls_by_id,
         }
     }
 }

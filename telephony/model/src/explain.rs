@@ -225,3 +225,97 @@ impl fmt::Display for Step {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        DayPeriod, Desk, DeskId, ForwardingRule, Lists, Reach, RingGroup, RingGroupId, Schedule,
+        SipUri, Site, StationId, StationKind, Weekdays,
+    };
+
+    fn number(text: &str) -> CallNumber {
+        CallNumber::parse(text).unwrap()
+    }
+
+    /// A porter's lodge that is left at night, a reception, a desk behind them.
+    fn directory() -> Directory {
+        let station = |text: &str| {
+            let reach = Reach::Direct(SipUri::parse("sip:x@192.0.2.1").unwrap());
+            Station::new(
+                StationId::from_key(text),
+                number(text),
+                StationKind::Generic,
+                reach,
+            )
+        };
+        let mut lists = Lists {
+            site: Site::in_zone("Europe/Vienna").unwrap(),
+            stations: vec![station("101"), station("102"), station("103")],
+            ring_groups: vec![RingGroup::new(
+                RingGroupId::new(1),
+                number("500"),
+                vec![number("102").into(), number("103").into()],
+            )],
+            desks: vec![Desk::new(
+                DeskId::new(1),
+                number("510"),
+                vec![number("103").into()],
+            )],
+            ..Lists::default()
+        };
+        let mut at_night = ForwardingRule::new(ForwardWhen::Always, number("500").into());
+        at_night.schedule = Some(Schedule {
+            weekdays: Weekdays::ALL,
+            dates: None,
+            period: Some(DayPeriod::parse("18:00", "07:00").unwrap()),
+        });
+        let after = Duration::from_secs(20);
+        let no_answer = ForwardingRule::new(ForwardWhen::NoAnswer { after }, number("510").into());
+        let busy = ForwardingRule::new(ForwardWhen::Busy, number("102").into());
+        lists.stations[0].forwarding = vec![at_night, no_answer, busy];
+        lists.ring_groups[0].then = Some(number("510").into());
+        Directory::build(lists).unwrap()
+    }
+
+    fn check(to: &str, at: &str, expected: &str) {
+        let at = Timestamp::from_jiff(at.parse().unwrap());
+        let explanation = directory().explain(&number(to).into(), at);
+        assert_eq!(explanation.to_string(), expected);
+    }
+
+    #[test]
+    fn by_day_the_lodge_rings_c6() {
+        check(
+            "101",
+            "2026-01-05T12:00+01:00",
+            "101 rings\n  \
+             if busy: 102 rings\n  \
+             if nobody answers for 20 s: it waits at desk 510 for one of 1 positions\n\
+             so until 2026-01-05T17:00:00Z",
+        );
+    }
+
+    #[test]
+    fn by_night_the_group_does_c6() {
+        check(
+            "101",
+            "2026-01-05T23:00+01:00",
+            "101 forwards by its rule 1\n  \
+             the 2 members of group 500 ring\n    \
+             if nobody answers for 30 s: it waits at desk 510 for one of 1 positions\n\
+             so until 2026-01-06T06:00:00Z",
+        );
+    }
+
+    #[test]
+    fn a_number_of_nobody_leads_nowhere() {
+        check(
+            "999",
+            "2026-01-05T12:00+01:00",
+            "it ends: Local(999) does not exist\nno schedule changes this",
+        );
+    }
+}

@@ -219,3 +219,210 @@ fn time_of_day(text: &str) -> Result<Time, ScheduleError> {
         (hour, minute) => Time::new(hour, minute, 0, 0).map_err(|_| bad()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VIENNA: &str = "Europe/Vienna";
+
+    fn at(text: &str) -> Timestamp {
+        let local: jiff::civil::DateTime = text.parse().unwrap();
+        let zone = TimeZone::get(VIENNA).unwrap();
+        Timestamp::from_jiff(local.to_zoned(zone).unwrap().timestamp())
+    }
+
+    fn schedule(
+        weekdays: &str,
+        dates: Option<(&str, &str)>,
+        period: Option<(&str, &str)>,
+    ) -> Schedule {
+        Schedule {
+            weekdays: Weekdays::parse(weekdays).unwrap(),
+            dates: dates.map(|(first, last)| DateRange::parse(first, last).unwrap()),
+            period: period.map(|(from, until)| DayPeriod::parse(from, until).unwrap()),
+        }
+    }
+
+    /// Whether it holds at a moment, and until when that stays so.
+    fn check(schedule: Schedule, moment: &str, active: bool, until: Option<&str>) {
+        let zone = TimeZone::get(VIENNA).unwrap();
+        assert_eq!(schedule.is_active(at(moment), &zone), active, "{moment}");
+        assert_eq!(
+            schedule.next_change(at(moment), &zone),
+            until.map(at),
+            "after {moment}"
+        );
+    }
+
+    #[test]
+    fn a_working_week() {
+        let office = schedule("mon-fri", None, Some(("08:00", "17:00")));
+        check(
+            office,
+            "2026-01-05T07:59:59",
+            false,
+            Some("2026-01-05T08:00"),
+        );
+        check(office, "2026-01-05T08:00", true, Some("2026-01-05T17:00"));
+        check(office, "2026-01-09T17:00", false, Some("2026-01-12T08:00"));
+        check(
+            schedule("sat,sun", None, None),
+            "2026-01-09T12:00",
+            false,
+            Some("2026-01-10T00:00"),
+        );
+        check(
+            schedule("sat,sun", None, None),
+            "2026-01-10T12:00",
+            true,
+            Some("2026-01-12T00:00"),
+        );
+    }
+
+    #[test]
+    fn a_period_over_midnight_belongs_to_the_day_on_which_it_begins() {
+        let friday_night = schedule("fri", None, Some(("22:00", "06:00")));
+        check(
+            friday_night,
+            "2026-01-09T05:00",
+            false,
+            Some("2026-01-09T22:00"),
+        );
+        check(
+            friday_night,
+            "2026-01-10T05:59",
+            true,
+            Some("2026-01-10T06:00"),
+        );
+        check(
+            friday_night,
+            "2026-01-10T22:30",
+            false,
+            Some("2026-01-16T22:00"),
+        );
+        let until_midnight = schedule("mon-sun", None, Some(("20:00", "24:00")));
+        check(
+            until_midnight,
+            "2026-01-10T23:59",
+            true,
+            Some("2026-01-11T00:00"),
+        );
+    }
+
+    #[test]
+    fn dates_begin_and_end() {
+        let holidays = schedule("mon-sun", Some(("2026-12-24", "2027-01-06")), None);
+        check(
+            holidays,
+            "2026-03-01T00:00",
+            false,
+            Some("2026-12-24T00:00"),
+        );
+        check(holidays, "2026-12-31T23:59", true, Some("2027-01-07T00:00"));
+        check(holidays, "2027-01-07T00:00", false, None);
+        let nights = schedule(
+            "mon-sun",
+            Some(("2026-12-24", "2026-12-24")),
+            Some(("22:00", "06:00")),
+        );
+        check(nights, "2026-12-25T05:00", true, Some("2026-12-25T06:00"));
+        check(nights, "2026-12-25T06:00", false, None);
+    }
+
+    #[test]
+    fn always_never_changes() {
+        check(Schedule::ALWAYS, "2026-06-01T00:00", true, None);
+    }
+
+    #[test]
+    fn when_the_clocks_go_forward_a_missing_hour_is_missing() {
+        // 2026-03-29: 02:00 becomes 03:00.
+        let early = schedule("sun", None, Some(("02:15", "02:45")));
+        check(early, "2026-03-29T01:59", false, Some("2026-04-05T02:15"));
+        let longer = schedule("sun", None, Some(("02:15", "04:00")));
+        check(longer, "2026-03-29T01:59", false, Some("2026-03-29T03:00"));
+    }
+
+    #[test]
+    fn when_the_clocks_go_back_an_hour_holds_twice() {
+        // 2026-10-25: 03:00 becomes 02:00 once more.
+        let zone = TimeZone::get(VIENNA).unwrap();
+        let early = schedule("sun", None, Some(("02:15", "02:45")));
+        let changes = |mut moment| {
+            let mut active = std::time::Duration::ZERO;
+            for _ in 0..4 {
+                let next = early.next_change(moment, &zone).unwrap();
+                if early.is_active(moment, &zone) {
+                    let ms = u64::try_from(next.unix_ms() - moment.unix_ms()).unwrap();
+                    active += std::time::Duration::from_millis(ms);
+                }
+                moment = next;
+            }
+            active
+        };
+        assert_eq!(changes(at("2026-10-25T01:00")).as_secs(), 2 * 30 * 60);
+    }
+
+    #[test]
+    fn the_next_change_is_the_first_one() {
+        // Compared with looking at every quarter of an hour for five weeks.
+        let zone = TimeZone::get(VIENNA).unwrap();
+        let quarter = std::time::Duration::from_secs(900);
+        for schedule in [
+            schedule("mon-fri", None, Some(("08:00", "17:00"))),
+            schedule(
+                "fri,sun",
+                Some(("2026-03-20", "2026-04-10")),
+                Some(("22:00", "06:15")),
+            ),
+            schedule("wed", Some(("2026-03-25", "2026-03-25")), None),
+        ] {
+            let mut moment = at("2026-03-15T00:00");
+            let mut next = schedule.next_change(moment, &zone);
+            for _ in 0..5 * 7 * 96 {
+                let before = schedule.is_active(moment, &zone);
+                moment = moment.saturating_add(quarter);
+                if schedule.is_active(moment, &zone) != before {
+                    assert_eq!(next, Some(moment));
+                    next = schedule.next_change(moment, &zone);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        for (text, good) in [
+            ("mon", true),
+            ("Sat - mon", true),
+            ("", false),
+            ("mo", false),
+            ("mon-", false),
+        ] {
+            assert_eq!(Weekdays::parse(text).is_ok(), good, "{text:?}");
+        }
+        let week_end = Weekdays::parse("sat-mon").unwrap();
+        assert!(week_end.contains(Weekday::Sunday) && !week_end.contains(Weekday::Tuesday));
+        assert!(matches!(
+            DateRange::parse("2026-02-30", "2026-03-01"),
+            Err(ScheduleError::Date(_))
+        ));
+        assert!(matches!(
+            DateRange::parse("2026-03-02", "2026-03-01"),
+            Err(ScheduleError::DatesReversed { .. })
+        ));
+        for bad in [
+            "24:01", "8", "08:0", "8:60", "-1:00", "+1:00", "08:00:00", "aa:bb",
+        ] {
+            assert!(
+                matches!(DayPeriod::parse(bad, "09:00"), Err(ScheduleError::Time(_))),
+                "{bad}"
+            );
+        }
+        assert!(matches!(
+            DayPeriod::parse("00:00", "24:00"),
+            Err(ScheduleError::EmptyPeriod(_))
+        ));
+    }
+}

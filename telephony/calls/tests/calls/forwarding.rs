@@ -208,3 +208,34 @@ fn a_new_directory_decides_about_the_next_step_of_a_ringing_call() {
         "L3 calls 104",
     ]);
 }
+
+#[test]
+fn a_diversion_at_the_device_counts_like_a_rule_and_cannot_go_in_circles() {
+    let redirects = |site: &mut Site, leg, to| {
+        let (leg, to) = (model::LegId::new(leg), crate::support::number(to));
+        site.input(Input::LegRedirected { leg, to });
+    };
+    let mut site = Site::new(stations(&ALL).build());
+    site.arrives("101", "102");
+    site.skip();
+    redirects(&mut site, 2, "103");
+    site.expect(&["record of L2: cancelled transferred", "L3 calls 103"]);
+    redirects(&mut site, 3, "102");
+    site.expect(&[
+        "record of L3: cancelled transferred",
+        "L1 is refused: forwarding_loop",
+        "record of L1: refused forwarding_loop",
+    ]);
+}
+
+#[test]
+fn where_several_ring_one_does_not_lead_the_call_away() {
+    let mut site = Site::new(stations(&ALL).group("500", &["102", "103"]).build());
+    site.arrives("101", "500");
+    site.skip();
+    let (leg, to) = (model::LegId::new(2), crate::support::number("104"));
+    site.input(Input::LegRedirected { leg, to });
+    site.expect(&["record of L2: declined declined"]);
+    site.answers(3);
+    site.expect(&["L1 is answered", "L1-L3 talk"]);
+}

@@ -204,3 +204,13 @@ fn nobody_joins_the_conversations_of_others() {
     });
     site.expect(&["transfer of L2: failed, not_allowed"]);
 }
+
+#[test]
+fn strangers_do_not_move_others_about() {
+    let mut site = talking();
+    site.stranger("103");
+    site.answers(4);
+    site.skip();
+    site.transfers(3, "104");
+    site.expect(&["transfer of L3: failed, not_allowed"]);
+}

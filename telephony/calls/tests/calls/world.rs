@@ -56,6 +56,10 @@ enum Transition {
         leg: LegId,
         cause: EndCause,
     },
+    Redirects {
+        leg: LegId,
+        to: &'static str,
+    },
     HangsUp {
         leg: LegId,
     },
@@ -347,7 +351,11 @@ impl World {
                 leg: self.leg()?,
                 cause: self.random.pick(&EndCause::ALL),
             },
-            46..=53 => T::HangsUp { leg: self.leg()? },
+            46 => T::Redirects {
+                leg: self.leg()?,
+                to,
+            },
+            47..=53 => T::HangsUp { leg: self.leg()? },
             54..=55 => T::Holds { leg: self.leg()? },
             56..=57 => T::Resumes { leg: self.leg()? },
             58..=59 => {
@@ -485,6 +493,10 @@ impl World {
             T::ShowsPicture { leg } => self.site.early(leg.get()),
             T::Answers { leg } => self.site.answers(leg.get()),
             T::Refuses { leg, cause } => self.site.refuses(leg.get(), cause),
+            T::Redirects { leg, to } => {
+                let to = number(to);
+                self.site.input(Input::LegRedirected { leg, to });
+            }
             T::HangsUp { leg } => self.site.hangs_up(leg.get()),
             T::Holds { leg } => self.site.input(Input::LegHeld { leg }),
             T::Resumes { leg } => self.site.input(Input::LegResumed { leg }),
@@ -586,10 +598,10 @@ impl World {
         for output in &self.site.outputs[before..] {
             match output {
                 Output::StartLeg(start) => self.legs.push(start.leg),
-                Output::Event(calls::Event::Request { request, .. }) => {
-                    if self.requests.last() != Some(request) {
-                        self.requests.push(*request);
-                    }
+                Output::Event(calls::Event::Request { request, .. })
+                    if self.requests.last() != Some(request) =>
+                {
+                    self.requests.push(*request);
                 }
                 Output::PulseDoor(pulse) => self.pulse = Some(pulse.command),
                 _ => {}

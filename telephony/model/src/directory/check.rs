@@ -116,7 +116,19 @@ fn site(directory: &Directory, found: &mut Found) {
     );
     found.duration("site.escalation_ring", site.escalation_ring, RING_TIMES);
     for (i, address) in site.escalation.iter().enumerate() {
-        found.known(directory, address, &format!("site.escalation[{i}]"));
+        let path = format!("site.escalation[{i}]");
+        match directory.destination(address) {
+            Some(Destination::Conference(_) | Destination::GroupCall(_)) => {
+                found.push(path, Fault::ARoom);
+            }
+            Some(
+                Destination::Station(_)
+                | Destination::RingGroup(_)
+                | Destination::Desk(_)
+                | Destination::Elsewhere(_),
+            ) => {}
+            None => found.known(directory, address, &path),
+        }
     }
     found.no_twins(&site.escalation, "site.escalation");
 }

@@ -79,7 +79,9 @@ impl Checker {
                     leg.doubtful = deadline_due;
                 }
             }
-            Input::LegRefused { leg, .. } | Input::LegEnded { leg, .. } => {
+            Input::LegRefused { leg, .. }
+            | Input::LegEnded { leg, .. }
+            | Input::LegRedirected { leg, .. } => {
                 if let Some(leg) = self.legs.get_mut(leg) {
                     leg.over = true;
                 }

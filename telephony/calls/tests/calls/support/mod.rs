@@ -139,7 +139,7 @@ impl Site {
     }
 
     #[track_caller]
-    pub(crate) fn expect_station(&mut self, number: &str, state: &str) {
+    pub(crate) fn expect_station(&self, number: &str, state: &str) {
         assert_eq!(
             self.engine.station_state(station(number)).to_string(),
             state,
@@ -148,7 +148,7 @@ impl Site {
     }
 
     #[track_caller]
-    pub(crate) fn expect_quiet(&mut self) {
+    pub(crate) fn expect_quiet(&self) {
         let gauges = self.engine.gauges();
         assert_eq!((gauges.calls, gauges.legs, gauges.rooms), (0, 0, 0));
     }
