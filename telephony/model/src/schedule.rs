@@ -210,7 +210,14 @@ fn time_of_day(text: &str) -> Result<Time, ScheduleError> {
     if hour.len() > 2 || minute.len() != 2 {
         return Err(bad());
     }
-    let number = |digits: &str| digits.parse::<i8>().ok().filter(|n| *n >= 0);
+    let number = |digits: &str| {
+        let plain = digits.bytes().all(|b| b.is_ascii_digit());
+        if plain {
+            digits.parse::<i8>().ok()
+        } else {
+            None
+        }
+    };
     match (
         number(hour).ok_or_else(bad)?,
         number(minute).ok_or_else(bad)?,
