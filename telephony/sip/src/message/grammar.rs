@@ -63,35 +63,31 @@ pub(crate) fn trim_str(text: &str) -> &str {
 pub(crate) fn quoted_len(text: &[u8]) -> Option<usize> {
     debug_assert_eq!(text.first(), Some(&b'"'));
     let mut at = 1;
-    while at < text.len() {
+    loop {
+        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
         match text[at] {
             b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
+            _ => at += 2,
         }
     }
-    None
 }
 
 /// Finds `wanted` outside quoted strings and, when `angles` says so, outside `<...>`.
 pub(crate) fn find_outside(text: &[u8], wanted: u8, angles: Angles) -> Option<usize> {
     let mut at = 0;
-    let mut inside = false;
-    while at < text.len() {
-        let b = text[at];
-        match b {
-            b'"' if !inside => {
-                at += quoted_len(&text[at..])?;
-                continue;
-            }
-            _ if b == wanted && !inside => return Some(at),
-            b'<' if angles == Angles::Opaque => inside = true,
-            b'>' if angles == Angles::Opaque => inside = false,
-            _ => {}
-        }
-        at += 1;
+    loop {
+        let rest = &text[at..];
+        let found = match angles {
+            Angles::Opaque => memchr::memchr3(wanted, b'"', b'<', rest),
+            Angles::Plain => memchr::memchr2(wanted, b'"', rest),
+        }?;
+        at += found;
+        at += match rest[found] {
+            b if b == wanted => return Some(at),
+            b'"' => quoted_len(&text[at..])?,
+            _ => memchr::memchr(b'>', &text[at..])? + 1,
+        };
     }
-    None
 }
 
 /// Whether `<...>` hides separators.

@@ -144,7 +144,9 @@ fn position(name: &[u8]) -> Option<usize> {
     let mut at = INDEX.first[bucket(name)];
     while at != NONE {
         let position = usize::from(at);
-        if SPELLINGS[position].as_bytes().eq_ignore_ascii_case(name) {
+        let known = SPELLINGS[position].as_bytes();
+        // Nearly all names come in their usual case.
+        if known == name || known.eq_ignore_ascii_case(name) {
             return Some(position);
         }
         at = INDEX.next[position];

@@ -160,8 +160,10 @@ impl Response {
             && to.tag().is_none()
             && let Some(value) = self.headers.get(HeaderName::To)
         {
-            // Behind an addr-spec too a parameter belongs to the header (RFC 3261 20.10).
-            let value = [value, b";tag=", tag.as_bytes()].concat();
+            // Behind an addr-spec too a parameter belongs to the header (RFC 3261 20.10). A
+            // trailing `;` was let pass, an empty parameter would not be.
+            let whole = grammar::trim_end(value.strip_suffix(b";").unwrap_or(value));
+            let value = [whole, b";tag=", tag.as_bytes()].concat();
             self.headers.replace(HeaderName::To, value);
         }
         self

@@ -447,4 +447,10 @@ fn harmless_slips_are_let_pass() {
     assert_eq!(from("<sip:*21#@h>;tag=1").uri.user(), Some("*21#"));
     assert_eq!(from("<sip:tür@h>;tag=1").uri.user(), Some("tür"));
     assert_eq!(from("\"\"<sip:17@my_pbx>;tag=a@b:1").tag(), Some("a@b:1"));
+    let answer = Response::answering(&request(&options(&["To: <sip:gate@h> ;"])), StatusCode::OK)
+        .with_to_tag("t");
+    assert_eq!(
+        answer.headers.get_str(HeaderName::To),
+        Some("<sip:gate@h>;tag=t")
+    );
 }

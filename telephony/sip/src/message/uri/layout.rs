@@ -18,8 +18,7 @@ pub(super) struct Layout<'a> {
 impl<'a> Layout<'a> {
     /// Judges the whole text; gives it back as the UTF-8 it is.
     pub(super) fn read(text: &'a [u8]) -> Result<(&'a str, Self), UriError> {
-        let forbidden = |b: &u8| *b <= b' ' || matches!(b, b'<' | b'>' | b'"' | 0x7f);
-        if text.len() > MAX_LEN || text.iter().any(forbidden) {
+        if text.len() > MAX_LEN || text.iter().any(|b| FORBIDDEN[usize::from(*b)]) {
             return Err(UriError::Character);
         }
         let text = str::from_utf8(text).map_err(|_| UriError::Character)?;
@@ -103,6 +102,17 @@ impl<'a> Layout<'a> {
         }
     }
 }
+
+/// What would end a request line, a header or a pair of angle brackets.
+const FORBIDDEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = b <= 0x20 || matches!(b as u8, b'<' | b'>' | b'"' | 0x7f);
+        b += 1;
+    }
+    table
+};
 
 /// A range of a URI's text.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
