@@ -13,7 +13,10 @@ use sip::digest::server::Realm;
 use sip::digest::{Ha1Set, Md5Use};
 use sip::flow::{Flow, ListenerId};
 use sip::message::{Limits, Message, Request, parse_datagram};
-use sip::registrar::{Account, Answer, Decision, Output, Registrar, Settings};
+use sip::registrar::{Account, Answer, Decision, Output, Registrar, Settings, Store};
+
+/// How many bindings are taken back after a restart.
+const RESTORED: usize = 5000;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -39,16 +42,31 @@ fn main() -> Result<(), Failure> {
     // Once more: what a station does every half hour.
     let later = now + Duration::from_secs(1800);
     let mut refreshing = Duration::ZERO;
+    let mut stored = Vec::new();
     for n in 0..count {
-        register(&mut registrar, n, later, &mut refreshing)?;
+        let written = register(&mut registrar, n, later, &mut refreshing)?;
+        if stored.len() < RESTORED {
+            stored.extend(
+                written
+                    .bindings
+                    .into_iter()
+                    .map(|one| (written.aor.clone(), one)),
+            );
+        }
     }
+    let mut restarted = Registrar::new(Settings::new(Realm::new("site")?), 2, later);
+    restarted.set_accounts((0..RESTORED as u32).map(account));
+    let begun = Instant::now();
+    let restored = restarted.restore(stored, later).bindings;
+    let restoring = begun.elapsed();
     let per_station = |bytes: u64| bytes / u64::from(count.max(1));
     let rate = |busy: Duration| f64::from(count) / busy.as_secs_f64();
     let report = format!(
         "{bound} stations registered\n\
          new bindings:  {:.0} registrations/s on one core (challenge and digest included)\n\
          refreshes:     {:.0} registrations/s on one core\n\
-         memory:        {} bytes per station ({} of them for the account)\n",
+         memory:        {} bytes per station ({} of them for the account)\n\
+         restart:       {restored} bindings taken back in {restoring:.1?}\n",
         rate(busy),
         rate(refreshing),
         per_station(after.saturating_sub(before)),
@@ -64,7 +82,7 @@ fn register(
     n: u32,
     now: Instant,
     busy: &mut Duration,
-) -> Result<(), Failure> {
+) -> Result<Store, Failure> {
     let remote = SocketAddr::from((Ipv4Addr::from(0x0a01_0000 + n), 5060));
     let flow = Flow::udp(
         ListenerId(1),
@@ -72,7 +90,7 @@ fn register(
         remote,
     );
     let first = request(n, remote, 1, "");
-    let challenge = serve(registrar, &first, &flow, now, busy)?;
+    let (challenge, _) = serve(registrar, &first, &flow, now, busy)?;
     let values = challenge.headers.iter().map(|(_, value)| value);
     let mut answerer = Answerer::choose(values).ok_or("the challenge cannot be answered")?;
     let asked = Asked {
@@ -85,9 +103,9 @@ fn register(
         .authorization(&identity, asked, "c0ffee")
         .ok_or("no credentials")?;
     let second = request(n, remote, 2, &format!("Authorization: {value}\r\n"));
-    let answer = serve(registrar, &second, &flow, now, busy)?;
+    let (answer, stored) = serve(registrar, &second, &flow, now, busy)?;
     match answer.status.code() {
-        200 => Ok(()),
+        200 => stored.ok_or_else(|| "a binding was not stored".into()),
         code => Err(format!("station {n} was answered {code}").into()),
     }
 }
@@ -98,7 +116,7 @@ fn serve(
     flow: &Flow,
     now: Instant,
     busy: &mut Duration,
-) -> Result<Answer, Failure> {
+) -> Result<(Answer, Option<Store>), Failure> {
     let begun = Instant::now();
     let Message::Request(request) = parse_datagram(bytes, &Limits::default())? else {
         return Err("not a request".into());
@@ -108,9 +126,13 @@ fn serve(
         Decision::Answer(answer) => Some(answer),
         Decision::Held(_) | Decision::Silence => None,
     };
+    let mut stored = None;
     loop {
         match registrar.poll_output() {
-            Output::Store(store) => registrar.stored(store.token),
+            Output::Store(store) => {
+                registrar.stored(store.token);
+                stored = Some(store);
+            }
             Output::Answer { answer: held, .. } => answer = Some(held),
             Output::Event(_) => {}
             Output::Timeout(_) => break,
@@ -120,7 +142,7 @@ fn serve(
     let written = response_bytes(&answer, &request);
     *busy += begun.elapsed();
     std::hint::black_box(written);
-    Ok(answer)
+    Ok((answer, stored))
 }
 
 fn response_bytes(answer: &Answer, request: &Request) -> Vec<u8> {

@@ -87,6 +87,12 @@ impl Hash {
         }
     }
 
+    /// The same hash, as long as those of the algorithm: hashing it takes as long.
+    fn cut_for(mut self, algorithm: Algorithm) -> Self {
+        self.len = self.len.min(algorithm.hash_len() as u8);
+        self
+    }
+
     /// Reads lower or upper case hexadecimal digits; `None` unless they are as many as the
     /// algorithm makes.
     pub fn from_hex(text: &str, algorithm: Algorithm) -> Option<Self> {

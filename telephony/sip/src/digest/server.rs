@@ -152,7 +152,7 @@ impl Server {
         let known = ha1.and_then(|set| set.get(algorithm));
         let expected = super::response(
             algorithm,
-            &known.unwrap_or(self.decoy),
+            &known.unwrap_or(self.decoy.cut_for(algorithm)),
             credentials.nonce,
             protection,
             method,

@@ -157,6 +157,11 @@ impl Registrar {
         Ok(foreign)
     }
 
+    /// Counts a request that is answered before its credentials are read.
+    pub(super) fn limit_unproven(&mut self, flow: &Flow, now: Instant) -> Result<(), Refusal> {
+        self.limit(flow.remote.ip().to_canonical(), None, now)
+    }
+
     fn limit(&mut self, source: IpAddr, proof: Option<Proof>, now: Instant) -> Result<(), Refusal> {
         let standing = match proof {
             Some(_) => Standing::Proven,

@@ -21,8 +21,13 @@ impl Registrar {
         flow: &Flow,
         now: Instant,
     ) -> Result<StoreToken, Refusal> {
-        let to = request.headers.to().map_err(|_| self.malformed("To"))?;
+        let Ok(to) = request.headers.to() else {
+            self.limit_unproven(flow, now)?;
+            self.counters.malformed += 1;
+            return Err(malformed("To is malformed").into());
+        };
         let Some(user) = self.address_of_record(&to.uri) else {
+            self.limit_unproven(flow, now)?;
             self.counters.unknown_domain += 1;
             return Err(Answer::new(StatusCode::NOT_FOUND).into());
         };
@@ -115,11 +120,6 @@ impl Registrar {
             }
         }
         answer.with(HeaderName::Supported, "path, outbound")
-    }
-
-    fn malformed(&mut self, header: &str) -> Refusal {
-        self.counters.malformed += 1;
-        malformed(&format!("{header} is malformed")).into()
     }
 
     fn refuse(&mut self, fault: Fault) -> Refusal {

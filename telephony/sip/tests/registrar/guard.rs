@@ -142,6 +142,21 @@ fn a_flood_is_answered_503_with_retry_after_and_counted() {
 }
 
 #[test]
+fn a_flood_for_nobody_is_limited_too() {
+    let mut world = World::new(slow(OnFlood::Silence), vec![account("101")]);
+    let mut station = Station::udp("101", "10.0.0.7:5060");
+    let codes: Vec<u16> = (0..5)
+        .map(|_| {
+            let mut request = station.request(&[]);
+            request.headers.replace(HeaderName::To, "<tel:101>");
+            let answer = world.give(&request, &station.flow);
+            answer.map_or(0, |answer| answer.status.code())
+        })
+        .collect();
+    assert_eq!(codes, [404, 404, 404, 0, 0]);
+}
+
+#[test]
 fn a_flood_may_meet_silence() {
     let mut world = World::new(slow(OnFlood::Silence), vec![account("101")]);
     let mut station = Station::udp("101", "10.0.0.7:5060");
