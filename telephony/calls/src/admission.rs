@@ -9,7 +9,7 @@ use crate::call::{Purpose, Ringing, State};
 use crate::digits::Typed;
 use crate::engine::{Engine, Service};
 use crate::input::{Arrival, Origin};
-use crate::leg::{Leg, LegState, Who};
+use crate::leg::{Hold, Leg, LegState, Who};
 use crate::output::Alert;
 
 impl Engine {
@@ -34,6 +34,7 @@ impl Engine {
                 started: self.now,
                 video: arrival.video,
                 alert: Alert::Expected,
+                hold: Hold::Off,
                 talked_with: None,
                 dialled: Some(arrival.dialled.clone()),
                 by_way_of: None,
@@ -52,7 +53,13 @@ impl Engine {
             if self.directory.station(*station).is_none() {
                 return Some(EndCause::NotAllowed);
             }
-            if self.stations.legs(*station).len() >= self.config.max_legs_per_station {
+            let reserve = if priority.is_alarm() {
+                self.config.alarm_reserve
+            } else {
+                0
+            };
+            let most = self.config.max_legs_per_station.saturating_add(reserve);
+            if self.stations.legs(*station).len() >= most {
                 self.counters.overload += 1;
                 return Some(EndCause::Overload);
             }

@@ -126,7 +126,6 @@ pub(crate) struct Talking {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Side {
     pub(crate) leg: LegId,
-    pub(crate) holds: bool,
     pub(crate) key: KeyState,
 }
 

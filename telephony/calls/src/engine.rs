@@ -12,7 +12,7 @@ use crate::counters::Counters;
 use crate::door::Doors;
 use crate::ids::{Ids, Spread};
 use crate::input::Input;
-use crate::leg::Leg;
+use crate::leg::{Hold, Leg};
 use crate::output::{Event, Output};
 use crate::request::Request;
 use crate::station::{Seen, Stations};
@@ -93,8 +93,8 @@ impl Engine {
                 self.leg_over(leg, cause);
             }
             Input::LegRedirected { leg, to } => self.leg_redirected(leg, to),
-            Input::LegHeld { leg } => self.leg_held(leg),
-            Input::LegResumed { leg } => self.leg_resumed(leg),
+            Input::LegHeld { leg } => self.set_hold(leg, Hold::On),
+            Input::LegResumed { leg } => self.set_hold(leg, Hold::Off),
             Input::Digit { leg, digit } => self.digit(leg, digit),
             Input::TalkKey { leg, key } => self.talk_key(leg, key),
             Input::Transfer { leg, to } => self.transfer(leg, to),

@@ -19,6 +19,7 @@ pub(crate) struct Leg {
     pub(crate) started: Instant,
     pub(crate) video: Video,
     pub(crate) alert: Alert,
+    pub(crate) hold: Hold,
     /// The leg it was last connected with.
     pub(crate) talked_with: Option<LegId>,
     pub(crate) dialled: Option<Address>,
@@ -42,6 +43,13 @@ pub(crate) enum LegState {
     Answered {
         at: Instant,
     },
+}
+
+/// Whether the device has put its call on hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    On,
+    Off,
 }
 
 /// What is needed to start a leg.
@@ -121,6 +129,7 @@ impl Engine {
             started: self.now,
             video: start.video,
             alert: start.alert,
+            hold: Hold::Off,
             talked_with: None,
             dialled: start.dialled.clone(),
             by_way_of: start.by_way_of,

@@ -27,6 +27,7 @@ mod digits;
 mod door;
 mod engine;
 mod escalate;
+mod hold;
 mod ids;
 mod input;
 mod leg;

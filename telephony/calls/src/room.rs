@@ -11,7 +11,7 @@ use model::{
 use crate::call::{KeyState, Member, Presence, Purpose, Ringing, Room, RoomKind, State};
 use crate::engine::Engine;
 use crate::input::Key;
-use crate::leg::Start;
+use crate::leg::{Hold, Start};
 use crate::output::{Alert, Event, Output, Part, Target};
 use crate::route::{Asking, Availability};
 use crate::timer::Timer;
@@ -220,27 +220,27 @@ impl Engine {
     }
 
     fn member_inside(&mut self, call: CallId, leg: LegId) {
-        let rule = self.rule_of(call);
+        let (rule, holds) = (self.rule_of(call), self.holds(leg));
         let Some(room) = self.room(call) else { return };
         let part = part_of(rule, room.talker, leg);
-        if let Some(member) = room.members.iter_mut().find(|m| m.leg == leg) {
+        let Some(member) = room.members.iter_mut().find(|m| m.leg == leg) else {
+            return;
+        };
+        if holds {
+            member.presence = Presence::Held;
+        } else {
             member.presence = Presence::Inside { part };
             self.push(Output::Mix { call, leg, part });
         }
     }
 
-    pub(crate) fn member_held(&mut self, call: CallId, leg: LegId) {
-        self.part(leg);
-        self.member_key(call, leg, Key::Released);
-    }
-
-    pub(crate) fn member_resumed(&mut self, call: CallId, leg: LegId) {
-        let held = |m: &Member| m.leg == leg && m.presence == Presence::Held;
-        if self
-            .room(call)
-            .is_some_and(|room| room.members.iter().any(held))
-        {
-            self.member_inside(call, leg);
+    pub(crate) fn member_hold(&mut self, call: CallId, leg: LegId, hold: Hold) {
+        match hold {
+            Hold::On => {
+                self.part(leg);
+                self.member_key(call, leg, Key::Released);
+            }
+            Hold::Off => self.member_inside(call, leg),
         }
     }
 

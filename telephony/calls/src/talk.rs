@@ -1,4 +1,4 @@
-//! A conversation of two: connecting, hold, the talk key, and its limit (C8).
+//! A conversation of two: connecting, the talk key, and its limit (C8).
 //!
 //! Invariant: `Connect` holds between two answered legs of one call, and `Disconnect` comes before
 //! either of them ends.
@@ -10,7 +10,7 @@ use model::{CallId, EndCause, LegId, LegRole, TalkMode, TalkStyle, Talker};
 use crate::call::{Back, KeyState, Member, Presence, Purpose, Side, State, Talking};
 use crate::engine::Engine;
 use crate::input::Key;
-use crate::output::{Alert, Event, Output, Phase, Tone, TransferStatus};
+use crate::output::{Alert, Output, Tone, TransferStatus};
 use crate::timer::Timer;
 
 impl Engine {
@@ -31,15 +31,21 @@ impl Engine {
             }
             self.announce(leg);
         }
-        self.push(Output::Connect { a, b, mode });
+        let joined = !self.holds(a) && !self.holds(b);
+        if joined {
+            self.push(Output::Connect { a, b, mode });
+        }
         let talking = Talking {
             a: side_a,
             b: side_b,
             mode,
-            joined: true,
+            joined,
         };
         self.set_state(call, State::Talking(talking));
         self.set_limit(call, limit);
+        if !joined {
+            self.tell_held(a, b);
+        }
     }
 
     /// A microphone that nobody opened by hand is announced.
@@ -59,7 +65,6 @@ impl Engine {
     fn side(&self, leg: LegId) -> Side {
         Side {
             leg,
-            holds: false,
             key: self.key_of(leg),
         }
     }
@@ -87,97 +92,6 @@ impl Engine {
                 TalkMode::VoiceSwitched
             }
             (TalkStyle::OpenDuplex, TalkStyle::OpenDuplex) => TalkMode::OpenDuplex,
-        }
-    }
-
-    pub(crate) fn leg_held(&mut self, leg: LegId) {
-        let Some(call) = self.call_of(leg) else {
-            self.counters.stale_inputs += 1;
-            return;
-        };
-        if self.room(call).is_some() {
-            return self.member_held(call, leg);
-        }
-        let Some((talking, true)) = self.talking(call).map(|t| {
-            let news = t.sides(leg).is_some_and(|(side, _)| !side.holds);
-            (t, news)
-        }) else {
-            self.counters.unfit_inputs += 1;
-            return;
-        };
-        let (a, b) = (talking.a.leg, talking.b.leg);
-        let was_joined = std::mem::replace(&mut talking.joined, false);
-        let Some((side, other)) = talking.sides(leg) else {
-            return;
-        };
-        side.holds = true;
-        let other = (!other.holds).then_some(other.leg);
-        if was_joined {
-            self.push(Output::Disconnect { a, b });
-            self.event(Event::CallChanged {
-                call,
-                phase: Phase::Held,
-            });
-        }
-        if let Some(leg) = other {
-            self.push(Output::Tone {
-                leg,
-                tone: Tone::Hold,
-            });
-        }
-    }
-
-    pub(crate) fn leg_resumed(&mut self, leg: LegId) {
-        let Some(call) = self.call_of(leg) else {
-            self.counters.stale_inputs += 1;
-            return;
-        };
-        if self.room(call).is_some() {
-            return self.member_resumed(call, leg);
-        }
-        let Some(talking) = self.talking(call) else {
-            self.counters.unfit_inputs += 1;
-            return;
-        };
-        let (a, b, mode) = (talking.a.leg, talking.b.leg, talking.mode);
-        let Some((side, other)) = talking.sides(leg) else {
-            return;
-        };
-        if !std::mem::replace(&mut side.holds, false) {
-            self.counters.unfit_inputs += 1;
-            return;
-        }
-        if other.holds {
-            self.push(Output::Tone {
-                leg,
-                tone: Tone::Hold,
-            });
-            return;
-        }
-        talking.joined = true;
-        self.push(Output::Connect { a, b, mode });
-        self.event(Event::CallChanged {
-            call,
-            phase: Phase::Talking,
-        });
-    }
-
-    /// Who answers a second call leaves the first one on hold.
-    pub(crate) fn hold_other_calls(&mut self, call: CallId, winner: LegId) {
-        let Some(station) = self.station_of_leg(winner) else {
-            return;
-        };
-        for leg in self.stations.legs(station).to_vec() {
-            let Some(other) = self.call_of(leg).filter(|other| *other != call) else {
-                continue;
-            };
-            let talks = self
-                .talking(other)
-                .and_then(|t| t.sides(leg))
-                .is_some_and(|s| !s.0.holds);
-            if talks {
-                self.leg_held(leg);
-            }
         }
     }
 

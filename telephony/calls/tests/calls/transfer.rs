@@ -61,6 +61,23 @@ fn when_nobody_answers_the_two_talk_again() {
 }
 
 #[test]
+fn who_held_the_call_before_still_holds_it_when_it_comes_back() {
+    let mut site = talking();
+    site.input(Input::LegHeld { leg: LegId::new(2) });
+    site.expect(&["L1-L2 parted", "L1 hears Hold"]);
+    site.transfers(2, "103");
+    site.skip();
+    site.refuses(3, EndCause::Busy);
+    site.expect(&[
+        "record of L3: busy busy",
+        "transfer of L2: failed, busy",
+        "L1 hears Hold",
+    ]);
+    site.input(Input::LegResumed { leg: LegId::new(2) });
+    site.expect(&["L2-L1 talk"]);
+}
+
+#[test]
 fn who_hands_over_may_leave_and_the_search_goes_on() {
     let mut site = talking();
     site.transfers(2, "103");
