@@ -7,6 +7,8 @@
 //! Invariant: a [`Header`] exists only for a packet whose stated lengths all
 //! lie inside it.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
 /// The fixed part of each header.
@@ -53,6 +55,13 @@ pub fn kind(datagram: &[u8]) -> Result<Kind, Malformed> {
         Some(_) => Ok(Kind::Rtp),
         None => Err(Malformed::Short),
     }
+}
+
+/// A time on an RTP clock, which wraps. In 64 bits, because it is asked per packet.
+pub(crate) fn ticks(time: Duration, clock_rate: u32) -> u32 {
+    let rate = u64::from(clock_rate);
+    let part = u64::from(time.subsec_nanos()) * rate / 1_000_000_000;
+    time.as_secs().wrapping_mul(rate).wrapping_add(part) as u32
 }
 
 /// The fields that a relay reads and rewrites, and where the payload lies.
@@ -191,6 +200,15 @@ mod tests {
         assert_eq!(Header::parse(&all), Ok(header));
         assert_eq!(all[0], before[0]);
         assert_eq!(all[FIXED_LEN..], before[FIXED_LEN..]);
+    }
+
+    #[test]
+    fn ticks_count_fractions_and_wrap() {
+        assert_eq!(ticks(Duration::from_millis(20), 8000), 160);
+        assert_eq!(ticks(Duration::from_micros(33_333), 90_000), 2999);
+        let days = Duration::from_secs(30 * 86_400);
+        let wrapped = (30u64 * 86_400 * 48_000) as u32;
+        assert_eq!(ticks(days, 48_000), wrapped);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::rtp::Header;
+use crate::rtp::{Header, ticks};
 
 /// RFC 3550 A.1: a longer step forward is a restart, not loss.
 const MAX_DROPOUT: i64 = 3000;
@@ -233,11 +233,10 @@ impl Jitter {
                 ..Jitter::default()
             };
         }
-        let ticks = arrival.as_micros() * u128::from(clock_rate) / 1_000_000;
-        let transit = (ticks as u32).wrapping_sub(timestamp);
+        let transit = ticks(arrival, clock_rate).wrapping_sub(timestamp);
         if let Some(last) = self.transit.replace(transit) {
             let difference = (transit.wrapping_sub(last) as i32).unsigned_abs();
-            // A step of seconds is a new time base (RFC 3550 6.4.1 has none), not jitter.
+            // A step of seconds is a new time base, not jitter.
             if difference < clock_rate.saturating_mul(2) {
                 self.scaled = (self.scaled + difference).saturating_sub((self.scaled + 8) >> 4);
             }

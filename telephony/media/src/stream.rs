@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::quality::FarReport;
 use crate::rtcp::ReportBlock;
-use crate::rtp::Header;
+use crate::rtp::{Header, ticks};
 use crate::seed::Seed;
 use crate::source::Position;
 
@@ -148,15 +148,14 @@ impl Outgoing {
         let next = match self.sent {
             None => self.timestamp,
             Some(sent) => {
-                let passed = now.saturating_duration_since(sent).as_micros();
-                let ticks = (passed * u128::from(clock_rate) / 1_000_000) as u32;
+                let passed = ticks(now.saturating_duration_since(sent), clock_rate);
                 // At least what the last packet held: streams do not overlap.
                 let held = if self.step == 0 {
                     clock_rate / 50
                 } else {
                     self.step
                 };
-                self.timestamp.wrapping_add(ticks.max(held))
+                self.timestamp.wrapping_add(passed.max(held))
             }
         };
         let joint = Joint {
