@@ -2,5 +2,6 @@
 
 pub mod addresses;
 pub mod flows;
+pub mod packets;
 pub mod tasks;
 pub mod tls;

@@ -1,0 +1,174 @@
+//! A relay of standing calls without signalling: media thread, sessions and
+//! sockets as the gateway has them, for measuring.
+//!
+//! Call n joins the ports `port + 2n` and `port + 2n + 1`, whoever sends to
+//! them from the loopback network. Prints `ready`, runs for `secs`, prints its
+//! counters.
+//!
+//! `cargo run --release -p net --example relay -- CALLS PORT SECS`
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use media::{
+    Codec, Config, Direction, Format, LatchPolicy, LegKey, LegSetup, Medium, Network, Output,
+    PortKey, Relay, Remote, RtcpAddress, SessionId, Sink,
+};
+use net::packets::{
+    Arrival, Datagram, Handler, Io, PortPair, PortRange, Ports, PortsConfig, PortsEvent, SocketKey,
+    Worker, WorkerConfig,
+};
+use tokio::sync::mpsc;
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+#[expect(clippy::print_stdout, reason = "the program's answer")]
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Outcome<()> {
+    let number = |n| std::env::args().nth(n).and_then(|text| text.parse().ok());
+    let (Some(calls), Some(port), Some(secs)) = (number(1), number(2), number(3)) else {
+        return Err("usage: relay CALLS PORT SECS".into());
+    };
+    let (calls, port) = (u16::try_from(calls)?, u16::try_from(port)?);
+    let mut ports = Ports::start(PortsConfig {
+        addresses: vec![(Ipv4Addr::LOCALHOST, 0).into()],
+        range: PortRange::new(port, port + 2 * calls - 1)?,
+        ready: calls.into(),
+        ..PortsConfig::default()
+    })?;
+    let (events, _told) = mpsc::channel(16);
+    let handler = Calls {
+        relay: Relay::new(Config::default(), 1),
+        sockets: Vec::new(),
+        deadline: None,
+    };
+    let worker = Worker::spawn(WorkerConfig::default(), handler, events)?;
+    for _ in 0..calls {
+        match ports.next().await {
+            Some(PortsEvent::Free { rtp }) => {
+                let pair = ports.take(rtp).ok_or("a free pair is there")?;
+                worker.command(Open(pair)).map_err(|_| "too many calls")?;
+            }
+            Some(PortsEvent::Trouble { trouble, .. }) => return Err(trouble.into()),
+            None => return Err("the pool ended".into()),
+        }
+    }
+    println!("ready");
+    std::thread::sleep(Duration::from_secs(secs));
+    println!("{:?}", worker.counters());
+    Ok(())
+}
+
+struct Open(PortPair);
+
+struct Calls {
+    relay: Relay,
+    /// By port key.
+    sockets: Vec<Option<SocketKey>>,
+    deadline: Option<Instant>,
+}
+
+impl Handler for Calls {
+    type Command = Open;
+    type Event = ();
+
+    fn packet(&mut self, arrival: Arrival, datagram: &mut Datagram<'_>, io: &mut Io<()>) {
+        let arrival = media::Arrival {
+            port: PortKey(arrival.socket.index()),
+            from: arrival.from,
+            at: arrival.at,
+        };
+        let mut wire = Wire {
+            io,
+            sockets: &self.sockets,
+        };
+        self.relay.receive(&arrival, datagram.bytes(), &mut wire);
+        self.drain(io);
+    }
+
+    fn command(&mut self, Open(pair): Open, now: Instant, io: &mut Io<()>) {
+        // Both sockets of a pair carry RTP here, one for each side.
+        let Ok((a, b)) = io.attach(pair) else {
+            return;
+        };
+        let session = SessionId(a.index().into());
+        for (leg, socket) in [(LegKey(0), a), (LegKey(1), b)] {
+            let at = socket.index() as usize;
+            self.sockets.resize(self.sockets.len().max(at + 1), None);
+            self.sockets[at] = Some(socket);
+            let _ = self.relay.open(session, leg, setup(socket), now);
+        }
+        let _ = self.relay.connect(session, LegKey(0), LegKey(1), now);
+        self.drain(io);
+    }
+
+    fn timeout(&mut self, now: Instant, io: &mut Io<()>) {
+        self.relay.handle_timeout(now);
+        self.drain(io);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+}
+
+impl Calls {
+    fn drain(&mut self, io: &mut Io<()>) {
+        loop {
+            match self.relay.poll_output() {
+                Output::Peer { port, remote } => {
+                    let Some(Some(socket)) = self.sockets.get(port.0 as usize) else {
+                        continue;
+                    };
+                    let _ = match remote {
+                        Some(remote) => io.connect(*socket, remote),
+                        None => io.disconnect(*socket),
+                    };
+                }
+                Output::Release { .. } | Output::Event { .. } => {}
+                Output::Timeout(deadline) => {
+                    self.deadline = deadline;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+struct Wire<'a> {
+    io: &'a mut Io<()>,
+    sockets: &'a [Option<SocketKey>],
+}
+
+impl Sink for Wire<'_> {
+    fn send(&mut self, port: PortKey, to: SocketAddr, packet: &[u8]) {
+        if let Some(Some(socket)) = self.sockets.get(port.0 as usize) {
+            self.io.send(*socket, to, packet);
+        }
+    }
+}
+
+fn setup(socket: SocketKey) -> LegSetup {
+    let loopback = Network {
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        prefix: 8,
+    };
+    LegSetup {
+        rtp: PortKey(socket.index()),
+        rtcp: None,
+        medium: Medium::Audio,
+        remote: Remote {
+            rtp: None,
+            rtcp: RtcpAddress::None,
+            latch: LatchPolicy::Symmetric {
+                network: Some(loopback),
+            },
+        },
+        formats: vec![Format {
+            payload_type: 8,
+            codec: Codec::Pcma,
+            clock_rate: 8000,
+        }],
+        direction: Direction::SendReceive,
+    }
+}
