@@ -36,7 +36,7 @@ pub(super) struct Confirmed {
     /// What is tried again after a glare.
     later: Option<(Instant, Change)>,
     timer: Option<Timer>,
-    /// Whether the owner has heard of the ACK that made the session whole.
+    /// Whether the owner of an answered call has heard of the first ACK.
     greeted: Greeted,
     pub(super) refers: Refers,
 }
@@ -130,7 +130,10 @@ impl Confirmed {
             reinvite: None,
             later: None,
             timer: None,
-            greeted: Greeted::No,
+            greeted: match role {
+                Role::Caller => Greeted::Yes,
+                Role::Callee => Greeted::No,
+            },
             refers: Refers::default(),
         }
     }
@@ -516,7 +519,11 @@ impl Confirmed {
             return refuse_for_now(inbound.tx, core);
         }
         // The peer re-INVITEs only after our 2xx, so it has it, even if the ACK was lost.
-        self.unacked = None;
+        if self.unacked.take().is_some()
+            && std::mem::replace(&mut self.greeted, Greeted::Yes) == Greeted::No
+        {
+            core.event(session, SessionEvent::Confirmed { answer: None });
+        }
         if !self.take_terms(inbound, core) {
             return;
         }

@@ -1,0 +1,17 @@
+//! Stories of calls between endpoints, in virtual time.
+
+#![expect(clippy::unwrap_used, reason = "a step that fails must fail the test")]
+
+mod a_call;
+mod cancel;
+mod digits;
+mod forks;
+mod limits;
+mod lost;
+mod offers;
+mod refusals;
+mod reliable;
+mod session_timer;
+mod transfer;
+mod watchers;
+mod world;
