@@ -294,6 +294,11 @@ impl Engine {
             dialled: dialled.clone(),
             priority,
         });
+        // A call begins by ringing, unless it says otherwise.
+        let phase = state.phase();
+        if phase != Phase::Ringing {
+            self.event(Event::CallChanged { call: id, phase });
+        }
         let started = self.now;
         self.calls.insert(
             id,

@@ -80,6 +80,7 @@ impl Spread {
 
     /// Between `least` and twice that.
     pub(crate) fn from(&mut self, least: Duration) -> Duration {
+        let least = least.min(Duration::from_secs(86_400));
         // SplitMix64.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

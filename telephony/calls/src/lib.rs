@@ -16,6 +16,12 @@
 //!   all who rang besides, with `AnsweredElsewhere`.
 //! - `RefuseLeg` is for arrived legs that were never answered, `EndLeg` for all others.
 //! - Hold is `Disconnect`, resume is `Connect` again; who hears music on hold is told by `Tone`.
+//! - Who waits may change while others ring (an attended transfer to somebody who has not answered):
+//!   `Connect` names the two that count, whatever leg the offer of the ringing one came from.
+//! - Commands of people and programs (`command`, `open_door`) are answered at once; what follows comes
+//!   as outputs. A claim is a compare-and-set: the error says who was faster.
+//! - An alarm never ends by itself before it was answered: see `escalate`. It is bounded by the
+//!   reserve of places for alarms, and ends when its caller's leg does.
 //! - Each output takes effect in its order. `Disconnect` and `Unmix` come before the end of a leg.
 
 mod admission;

@@ -196,6 +196,7 @@ pub struct PulseDoor {
 /// Something changed. Nothing needs to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// It rings, unless `CallChanged` says otherwise.
     CallStarted {
         call: CallId,
         from: Party,

@@ -101,6 +101,23 @@ fn the_door_station_cannot_let_itself_in_and_the_visitor_neither() {
 }
 
 #[test]
+fn a_station_with_two_legs_in_one_conversation_does_not_let_itself_in() {
+    let mut site = Site::new(plan().conference("520", &[]).build());
+    site.arrives("101", "520");
+    site.arrives("101", "520");
+    site.skip();
+    site.dials(1, "12");
+    site.expect(&[]);
+    let leg = Authority::Leg(LegId::new(1));
+    assert_eq!(site.opens("front", leg), Err(DoorDenial::NotInCall));
+    // Somebody else in the room may.
+    site.arrives("102", "520");
+    site.skip();
+    site.dials(3, "12");
+    site.expect(&["pulse of 3000 ms", "L3 hears DoorSent"]);
+}
+
+#[test]
 fn before_the_answer_no_digit_opens() {
     let mut site = Site::new(plan().build());
     site.arrives("101", "102");

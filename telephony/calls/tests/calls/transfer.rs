@@ -231,3 +231,16 @@ fn strangers_do_not_move_others_about() {
     site.transfers(3, "104");
     site.expect(&["transfer of L3: failed, not_allowed"]);
 }
+
+#[test]
+fn a_station_is_not_joined_with_itself() {
+    let mut site = talking();
+    site.arrives("101", "102");
+    site.answers(4);
+    site.skip();
+    site.input(Input::TransferAttended {
+        leg: LegId::new(2),
+        with: LegId::new(4),
+    });
+    site.expect(&["transfer of L2: failed, not_allowed"]);
+}
