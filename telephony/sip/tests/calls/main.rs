@@ -4,13 +4,16 @@
 
 mod a_call;
 mod cancel;
+mod connections;
 mod digits;
 mod forks;
 mod limits;
+mod logins;
 mod lost;
 mod offers;
 mod refusals;
 mod reliable;
+mod routes;
 mod session_timer;
 mod transfer;
 mod watchers;
