@@ -28,7 +28,7 @@ impl GatewayState {
         match command {
             Command::StartLeg(start) => self.start_leg(&start, now),
             Command::ShowProgress { leg, progress } => self.show_progress(leg, progress, now),
-            Command::AnswerLeg { leg } => self.answer_leg(leg, now),
+            Command::AnswerLeg { leg } => self.answering.push_back(leg),
             Command::RefuseLeg {
                 leg,
                 cause,
@@ -146,7 +146,7 @@ impl GatewayState {
         let _ = self.sip.progress(session, progress, now);
     }
 
-    fn answer_leg(&mut self, leg: LegId, now: Instant) {
+    pub(crate) fn answer_leg(&mut self, leg: LegId, now: Instant) {
         let Some(session) = self.legs.get(leg).and_then(Leg::session) else {
             return;
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use calls::Engine;
-use model::Directory;
+use model::{Directory, LegId};
 use sip::endpoint::Endpoint;
 use sip::registrar::{Restored, StoredBinding};
 
@@ -32,6 +32,9 @@ pub struct GatewayState {
     pub(crate) legs: Legs,
     pub(crate) watchers: Watchers,
     pub(crate) counters: Counters,
+    /// Callers to be answered once all else that the call engine says has been carried out: what
+    /// they are told depends on whom they are connected with.
+    pub(crate) answering: VecDeque<LegId>,
     outputs: VecDeque<Output>,
     deadline: Option<Instant>,
 }
@@ -55,6 +58,7 @@ impl GatewayState {
             legs: Legs::default(),
             watchers: Watchers::default(),
             counters: Counters::default(),
+            answering: VecDeque::new(),
             outputs: VecDeque::new(),
             deadline: None,
             config,
@@ -174,6 +178,10 @@ impl GatewayState {
                     continue;
                 }
             };
+            if let Some(leg) = self.answering.pop_front() {
+                self.answer_leg(leg, now);
+                continue;
+            }
             if let Some(command) = self.plan.poll_command() {
                 self.out(Output::Media(command));
                 continue;
