@@ -1,0 +1,168 @@
+//! The media threads as the gateway's machine sees them: ports, streams, who is passed on to whom.
+//!
+//! No packet moves: where sound would go is read off what was commanded. Every command is checked
+//! against what there is. Invariant: a port belongs to at most one stream.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+
+use gateway_core::{FreePort, MediaCommand, Remote, StreamIndex};
+use model::LegId;
+use sip::sdp::Format;
+
+#[derive(Debug)]
+pub struct Media {
+    free: BTreeSet<FreePort>,
+    legs: BTreeMap<LegId, Leg>,
+    routes: BTreeMap<(LegId, LegId), Vec<(StreamIndex, StreamIndex)>>,
+}
+
+#[derive(Debug, Default)]
+struct Leg {
+    ports: BTreeMap<StreamIndex, FreePort>,
+    remotes: BTreeMap<StreamIndex, Remote>,
+}
+
+impl Media {
+    pub fn new(address: IpAddr, pairs: u16) -> Self {
+        let pair = |n: u16| FreePort {
+            rtp: (address, 20_000 + 2 * n).into(),
+            rtcp: (address, 20_001 + 2 * n).into(),
+            thread: n % 2,
+        };
+        Self {
+            free: (0..pairs).map(pair).collect(),
+            legs: BTreeMap::new(),
+            routes: BTreeMap::new(),
+        }
+    }
+
+    /// All ports, for a machine that begins.
+    pub fn grant(&self) -> Vec<FreePort> {
+        assert!(self.legs.is_empty(), "a machine begins with all ports free");
+        self.free.iter().copied().collect()
+    }
+
+    /// The machine is gone, and all that it had opened.
+    pub fn forget(&mut self) {
+        let legs: Vec<LegId> = self.legs.keys().copied().collect();
+        for leg in legs {
+            self.close(leg);
+        }
+        self.routes.clear();
+    }
+
+    /// Carries a command out; ports that became free come back.
+    pub fn command(&mut self, command: MediaCommand) -> Vec<FreePort> {
+        match command {
+            MediaCommand::Open {
+                leg, stream, port, ..
+            } => {
+                assert!(self.free.remove(&port), "{port:?} is not free");
+                let before = self.legs.entry(leg).or_default().ports.insert(stream, port);
+                assert_eq!(before, None, "{leg}, stream {stream} is open already");
+            }
+            MediaCommand::Remote {
+                leg,
+                stream,
+                remote,
+            } => {
+                let known = self
+                    .legs
+                    .get_mut(&leg)
+                    .filter(|leg| leg.ports.contains_key(&stream));
+                let known = known.unwrap_or_else(|| panic!("{leg}, stream {stream} is not open"));
+                known.remotes.insert(stream, remote);
+            }
+            MediaCommand::Route { from, to, streams } => {
+                assert_ne!(from, to, "a leg hears itself");
+                self.routes.insert((from, to), streams);
+            }
+            MediaCommand::Unroute { from, to } => {
+                assert!(
+                    self.routes.remove(&(from, to)).is_some(),
+                    "{from} was not heard by {to}"
+                );
+            }
+            MediaCommand::Close { leg } => return self.close(leg),
+        }
+        Vec::new()
+    }
+
+    fn close(&mut self, leg: LegId) -> Vec<FreePort> {
+        let ports: Vec<FreePort> = self
+            .legs
+            .remove(&leg)
+            .map_or(Vec::new(), |leg| leg.ports.into_values().collect());
+        for port in &ports {
+            assert!(self.free.insert(*port), "{port:?} was free already");
+        }
+        ports
+    }
+
+    /// The leg that listens at a port of ours.
+    pub fn leg_at(&self, port: SocketAddr) -> Option<(LegId, StreamIndex)> {
+        self.legs.iter().find_map(|(id, leg)| {
+            let mut ports = leg.ports.iter();
+            ports
+                .find(|(_, open)| open.rtp == port)
+                .map(|(stream, _)| (*id, *stream))
+        })
+    }
+
+    /// Where a packet goes that arrives at a port of ours with this number, and with which number
+    /// there.
+    pub fn passes_on(&self, port: SocketAddr, payload_type: u8) -> Vec<(SocketAddr, u8)> {
+        let Some((from, stream)) = self.leg_at(port) else {
+            return Vec::new();
+        };
+        let Some(format) = self.format(from, stream, payload_type) else {
+            return Vec::new();
+        };
+        let routes = self
+            .routes
+            .iter()
+            .filter(|((source, _), _)| *source == from);
+        let onward = routes.flat_map(|((_, to), streams)| {
+            let pairs = streams.iter().filter(|(of, _)| *of == stream);
+            pairs.filter_map(|(_, there)| self.to_remote(*to, *there, &format))
+        });
+        onward.collect()
+    }
+
+    fn format(&self, leg: LegId, stream: StreamIndex, payload_type: u8) -> Option<Format> {
+        let remote = self.legs.get(&leg)?.remotes.get(&stream)?;
+        let mut formats = remote.formats.iter().filter(|_| remote.sends);
+        formats
+            .find(|format| format.payload_type == payload_type)
+            .cloned()
+    }
+
+    fn to_remote(
+        &self,
+        leg: LegId,
+        stream: StreamIndex,
+        spoken: &Format,
+    ) -> Option<(SocketAddr, u8)> {
+        let remote = self
+            .legs
+            .get(&leg)?
+            .remotes
+            .get(&stream)
+            .filter(|r| r.receives)?;
+        let same = remote
+            .formats
+            .iter()
+            .find(|format| format.is_same_as(spoken))?;
+        Some((remote.rtp, same.payload_type))
+    }
+
+    /// Legs, streams and routes that are not closed.
+    pub fn leftovers(&self) -> (usize, usize) {
+        (self.legs.len(), self.routes.len())
+    }
+
+    pub fn free_ports(&self) -> usize {
+        self.free.len()
+    }
+}

@@ -1,0 +1,4 @@
+//! Stories of a site in virtual time, one file each.
+
+mod ring_group;
+mod two_stations_talk;
