@@ -92,7 +92,14 @@ impl GatewayState {
                 }
             }
             SessionEvent::Rejected(rejection) => {
-                self.session_over(session, causes::of_rejection(&rejection), now);
+                let elsewhere = rejection.contacts.iter();
+                let to = elsewhere
+                    .filter_map(|uri| parties::dialled(uri, &self.directory))
+                    .next();
+                match to {
+                    Some(to) => self.redirected(session, to, now),
+                    None => self.session_over(session, causes::of_rejection(&rejection), now),
+                }
             }
             SessionEvent::Reoffer { sdp } => self.reoffered(leg, session, &sdp, now),
             SessionEvent::OfferWanted => {
@@ -166,6 +173,17 @@ impl GatewayState {
             self.end_session(session, EndCause::MediaMismatch, now);
             self.session_over(session, EndCause::MediaMismatch, now);
         }
+    }
+
+    /// A diversion set at the device (3xx): followed to numbers of ours, when no other device of
+    /// the station still rings.
+    fn redirected(&mut self, session: SessionId, to: Address, now: Instant) {
+        let Some((leg, Rest::Over(_))) = self.legs.session_over(session, EndCause::NoAnswer) else {
+            return;
+        };
+        self.legs.remove(leg);
+        self.plan.close(leg);
+        self.calls.handle(Input::LegRedirected { leg, to }, now);
     }
 
     pub(crate) fn session_over(&mut self, session: SessionId, cause: EndCause, now: Instant) {

@@ -17,7 +17,10 @@ use bytes::Bytes;
 use calls::Part;
 use model::{CallId, EndCause, LegId, TalkMode, Talker};
 use sip::message::StatusCode;
-use sip::sdp::{self, Description, DescriptionError, Direction, Kind, Local, LocalStream, Stream};
+use sip::sdp::{
+    self, Description, DescriptionError, Direction, Kind, Local, LocalStream, Policy,
+    ProtectionPolicy, Stream,
+};
 use thiserror::Error;
 
 pub use command::{FreePort, MediaCommand, Medium, Remote, StreamIndex};
@@ -133,8 +136,7 @@ impl MediaPlan {
         let mut plan = self.new_leg(local, peer);
         let mut video = false;
         if let Some(offer) = offer {
-            let offer = Description::parse(offer)?;
-            check(&offer)?;
+            let offer = carriable(&Description::parse(offer)?)?;
             self.open_ports(leg, &mut plan, &offer)?;
             video = offer.live(&Kind::Video).is_some();
             plan.theirs = Some(offer);
@@ -502,16 +504,20 @@ impl LegPlan {
     }
 }
 
-/// What can be carried: at least one stream, and none of them encrypted.
-fn check(offer: &Description) -> Result<(), PlanError> {
-    let live = || offer.streams.iter().filter(|stream| stream.is_relayable());
-    if live().next().is_none() {
-        return Err(DescriptionError::NothingAccepted.into());
+/// What of an offer can be carried: plain streams, of which there must be one.
+fn carriable(offer: &Description) -> Result<Description, PlanError> {
+    let policy = Policy {
+        protection: ProtectionPolicy::OnlyPlain,
+        ..Policy::default()
+    };
+    let permitted = policy.permit(offer);
+    if permitted.streams.iter().any(Stream::is_relayable) {
+        Ok(permitted)
+    } else if offer.streams.iter().any(Stream::is_relayable) {
+        Err(PlanError::Encrypted)
+    } else {
+        Err(DescriptionError::NothingAccepted.into())
     }
-    if live().any(|stream| stream.profile.is_secure()) {
-        return Err(PlanError::Encrypted);
-    }
-    Ok(())
 }
 
 /// What a leg agrees to that is answered with nobody at the other side: its own first codec.

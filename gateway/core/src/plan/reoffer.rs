@@ -8,7 +8,7 @@ use calls::Input;
 use model::LegId;
 use sip::sdp::{self, Description, DescriptionError, Direction, Kind, Stream};
 
-use super::{Exchange, LegPlan, MediaPlan, PlanError, check};
+use super::{Exchange, LegPlan, MediaPlan, PlanError, carriable};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HoldChange {
@@ -37,8 +37,7 @@ pub(crate) enum Reoffered {
 
 impl MediaPlan {
     pub(crate) fn reoffered(&mut self, leg: LegId, offer: &[u8]) -> Result<Reoffered, PlanError> {
-        let offer = Description::parse(offer)?;
-        check(&offer)?;
+        let offer = carriable(&Description::parse(offer)?)?;
         let plan = self.legs.get_mut(&leg).ok_or(PlanError::NothingSettled)?;
         let ours = plan.ours.as_ref().ok_or(PlanError::NothingSettled)?;
         if offer.streams.len() < ours.streams.len() {

@@ -246,6 +246,25 @@ fn encrypted_media_are_refused_until_they_can_be_handled() {
 }
 
 #[test]
+fn beside_a_plain_stream_an_encrypted_one_is_refused_in_its_place() {
+    let mut plan = plan(8);
+    let both = format!("{CALLER}m=audio 4002 RTP/SAVP 8\r\n");
+    plan.arrived(A, Some(both.as_bytes()), local(), [10, 0, 0, 7].into())
+        .unwrap();
+    let answer = plan.final_answer(A).unwrap().unwrap();
+    assert!(
+        text(&answer).contains("m=audio 20000 RTP/AVP 9 "),
+        "{}",
+        text(&answer)
+    );
+    assert!(
+        text(&answer).contains("m=audio 0 RTP/SAVP 8\r\n"),
+        "{}",
+        text(&answer)
+    );
+}
+
+#[test]
 fn a_link_local_peer_is_reached_through_the_interface_of_our_port() {
     let mut plan = MediaPlan::new(0);
     let ours: SocketAddr = "[fe80::1%3]:20000".parse().unwrap();
