@@ -48,6 +48,7 @@ pub(crate) struct Call {
     id: String,
     tag: String,
     to: String,
+    from: String,
     request_uri: String,
     remote_target: String,
     routes: Vec<String>,
@@ -117,6 +118,7 @@ pub(crate) struct Agent {
     pub(crate) only: Option<usize>,
     pub(crate) on_offer: Answerer,
     pub(crate) give_up: Duration,
+    started: usize,
     parties: Parties,
     auth: Option<(String, String)>,
     caller: UdpSocket,
@@ -148,6 +150,7 @@ impl Agent {
             only: None,
             on_offer: Box::new(|_| String::new()),
             give_up: Duration::from_secs(8),
+            started: 0,
             parties: parties.clone(),
             auth: parties.auth.as_deref().map(user_and_password),
             caller: socket(ip)?,
@@ -159,7 +162,15 @@ impl Agent {
         })
     }
 
+    /// The next caller calls the next callee of a family.
     pub(crate) fn call(&mut self, callee: &str, offer: &str) -> String {
+        let callee = self.parties.numbered(callee, self.started);
+        let from = self.parties.numbered(&self.parties.from, self.started);
+        self.started += 1;
+        self.call_from(from, &callee, offer)
+    }
+
+    pub(crate) fn call_from(&mut self, from: String, callee: &str, offer: &str) -> String {
         let now = Instant::now();
         let id = format!("{:016x}@{}", random(), self.ip());
         let mut call = Call {
@@ -176,6 +187,7 @@ impl Agent {
                 self.parties.domain(),
                 self.parties.target.port()
             ),
+            from,
             remote_target: String::new(),
             routes: Vec::new(),
             cseq: 1,
@@ -208,6 +220,15 @@ impl Agent {
             self.arm(Instant::now() + T1, Timer::Bye(id.into()));
         }
         self.calls.insert(id.into(), call);
+    }
+
+    /// Registers every callee of the family with one answering socket.
+    pub(crate) fn register_all(&mut self, user: &str, password: &str) -> Result<()> {
+        for index in 0..self.parties.spread.max(1) {
+            let user = self.parties.numbered(user, index);
+            self.register(0, &user, password)?;
+        }
+        Ok(())
     }
 
     /// Registers one answering socket as a contact of a user, digest included.
@@ -587,7 +608,7 @@ impl Agent {
                 uri = call.request_uri,
                 ip = self.ip(),
                 port = self.port(&self.caller),
-                from = self.parties.from,
+                from = call.from,
                 domain = self.parties.domain(),
                 tag = call.tag,
                 id = call.id,
@@ -596,7 +617,7 @@ impl Agent {
         };
         let rest = format!(
             "Contact: <sip:{}@{}:{}>\r\n{}Allow: INVITE, ACK, BYE, CANCEL, OPTIONS\r\n{}",
-            self.parties.from,
+            call.from,
             self.ip(),
             self.port(&self.caller),
             call.credentials,
@@ -624,7 +645,7 @@ impl Agent {
             ip = self.ip(),
             port = self.port(&self.caller),
             branch = random() >> 16,
-            from = self.parties.from,
+            from = call.from,
             domain = self.parties.domain(),
             tag = call.tag,
             to = call.to,

@@ -107,11 +107,11 @@ impl Compare {
             });
         };
         let kamailio = format!("--target {}", sip(KAMAILIO_PORT));
-        let gateway = format!("--target {} --auth uac:pw", sip(GATEWAY_PORT));
+        let gateway = format!("--target {}", sip(GATEWAY_PORT));
         match scenario {
             Scenario::Relay => {
                 subjects.start(&[Subject::Gateway, Subject::Rtpengine, Subject::Floor])?;
-                let load = format!("media --calls 100 --secs {secs}");
+                let load = format!("media --calls 100 --spread 100 --secs {secs}");
                 add(
                     Subject::Gateway,
                     format!("{load} --via sip {gateway} --register uas:pw"),
@@ -127,7 +127,7 @@ impl Compare {
             }
             Scenario::Calls => {
                 subjects.start(&[Subject::Gateway, Subject::Kamailio])?;
-                let load = format!("calls --rate 100 --secs {secs} --register uas:pw");
+                let load = format!("calls --rate 100 --spread 500 --secs {secs} --register uas:pw");
                 add(Subject::Gateway, format!("{load} {gateway}"));
                 add(Subject::Kamailio, format!("{load} {kamailio}"));
             }
@@ -141,7 +141,7 @@ impl Compare {
                 subjects.start(&[Subject::Gateway, Subject::Kamailio])?;
                 add(
                     Subject::Gateway,
-                    format!("ring --n 32 --distinct --callee 9000 {gateway}"),
+                    format!("ring --n 32 --distinct --from uac1 --callee 9000 {gateway}"),
                 );
                 // Debian's Kamailio forks to 30 branches at most.
                 add(
@@ -187,7 +187,7 @@ impl Compare {
                 subjects.start(&[Subject::Gateway])?;
                 // What one core of the gateway carries beside this tool on the other.
                 let capacity = 1000.0;
-                let hold = "--hold-ms 100 --register uas:pw";
+                let hold = "--hold-ms 100 --spread 500 --register uas:pw";
                 let emergency = "--emergency-rate 5 --emergency-callee 112";
                 for factor in [1.0, 3.0] {
                     let rate = capacity * factor;

@@ -161,7 +161,7 @@ impl<'a> Setup<'a> {
         agent.hold = None;
         if let (Via::Sip, Some(register)) = (load.via, &load.parties.register) {
             let (user, password) = user_and_password(register);
-            agent.register(0, &user, &password)?;
+            agent.register_all(&user, &password)?;
         }
         let answering = Rc::new(RefCell::new(Answering::default()));
         let shared = Rc::clone(&answering);

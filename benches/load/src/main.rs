@@ -77,6 +77,10 @@ pub(crate) struct Parties {
     from: String,
     #[arg(long, default_value = "uas")]
     callee: String,
+    /// So many callers and callees: their names get a number from 1. An intercom station has one
+    /// conversation at a time, so calls at once need stations.
+    #[arg(long, default_value_t = 1)]
+    spread: usize,
     /// `user:password` that the answering side registers with.
     #[arg(long)]
     register: Option<String>,
@@ -86,6 +90,14 @@ pub(crate) struct Parties {
 }
 
 impl Parties {
+    /// Name number `index` of a family of names.
+    fn numbered(&self, name: &str, index: usize) -> String {
+        match self.spread {
+            0 | 1 => name.to_owned(),
+            spread => format!("{name}{}", index % spread + 1),
+        }
+    }
+
     fn domain(&self) -> String {
         self.domain
             .clone()

@@ -78,7 +78,7 @@ impl Calls {
         let answer = description(*self.parties.target.ip(), 40_002);
         agent.on_offer = Box::new(move |_| answer.clone());
         if let Some((user, password)) = self.parties.register.as_deref().map(user_and_password) {
-            agent.register(0, &user, &password)?;
+            agent.register_all(&user, &password)?;
         }
         Ok(agent)
     }
@@ -93,7 +93,8 @@ impl Calls {
             let elapsed = began.elapsed().as_secs_f64();
             if let (Some(rate), Some(callee)) = (self.emergency_rate, &self.emergency_callee) {
                 while (emergencies.len() as f64) < elapsed * rate {
-                    let id = agent.call(callee, offer);
+                    let point = format!("sos{}", emergencies.len() % 50 + 1);
+                    let id = agent.call_from(point, callee, offer);
                     emergencies.push(agent.calls[&id].started);
                 }
             }

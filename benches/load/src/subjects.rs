@@ -19,6 +19,8 @@ pub(crate) const FLOOR_PORT: u16 = 41_000;
 
 const KAMAILIO_CONFIGURATION: &str = include_str!("../../peers/kamailio.cfg");
 const STATIONS: usize = 5_000;
+const PAIRS: usize = 500;
+const EMERGENCY_POINTS: usize = 50;
 const RING_MEMBERS: usize = 32;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,30 +204,52 @@ fn options(port: u16) -> String {
     )
 }
 
-/// Stations for every scenario: a caller, an answerer, a ring group of 32, an emergency point and
-/// 5,000 that register. MD5 is what the load tool and its peers speak.
+/// Stations for every scenario: callers and answerers, a ring group of 32, emergency points and
+/// 5,000 that register. MD5 is what the load tool and its peers speak; the peers ask no password of
+/// a caller, so here callers are trusted.
 fn gateway_configuration(folder: &Path) -> Result<String> {
     let folder = folder.display();
     let mut text = format!(
         "name = \"bench\"\nstate_folder = \"{folder}/state\"\ncontrol_socket = \"{folder}/control.sock\"\n\
-         [sip]\nrealm = \"127.0.0.1\"\n[[sip.listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:{GATEWAY_PORT}\"\n\
-         [sip.registration]\ncontacts_per_station = 64\n\
-         [sip.limits]\nrequests_per_source = 1000000\n[media]\nports = \"20000-29999\"\n[calls]\nat_once = 20000\n\
-         [metrics]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n"
+         [sip]\nrealm = \"127.0.0.1\"\ntrusted_peers = [\"127.0.0.1\"]\n\
+         [[sip.listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:{GATEWAY_PORT}\"\n\
+         [sip.limits]\nrequests_per_source = 1000000\ncalls_per_source = 1000000\n\
+         [calls]\nat_once = 400\n[metrics]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n"
     );
-    let mut station = |number: usize, user: &str| {
+    let mut station = |number: usize, account: &str, rest: &str| {
         write!(
             text,
-            "[[directory.stations]]\nnumber = \"{number}\"\nuser = \"{user}\"\npassword = \"pw\"\nallow_md5 = true\n"
+            "[[directory.stations]]\nnumber = \"{number}\"\naccount = \"{account}\"\n\
+             password = \"pw\"\nallow_md5 = true\n{rest}"
         )
     };
-    station(100, "uac")?;
-    station(101, "uas")?;
+    for index in 1..=PAIRS {
+        station(10_000 + index, &format!("uac{index}"), "")?;
+        station(20_000 + index, &format!("uas{index}"), "")?;
+    }
     for member in 1..=RING_MEMBERS {
-        station(8000 + member, &format!("ring{member:02}"))?;
+        station(8000 + member, &format!("ring{member:02}"), "")?;
     }
-    for number in 1..=STATIONS {
-        station(10_000 + number, &format!("u{number}"))?;
+    let button =
+        "kind = \"emergency_point\"\n[[directory.stations.buttons]]\nkey = 1\ntarget = \"112\"\n";
+    for index in 1..=EMERGENCY_POINTS {
+        station(30_000 + index, &format!("sos{index}"), button)?;
     }
+    for index in 1..=STATIONS {
+        station(40_000 + index, &format!("u{index}"), "")?;
+    }
+    let quoted = |numbers: &mut dyn Iterator<Item = usize>| {
+        numbers
+            .map(|number| format!("\"{number}\""))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let ring = quoted(&mut (1..=RING_MEMBERS).map(|member| 8000 + member));
+    let desk = quoted(&mut (1..=RING_MEMBERS).map(|member| 20_000 + PAIRS - RING_MEMBERS + member));
+    write!(
+        text,
+        "[[directory.ring_groups]]\nnumber = \"9000\"\nmembers = [{ring}]\n\
+         [[directory.ring_groups]]\nnumber = \"112\"\nmembers = [{desk}]\n"
+    )?;
     Ok(text)
 }
