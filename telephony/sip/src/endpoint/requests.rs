@@ -325,8 +325,17 @@ impl Endpoint {
         };
         self.last_message += 1;
         let message = MessageId(self.last_message);
-        let flow = *pending.flow;
+        let (flow, number) = (*pending.flow, pending.envelope.cseq.number);
         let (tx, request) = self.take(pending, User::Message(message));
+        let inbound = Inbound {
+            request: &request,
+            tx,
+            flow: &flow,
+            number,
+        };
+        if session.is_some_and(|id| !self.sessions.take_number(id, &inbound, &mut self.core)) {
+            return;
+        }
         self.messages.insert(message, tx);
         let request_uri = request.uri.clone();
         let incoming = IncomingMessage {

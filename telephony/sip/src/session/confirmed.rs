@@ -217,7 +217,7 @@ impl Confirmed {
             self.usage.acknowledge(due.invite, due.number, None, core);
         }
         if let Some(reinvite) = self.reinvite.take() {
-            core.table.reassign(reinvite.id, User::Abandoned);
+            core.table.abandon(reinvite.id, core.now);
         }
         self.usage.forget_open(core);
         let usage = self.take_usage();
@@ -700,7 +700,7 @@ impl Confirmed {
             self.usage.acknowledge(due.invite, due.number, None, core);
         }
         if let Some(reinvite) = self.reinvite.take() {
-            core.table.reassign(reinvite.id, User::Abandoned);
+            core.table.abandon(reinvite.id, core.now);
         }
         self.usage.forget_open(core);
         Step::ended(EndCause::Bye, reason_of(&inbound.request.headers), None)

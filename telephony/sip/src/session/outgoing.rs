@@ -126,13 +126,9 @@ impl Calling {
             core.contact(plan.from.uri.user().unwrap_or_default(), &plan.hop),
         );
         headers.push(HeaderName::Allow, ALLOW);
-        match plan.reliable {
-            ReliableProvisional::Off => headers.push(HeaderName::Supported, "replaces, timer"),
-            ReliableProvisional::Supported => headers.push(HeaderName::Supported, SUPPORTED),
-            ReliableProvisional::Required => {
-                headers.push(HeaderName::Supported, SUPPORTED);
-                headers.push(HeaderName::Require, "100rel");
-            }
+        headers.push(HeaderName::Supported, supported(plan));
+        if plan.reliable == ReliableProvisional::Required {
+            headers.push(HeaderName::Require, "100rel");
         }
         if let Some(wish) = &self.wish {
             wish.write(headers);
@@ -169,7 +165,7 @@ impl Calling {
         for fork in &mut self.forks {
             fork.usage.forget_open(core);
         }
-        core.table.reassign(self.invite, User::Abandoned);
+        core.table.abandon(self.invite, core.now);
         let lines = reason
             .map(|reason| format!("Reason: {reason}\r\n"))
             .unwrap_or_default();
@@ -311,7 +307,7 @@ impl Calling {
         }) = fork
         else {
             // A 2xx whose dialog cannot be read: nothing can be said to it.
-            core.table.reassign(self.invite, User::Abandoned);
+            core.table.abandon(self.invite, core.now);
             return Self::rejected(StatusCode::BAD_GATEWAY, RejectedBy::Peer);
         };
         usage
@@ -483,6 +479,19 @@ impl Calling {
                 Ok(())
             }
             _ => fork.usage.answer_update(sdp, core),
+        }
+    }
+}
+
+/// The extensions this call may use.
+fn supported(plan: &Invite) -> &'static str {
+    let timer = plan.session_timer == SessionTimerWish::Supported;
+    match plan.reliable {
+        ReliableProvisional::Off if timer => "replaces, timer, norefersub",
+        ReliableProvisional::Off => "replaces, norefersub",
+        ReliableProvisional::Supported | ReliableProvisional::Required if timer => SUPPORTED,
+        ReliableProvisional::Supported | ReliableProvisional::Required => {
+            "100rel, replaces, norefersub"
         }
     }
 }

@@ -368,10 +368,15 @@ impl Sessions {
                     core.answer(inbound.tx, StatusCode::OK);
                     Step::Stay
                 }
+                // RFC 3515 makes such a subscription with REFER only; ours needs no refresh.
+                Method::Subscribe => {
+                    let (name, value) = (HeaderName::AllowEvents, "dialog");
+                    core.answer_with(inbound.tx, StatusCode::BAD_EVENT, name, value);
+                    Step::Stay
+                }
                 Method::Ack
                 | Method::Cancel
                 | Method::Register
-                | Method::Subscribe
                 | Method::Message
                 | Method::Publish
                 | Method::Other(_) => {
@@ -380,6 +385,26 @@ impl Sessions {
                 }
             }
         });
+    }
+
+    /// Notes the number of a MESSAGE in a dialog; `false` when it comes late and was refused.
+    pub(crate) fn take_number(
+        &mut self,
+        id: SessionId,
+        inbound: &Inbound<'_>,
+        core: &mut Core,
+    ) -> bool {
+        let from_tag = inbound.request.headers.from().ok();
+        let from_tag = from_tag.as_ref().and_then(|from| from.tag());
+        let session = self.live.get_mut(&id);
+        let usage = session.and_then(|session| session.state.usage_with(from_tag));
+        let order = usage.map(|usage| usage.dialog.note_number(inbound.number));
+        if order == Some(Order::InOrder) {
+            return true;
+        }
+        core.counters.refused.conflicts += 1;
+        core.answer(inbound.tx, StatusCode::SERVER_INTERNAL_ERROR);
+        false
     }
 
     pub(crate) fn on_ack(&mut self, id: SessionId, number: u32, ack: &Request, core: &mut Core) {

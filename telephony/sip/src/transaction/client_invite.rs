@@ -17,7 +17,15 @@ use crate::message::StatusCode;
 #[derive(Debug)]
 pub(super) struct ClientInvite {
     transport: Transport,
+    interest: Interest,
     state: State,
+}
+
+/// Whether anybody waits for the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Interest {
+    Wanted,
+    Abandoned,
 }
 
 #[derive(Debug)]
@@ -98,6 +106,7 @@ impl ClientInvite {
     pub(super) fn new(request: Bytes, transport: Transport, timers: &Timers, now: Instant) -> Self {
         Self {
             transport,
+            interest: Interest::Wanted,
             state: State::Calling {
                 request,
                 repeat: Repeat::start(transport, timers.t1, now),
@@ -121,7 +130,8 @@ impl ClientInvite {
                 ..
             } if code.is_provisional() => {
                 let (request, held) = (request.clone(), held_cancel.take());
-                let give_up = held.as_ref().map(|_| now + timers.give_up);
+                let unwanted = held.is_some() || self.interest == Interest::Abandoned;
+                let give_up = unwanted.then(|| now + timers.give_up);
                 self.state = State::Proceeding {
                     request: request.clone(),
                     give_up,
@@ -210,6 +220,14 @@ impl ClientInvite {
             | State::Completed { .. }
             | State::Accepted { .. }
             | State::Terminated => OnCancel::TooLate,
+        }
+    }
+
+    /// Nobody waits for the answer any more: a callee that only rang is given up too.
+    pub(super) fn abandon(&mut self, timers: &Timers, now: Instant) {
+        self.interest = Interest::Abandoned;
+        if let State::Proceeding { give_up, .. } = &mut self.state {
+            give_up.get_or_insert(now + timers.give_up);
         }
     }
 

@@ -521,6 +521,20 @@ impl Table {
         self.send(cancel, now, out);
     }
 
+    /// The user of an INVITE is gone: its answers are ended, and its silence is not waited for.
+    pub(crate) fn abandon(&mut self, id: TransactionId, now: Instant) {
+        let timers = self.timers;
+        self.reassign(id, User::Abandoned);
+        if let Some(Entry {
+            machine: Machine::ClientInvite { machine, .. },
+            ..
+        }) = self.entry_mut(id)
+        {
+            machine.abandon(&timers, now);
+            self.settle(id);
+        }
+    }
+
     /// Hands a transaction to another user.
     pub(crate) fn reassign(&mut self, id: TransactionId, user: User) {
         if let Some(entry) = self.entry_mut(id) {

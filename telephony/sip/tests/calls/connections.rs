@@ -129,7 +129,7 @@ fn a_stream_in_pieces_is_read_and_a_broken_one_is_closed() {
         matches!(world.event(BOB), Event::Message(message) if &message.request.body[..] == b"hi")
     );
     world.tell(BOB, |bob, now| {
-        bob.receive(&far, b"\x16\x03\x01 this is TLS", now)
+        bob.receive(&far, b"\x16\x03\x01 this is TLS", now);
     });
     assert_eq!(world.endpoint(BOB).counters().refused.framing, 1);
 }

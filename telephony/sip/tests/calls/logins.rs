@@ -74,7 +74,7 @@ fn a_wrong_password_is_tried_once() {
         world.settle();
         match world.says(ALICE) {
             SessionEvent::Rejected(rejection) => {
-                assert_eq!(rejection.code, StatusCode::UNAUTHORIZED)
+                assert_eq!(rejection.code, StatusCode::UNAUTHORIZED);
             }
             other => panic!("{other:?}"),
         }

@@ -11,6 +11,7 @@ mod limits;
 mod logins;
 mod lost;
 mod offers;
+mod random;
 mod refusals;
 mod reliable;
 mod routes;

@@ -267,7 +267,7 @@ fn a_request_within_a_call_that_comes_late_is_out_of_order() {
     let package = info(15, "i6").replace("Contact:", "Info-Package: lamp\r\nContact:");
     assert_eq!(answer_to(&mut world, &package).status.code(), 469);
     let dance = info(16, "i7").replace("INFO", "SUBSCRIBE");
-    assert_eq!(answer_to(&mut world, &dance).status.code(), 405);
+    assert_eq!(answer_to(&mut world, &dance).status.code(), 489);
     world.quiet(GATEWAY);
 }
 
@@ -292,7 +292,7 @@ fn a_caller_of_rfc_2543_is_served() {
     let refused = world.heard_response(PEER);
     assert_eq!(refused.status.code(), 480);
     let to = format!("To: {}\r\n", refused.headers.to().unwrap());
-    let ack = plain("ACK sip:7@10.0.0.1", &to).replace("CSeq: 1 ACK", "CSeq: 1 ACK");
+    let ack = plain("ACK sip:7@10.0.0.1", &to);
     world.say(PEER, GATEWAY, ack);
     world.run(ms(600));
     assert!(

@@ -148,7 +148,7 @@ fn without_any_prack_the_call_is_refused() {
     world.says(ALICE);
     match world.says(ALICE) {
         SessionEvent::Rejected(rejection) => {
-            assert_eq!(rejection.code, StatusCode::SERVER_TIME_OUT)
+            assert_eq!(rejection.code, StatusCode::SERVER_TIME_OUT);
         }
         other => panic!("{other:?}"),
     }

@@ -365,7 +365,7 @@ fn a_large_request_goes_over_tcp_and_back_to_udp_when_that_fails() {
     let mut lone = Lone::at("10.0.0.1:5060");
     let udp = Destination::new(Transport::Udp, "10.0.0.2:5060".parse().unwrap());
     lone.endpoint
-        .invite(large(Hop::Destination(udp.clone())), lone.now)
+        .invite(large(Hop::Destination(udp)), lone.now)
         .unwrap();
     let (to, request) = lone.asked();
     assert_eq!(to.transport(), Transport::Tcp);

@@ -101,7 +101,7 @@ pub(crate) struct Noise {
 }
 
 impl Noise {
-    fn next(&mut self, below: u64) -> u64 {
+    pub(crate) fn next(&mut self, below: u64) -> u64 {
         // splitmix64
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
@@ -236,7 +236,7 @@ impl World {
         self.endpoint(id).handle_timeout(now);
         match self.endpoint(id).poll_output() {
             Output::Timeout(again) => {
-                assert_eq!(again, deadline, "an early timeout changed the deadline")
+                assert_eq!(again, deadline, "an early timeout changed the deadline");
             }
             other => panic!("an early timeout said {other:?}: {}", self.story()),
         }
@@ -369,7 +369,7 @@ impl World {
         } = packet;
         match &mut self.nodes[to].kind {
             Kind::Endpoint(_) => {
-                self.tell(to, |endpoint, now| endpoint.receive(&flow, &bytes, now))
+                self.tell(to, |endpoint, now| endpoint.receive(&flow, &bytes, now));
             }
             Kind::Script(received) => {
                 let message =
