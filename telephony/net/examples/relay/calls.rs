@@ -1,67 +1,19 @@
-//! A relay of standing calls without signalling: media thread, sessions and
-//! sockets as the gateway has them, for measuring.
-//!
-//! Call n joins the ports `port + 2n` and `port + 2n + 1`, whoever sends to
-//! them from the loopback network. Prints `ready`, runs for `secs`, prints its
-//! counters.
-//!
-//! `cargo run --release -p net --example relay -- CALLS PORT SECS`
+//! The handler between a media thread and its relay: sockets on one side, legs
+//! on the other. Here each port pair is a whole call.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use media::{
     Codec, Config, Direction, Format, LatchPolicy, LegKey, LegSetup, Medium, Network, Output,
     PortKey, Relay, Remote, RtcpAddress, SessionId, Sink,
 };
-use net::packets::{
-    Arrival, Datagram, Handler, Io, PortPair, PortRange, Ports, PortsConfig, PortsEvent, SocketKey,
-    Worker, WorkerConfig,
-};
-use tokio::sync::mpsc;
+use net::packets::{Arrival, Datagram, Handler, Io, PortPair, SocketKey};
 
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+/// Joins whoever sends to the one socket of the pair with whoever sends to the other.
+pub(crate) struct Open(pub(crate) PortPair);
 
-#[expect(clippy::print_stdout, reason = "the program's answer")]
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Outcome<()> {
-    let number = |n| std::env::args().nth(n).and_then(|text| text.parse().ok());
-    let (Some(calls), Some(port), Some(secs)) = (number(1), number(2), number(3)) else {
-        return Err("usage: relay CALLS PORT SECS".into());
-    };
-    let (calls, port) = (u16::try_from(calls)?, u16::try_from(port)?);
-    let mut ports = Ports::start(PortsConfig {
-        addresses: vec![(Ipv4Addr::LOCALHOST, 0).into()],
-        range: PortRange::new(port, port + 2 * calls - 1)?,
-        ready: calls.into(),
-        ..PortsConfig::default()
-    })?;
-    let (events, _told) = mpsc::channel(16);
-    let handler = Calls {
-        relay: Relay::new(Config::default(), 1),
-        sockets: Vec::new(),
-        deadline: None,
-    };
-    let worker = Worker::spawn(WorkerConfig::default(), handler, events)?;
-    for _ in 0..calls {
-        match ports.next().await {
-            Some(PortsEvent::Free { rtp }) => {
-                let pair = ports.take(rtp).ok_or("a free pair is there")?;
-                worker.command(Open(pair)).map_err(|_| "too many calls")?;
-            }
-            Some(PortsEvent::Trouble { trouble, .. }) => return Err(trouble.into()),
-            None => return Err("the pool ended".into()),
-        }
-    }
-    println!("ready");
-    std::thread::sleep(Duration::from_secs(secs));
-    println!("{:?}", worker.counters());
-    Ok(())
-}
-
-struct Open(PortPair);
-
-struct Calls {
+pub(crate) struct Calls {
     relay: Relay,
     /// By port key.
     sockets: Vec<Option<SocketKey>>,
@@ -113,6 +65,14 @@ impl Handler for Calls {
 }
 
 impl Calls {
+    pub(crate) fn new() -> Calls {
+        Calls {
+            relay: Relay::new(Config::default(), 1),
+            sockets: Vec::new(),
+            deadline: None,
+        }
+    }
+
     fn drain(&mut self, io: &mut Io<()>) {
         loop {
             match self.relay.poll_output() {
