@@ -1,2 +1,7 @@
-//! antiphon-gateway: composition root, shells, store and command line of the gateway.
-fn main() {}
+//! antiphon-gateway: the program. All of it is in the library, so that tests reach it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gateway_daemon::run()
+}

@@ -1,0 +1,278 @@
+//! Carries out what the gateway's machine wants: sends, stores, moves media, answers people.
+//!
+//! The hands of the main loop. Nothing here waits; what cannot be done at once is told back to the
+//! machine as an input, in the same turn. Invariant: after `drain` the machine has said `Timeout`.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+use gateway_core::{GatewayState, Input, Output, StoreWrite, UrlReply, UrlRequest};
+use model::{CommandId, DoorRecord};
+use net::flows::{FlowEvent, Outlet};
+use sip::flow::{Destination, Hop};
+use sip::registrar::StoreToken;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::clock::Clock;
+use crate::control::protocol::Reply;
+use crate::media_shell::MediaShell;
+use crate::operator;
+use crate::outgoing::{Outgoing, net_connection, sip_flow};
+use crate::store::{Answer, BINDINGS, BindingsWrite, JournalWrite, Sequence, Store, StoredBinding};
+
+/// Everything the machine's wishes need.
+#[derive(Debug)]
+pub(crate) struct Hands {
+    pub(crate) store: Store,
+    pub(crate) media: MediaShell,
+    pub(crate) outgoing: Outgoing,
+    pub(crate) urls: mpsc::Sender<UrlRequest>,
+    pub(crate) changes: broadcast::Sender<()>,
+    pub(crate) clock: Clock,
+    pub(crate) about: operator::About,
+    /// Registrations on their way to the disk, in their order.
+    waiting: VecDeque<(Sequence, StoreToken)>,
+    /// People who wait for an answer of the machine.
+    askers: HashMap<u64, operator::Asker>,
+    next_asker: u64,
+    /// People who wait to hear what became of a door.
+    doors: HashMap<CommandId, oneshot::Sender<Reply>>,
+    /// What the machine has yet to hear of its own wishes.
+    back: VecDeque<Input>,
+    pub(crate) counts: Counts,
+    /// The last call has ended, after a drain was asked for.
+    pub(crate) drained: bool,
+}
+
+/// What the hands count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Messages that could not be sent.
+    pub(crate) unsent: u64,
+    /// Records that neither disk nor memory took.
+    pub(crate) records_lost: u64,
+    /// Door requests that were not begun, because too many were on their way.
+    pub(crate) urls_refused: u64,
+}
+
+impl Hands {
+    pub(crate) fn new(
+        store: Store,
+        media: MediaShell,
+        outgoing: Outgoing,
+        urls: mpsc::Sender<UrlRequest>,
+        changes: broadcast::Sender<()>,
+        about: operator::About,
+    ) -> Self {
+        Self {
+            store,
+            media,
+            outgoing,
+            urls,
+            changes,
+            clock: Clock::read(),
+            about,
+            waiting: VecDeque::new(),
+            askers: HashMap::new(),
+            next_asker: 0,
+            doors: HashMap::new(),
+            back: VecDeque::new(),
+            counts: Counts::default(),
+            drained: false,
+        }
+    }
+
+    /// Gives the machine an input and carries out all that follows from it.
+    pub(crate) fn feed(
+        &mut self,
+        state: &mut GatewayState,
+        outlet: &mut Outlet,
+        input: Input,
+        now: Instant,
+    ) {
+        state.handle(input, now);
+        self.drain(state, outlet, now);
+    }
+
+    /// Carries out everything the machine wants, and answers when it wants to be woken.
+    pub(crate) fn drain(
+        &mut self,
+        state: &mut GatewayState,
+        outlet: &mut Outlet,
+        now: Instant,
+    ) -> Option<Instant> {
+        loop {
+            match state.poll_output() {
+                Output::Timeout(deadline) => match self.back.pop_front() {
+                    Some(input) => state.handle(input, now),
+                    None => return deadline,
+                },
+                Output::Transmit { to, bytes } => self.transmit(&to, &bytes, outlet),
+                Output::CloseFlow(connection) => outlet.close(net_connection(connection)),
+                Output::Media(command) => self.media.command(command),
+                Output::Store(write) => self.store(write),
+                Output::OpenUrl(request) => self.open_url(request),
+                Output::Answer { asker, answer } => {
+                    if let Some(asker) = self.askers.remove(&asker) {
+                        self.answer(asker, answer);
+                    }
+                }
+                Output::Registrar(event) => crate::events::log_registrar(&event),
+                Output::Event(event) => {
+                    if event == calls::Event::Drained {
+                        self.drained = true;
+                    }
+                    crate::events::log(&event);
+                    // Nobody may be watching.
+                    let _ = self.changes.send(());
+                }
+            }
+        }
+    }
+
+    /// What a flow says, in the machine's words.
+    pub(crate) fn flow_event(
+        &mut self,
+        state: &mut GatewayState,
+        outlet: &mut Outlet,
+        event: FlowEvent<&[u8]>,
+        now: Instant,
+    ) {
+        let input = match event {
+            FlowEvent::Received { flow, bytes } => Input::Received {
+                flow: sip_flow(&flow),
+                bytes: bytes::Bytes::copy_from_slice(bytes),
+            },
+            FlowEvent::Opened { flow } => Input::FlowOpened(sip_flow(&flow)),
+            FlowEvent::Closed { flow, why } => {
+                tracing::debug!(?flow, %why, "a connection has ended");
+                if let Some(destination) = self.outgoing.closed(&flow) {
+                    self.back.push_back(Input::Unreachable(destination));
+                }
+                Input::FlowClosed(sip_flow(&flow))
+            }
+            FlowEvent::Refused {
+                listener,
+                remote,
+                why,
+            } => {
+                tracing::debug!(?listener, %remote, %why, "a connection was refused");
+                return;
+            }
+            FlowEvent::Undeliverable { flow, why } => {
+                tracing::debug!(?flow, %why, "a datagram does not arrive");
+                let flow = sip_flow(&flow);
+                Input::Unreachable(Destination {
+                    listener: Some(flow.listener),
+                    ..Destination::new(flow.transport, flow.remote)
+                })
+            }
+        };
+        self.feed(state, outlet, input, now);
+    }
+
+    /// The store has kept writes up to some number.
+    pub(crate) fn stored(
+        &mut self,
+        state: &mut GatewayState,
+        outlet: &mut Outlet,
+        answer: Answer,
+        now: Instant,
+    ) {
+        if answer.lane != BINDINGS {
+            return;
+        }
+        while let Some((sequence, token)) = self.waiting.front().copied() {
+            if sequence > answer.through {
+                break;
+            }
+            self.waiting.pop_front();
+            // Kept in memory only is told to the operator, not to the station: a door must ring
+            // though the disk is full.
+            state.handle(Input::Stored(token), now);
+        }
+        self.drain(state, outlet, now);
+    }
+
+    /// Remembers who asks, and answers the number under which the machine will answer.
+    pub(crate) fn expect(&mut self, asker: operator::Asker) -> u64 {
+        self.next_asker += 1;
+        self.askers.insert(self.next_asker, asker);
+        self.next_asker
+    }
+
+    fn transmit(&mut self, to: &Hop, bytes: &[u8], outlet: &mut Outlet) {
+        let Err(error) = self.outgoing.send(to, bytes, outlet) else {
+            return;
+        };
+        self.counts.unsent += 1;
+        tracing::debug!(to = %to.remote(), %error, "a message could not be sent");
+        // A flow that is gone says so itself; nobody else speaks for a destination.
+        if let Hop::Destination(destination) = to {
+            self.back.push_back(Input::Unreachable(destination.clone()));
+        }
+    }
+
+    fn store(&mut self, write: StoreWrite) {
+        match write {
+            StoreWrite::Bindings(order) => {
+                let bindings = order.bindings.into_iter().map(|binding| StoredBinding {
+                    expires: self.clock.wall_at(binding.expires),
+                    data: binding.data,
+                });
+                let write = BindingsWrite {
+                    aor: order.aor,
+                    bindings: bindings.collect(),
+                };
+                match self.store.write_bindings(write) {
+                    Ok(sequence) => self.waiting.push_back((sequence, order.token)),
+                    Err(_) => self.back.push_back(Input::StoreFailed(order.token)),
+                }
+            }
+            StoreWrite::CallRecord(record) => self.journal(JournalWrite::Call(record)),
+            StoreWrite::DoorRecord(record) => {
+                self.tell_about_door(&record);
+                self.journal(JournalWrite::Door(record));
+            }
+        }
+    }
+
+    fn journal(&mut self, write: JournalWrite) {
+        if let Err(error) = self.store.write_journal(write) {
+            self.counts.records_lost += 1;
+            tracing::error!(%error, "a record is lost");
+        }
+    }
+
+    fn open_url(&mut self, request: UrlRequest) {
+        let command = request.command;
+        if self.urls.try_send(request).is_err() {
+            self.counts.urls_refused += 1;
+            let reply = UrlReply::Refused;
+            self.back.push_back(Input::UrlAnswered { command, reply });
+        }
+    }
+
+    fn answer(&mut self, asker: operator::Asker, answer: gateway_core::Answer) {
+        match asker {
+            // A pulse on its way is no opened door: the record says what became of it.
+            operator::Asker::Door { command, reply }
+                if matches!(answer, gateway_core::Answer::Done) =>
+            {
+                self.doors.retain(|_, waiting| !waiting.is_closed());
+                self.doors.insert(command, reply);
+            }
+            operator::Asker::Door { reply, .. } | operator::Asker::Once { reply, .. } => {
+                // Whoever asked may have left.
+                let _ = reply.send(operator::reply(answer, &self.about, &self.store.figures()));
+            }
+        }
+    }
+
+    fn tell_about_door(&mut self, record: &DoorRecord) {
+        if let Some(reply) = self.doors.remove(&record.command) {
+            // Whoever asked may have left.
+            let _ = reply.send(operator::door_reply(record.result));
+        }
+    }
+}

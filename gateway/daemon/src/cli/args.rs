@@ -1,0 +1,201 @@
+//! The command line as it is typed: commands, options, help.
+//!
+//! Declares; does nothing. What a command does stands in the file of its name.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Where a gateway of the package listens for its command line.
+pub(crate) const DEFAULT_SOCKET: &str = "/run/antiphon-gateway/control.sock";
+
+const ABOUT: &str = "The gateway beside intercom servers: SIP calls, doors, ring groups.";
+
+const EXAMPLES: &str = "\
+Examples:
+  antiphon-gateway config-reference > gateway.toml   start from the documented sample
+  antiphon-gateway check-config gateway.toml         see all mistakes at once
+  antiphon-gateway serve --config gateway.toml       run
+  antiphon-gateway calls --watch                     see calls come and go
+  antiphon-gateway decode capture.pcapng             see what the gateway understands of it
+
+Exit codes:
+";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "antiphon-gateway", version, about = ABOUT, after_help = after_help())]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+fn after_help() -> String {
+    let mut text = EXAMPLES.to_owned();
+    for (exit, meaning) in super::Exit::ALL {
+        text += &format!("  {:>2}  {meaning}\n", exit.code());
+    }
+    text
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the gateway until it is told to stop
+    ///
+    /// Reads and checks the whole configuration first: nothing is bound before it is valid.
+    /// SIGHUP reads the directory again, SIGTERM stops gracefully, a second SIGTERM at once.
+    #[command(
+        after_help = "Example: antiphon-gateway serve --config /etc/antiphon-gateway/gateway.toml"
+    )]
+    Serve(Serve),
+    /// Check a configuration and say everything that is wrong with it
+    #[command(after_help = "Example: antiphon-gateway check-config gateway.toml && \
+                            systemctl restart antiphon-gateway")]
+    CheckConfig(CheckConfig),
+    /// Print a sample configuration with every setting explained
+    #[command(after_help = "Example: antiphon-gateway config-reference > gateway.toml")]
+    ConfigReference,
+    /// Show how the running gateway is
+    Status(Ask),
+    /// Show the calls of this moment
+    #[command(
+        after_help = "Examples:\n  antiphon-gateway calls\n  antiphon-gateway calls --watch\n  \
+                            antiphon-gateway calls --json | jq '.[].call'"
+    )]
+    Calls(Calls),
+    /// Show all stations and whether they can be reached
+    Stations(Ask),
+    /// End a call
+    #[command(after_help = "Example: antiphon-gateway end 17      (the number that `calls` shows)")]
+    End(End),
+    /// Open a door
+    ///
+    /// The door is named by its key in the directory. The gateway answers "opened" only when the
+    /// station or a contact says so, else "sent, not confirmed".
+    #[command(after_help = "Example: antiphon-gateway open main-gate")]
+    Open(Open),
+    /// Read the directory again, without touching calls
+    Reload(Ask),
+    /// Show what the gateway understands of a message or a capture
+    ///
+    /// Takes a SIP message, an SDP description or a capture file (pcap, pcapng) and prints as JSON
+    /// what the product understands, or where and why it refuses. The exit code says which.
+    #[command(after_help = "Examples:\n  antiphon-gateway decode invite.txt\n  \
+                            tcpdump -w - udp port 5060 -c 100 | antiphon-gateway decode -\n\n\
+                            Exit codes: 0 understood, 3 refused, 4 not recognised, 5 no such file")]
+    Decode(Decode),
+    /// Turn a password into the digest that may stand in the directory in its place
+    ///
+    /// Reads the password from the terminal without showing it, or one line from standard input.
+    #[command(after_help = "Example: antiphon-gateway hash-password --realm house-7 --user 101")]
+    HashPassword(HashPassword),
+}
+
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The configuration
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Write the status as JSON to this file once the gateway serves; it names the bound ports
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+}
+
+/// Options of `check-config`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckConfig {
+    /// The configuration
+    #[arg(value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Print the problems as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which gateway to ask, and how to print the answer.
+#[derive(Debug, Args)]
+pub(crate) struct Ask {
+    /// The control socket of the gateway to ask
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
+    pub(crate) socket: PathBuf,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `calls`.
+#[derive(Debug, Args)]
+pub(crate) struct Calls {
+    #[command(flatten)]
+    pub(crate) ask: Ask,
+    /// Go on showing them as they change, until Ctrl-C; with --json one line per change
+    #[arg(long, short)]
+    pub(crate) watch: bool,
+}
+
+/// Options of `end`.
+#[derive(Debug, Args)]
+pub(crate) struct End {
+    /// Number of the call, as `calls` shows it
+    #[arg(value_name = "CALL")]
+    pub(crate) call: u64,
+    #[command(flatten)]
+    pub(crate) ask: Ask,
+}
+
+/// Options of `open`.
+#[derive(Debug, Args)]
+pub(crate) struct Open {
+    /// Key of the door in the directory
+    #[arg(value_name = "DOOR")]
+    pub(crate) door: String,
+    #[command(flatten)]
+    pub(crate) ask: Ask,
+}
+
+/// Options of `decode`.
+#[derive(Debug, Args)]
+pub(crate) struct Decode {
+    /// What to decode; "-" or nothing is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub(crate) file: PathBuf,
+    /// Take the input for this, instead of finding out
+    #[arg(long = "as", value_name = "KIND")]
+    pub(crate) kind: Option<Kind>,
+}
+
+/// What `decode` can be told that its input is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// A SIP message
+    Sip,
+    /// A session description
+    Sdp,
+    /// A pcap or pcapng file
+    Capture,
+}
+
+/// Options of `hash-password`.
+#[derive(Debug, Args)]
+pub(crate) struct HashPassword {
+    /// The realm: `sip.realm` of the configuration, or else its `name`
+    #[arg(long)]
+    pub(crate) realm: String,
+    /// The SIP user of the station
+    #[arg(long)]
+    pub(crate) user: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,59 @@
+//! `check-config`: everything that is wrong with a configuration, and nothing else happens.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::args::CheckConfig;
+use super::{Exit, Failure};
+use crate::config::{self, Problem};
+
+/// A problem as JSON shows it.
+#[derive(Debug, Serialize)]
+struct ProblemView<'a> {
+    file: String,
+    line: usize,
+    column: usize,
+    path: &'a str,
+    what: &'a str,
+    remedy: &'a str,
+}
+
+impl<'a> From<&'a Problem> for ProblemView<'a> {
+    fn from(problem: &'a Problem) -> Self {
+        Self {
+            file: problem.file.display().to_string(),
+            line: problem.line,
+            column: problem.column,
+            path: &problem.path,
+            what: &problem.what,
+            remedy: &problem.remedy,
+        }
+    }
+}
+
+pub(super) fn run(options: &CheckConfig) -> Result<Exit, Failure> {
+    let checked = config::load(&options.config);
+    let text = match (&checked, options.json) {
+        (Ok(_), true) => "[]\n".to_owned(),
+        (Ok(settings), false) => format!(
+            "{}: good; {} stations, {} listeners\n",
+            options.config.display(),
+            settings.directory.stations(),
+            settings.sip.listeners.len()
+        ),
+        (Err(errors), true) => {
+            let views: Vec<_> = errors.0.iter().map(ProblemView::from).collect();
+            let json = serde_json::to_string_pretty(&views);
+            json.map_err(|error| Failure::fault(error.into()))? + "\n"
+        }
+        (Err(errors), false) => format!("{errors}\n"),
+    };
+    io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(Failure::output)?;
+    Ok(match checked {
+        Ok(_) => Exit::Done,
+        Err(_) => Exit::Usage,
+    })
+}

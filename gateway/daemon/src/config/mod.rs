@@ -1,0 +1,105 @@
+//! The configuration: TOML files to checked settings, with every mistake told at once.
+//!
+//! `fields` declares what can be written and documents it, `check` and `directory` judge it,
+//! `settings` is what comes out, `reference` prints the documentation. Nothing here binds an
+//! address or changes a file.
+
+mod check;
+mod directory;
+mod directory_fields;
+mod fields;
+mod model_values;
+pub(crate) mod problems;
+mod reference;
+pub(crate) mod section;
+mod settings;
+pub(crate) mod values;
+
+use std::path::{Path, PathBuf};
+
+pub(crate) use self::problems::{ConfigErrors, Problem};
+pub(crate) use self::reference::reference;
+pub(crate) use self::settings::*;
+
+use self::directory::{Environment, Origin};
+use self::directory_fields::DirectorySection;
+use self::fields::GatewayFile;
+use self::problems::Problems;
+use self::section::{HereOrFile, read_document};
+
+/// Reads and checks the configuration in `file` and whatever it refers to.
+pub(crate) fn load(file: &Path) -> Result<Settings, ConfigErrors> {
+    load_with(file, &|name| std::env::var(name).ok())
+}
+
+fn load_with(file: &Path, environment: Environment<'_>) -> Result<Settings, ConfigErrors> {
+    let mut problems = Problems::default();
+    let Some(text) = read(file, &mut problems) else {
+        return Err(problems.into_errors());
+    };
+    let folder = folder_of(file);
+    let source = problems.add_source(file, &text);
+    let gateway: GatewayFile = read_document(source, &text, &mut problems);
+    let mut directory = match &gateway.directory {
+        HereOrFile::Here(section) => {
+            let origin = Origin {
+                source,
+                text: &text,
+                prefix: "directory.",
+                folder: &folder,
+            };
+            directory::settings(section, origin, environment, &mut problems)
+        }
+        HereOrFile::File(name) => {
+            let path = folder.join(&name.value);
+            directory_file(&path, environment, &mut problems)
+        }
+    };
+    directory.files.insert(0, file.to_owned());
+    let settings = check::settings(&gateway, directory, &folder, &mut problems);
+    problems.into_result(settings)
+}
+
+fn directory_file(
+    file: &Path,
+    environment: Environment<'_>,
+    problems: &mut Problems,
+) -> DirectorySettings {
+    let Some(text) = read(file, problems) else {
+        return DirectorySettings::default();
+    };
+    let source = problems.add_source(file, &text);
+    let section: DirectorySection = read_document(source, &text, problems);
+    let origin = Origin {
+        source,
+        text: &text,
+        prefix: "",
+        folder: &folder_of(file),
+    };
+    let mut settings = directory::settings(&section, origin, environment, problems);
+    settings.files.push(file.to_owned());
+    settings
+}
+
+fn read(file: &Path, problems: &mut Problems) -> Option<String> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            problems.report_file(
+                file,
+                format!("this file cannot be read: {error}"),
+                "correct the name or the rights; `antiphon-gateway config-reference` prints a \
+                 sample to start from",
+            );
+            None
+        }
+    }
+}
+
+/// File names in a configuration count from the folder it is in.
+fn folder_of(file: &Path) -> PathBuf {
+    file.parent().map(Path::to_owned).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! What the command line and the running gateway say to each other: one JSON object per line.
+//!
+//! Documents only. A field may be added, none changes its meaning: an older command line can ask a
+//! newer gateway. Whoever can open the socket may see numbers and names, so they stand here bare.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest line either side accepts from the other.
+pub(crate) const LONGEST_REQUEST: usize = 4 * 1024;
+
+/// What can be asked. After `Watch` the answers do not end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Request {
+    /// How the gateway is.
+    Status,
+    /// The calls of this moment.
+    Calls,
+    /// All stations and whether they can be reached.
+    Stations,
+    /// The calls of this moment, and again after every change.
+    Watch,
+    /// End a call.
+    End { call: u64 },
+    /// Open a door, named by its key in the directory.
+    Open { door: String },
+    /// Read the directory again.
+    Reload,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Reply {
+    Status(Box<StatusView>),
+    Calls(Vec<CallView>),
+    Stations(Vec<StationView>),
+    Done(Done),
+    Error(Refusal),
+}
+
+/// An operator command was carried out, as far as is known now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Done {
+    pub(crate) text: String,
+}
+
+/// Why a request was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Refusal {
+    pub(crate) code: RefusalCode,
+    pub(crate) text: String,
+    pub(crate) remedy: String,
+}
+
+/// Who is at fault for a refusal; the exit code of the command line follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RefusalCode {
+    /// The request is not understood.
+    BadRequest,
+    /// There is no such call or door.
+    NotFound,
+    /// The gateway does not do this, as it is set up.
+    NotAllowed,
+    /// The new directory has errors; the old one stays.
+    BadConfiguration,
+    /// Too many requests at once.
+    Busy,
+}
+
+/// The gateway at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StatusView {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) pid: u32,
+    pub(crate) uptime_seconds: u64,
+    pub(crate) state: RunState,
+    /// Bound addresses, with the ports that the system chose.
+    pub(crate) listeners: Vec<ListenerView>,
+    pub(crate) metrics: Option<SocketAddr>,
+    pub(crate) stations: usize,
+    pub(crate) stations_registered: usize,
+    pub(crate) doors: usize,
+    pub(crate) calls: usize,
+    pub(crate) store: Vec<StoreView>,
+    /// When the directory was read last, as unix milliseconds.
+    pub(crate) directory_read_ms: i64,
+}
+
+/// Whether new calls are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RunState {
+    Serving,
+    Stopping,
+}
+
+/// One bound SIP address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ListenerView {
+    pub(crate) transport: String,
+    pub(crate) address: SocketAddr,
+}
+
+/// One file of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoreView {
+    pub(crate) name: String,
+    pub(crate) state: StoreState,
+    pub(crate) waiting: u64,
+    pub(crate) lost: u64,
+}
+
+/// Whether a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum StoreState {
+    Written,
+    /// The disk fails; writes wait in memory.
+    Degraded,
+}
+
+/// A call at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CallView {
+    pub(crate) call: u64,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) state: String,
+    pub(crate) priority: u8,
+    pub(crate) seconds: u64,
+    pub(crate) legs: Vec<LegView>,
+}
+
+/// One device in a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LegView {
+    pub(crate) leg: u64,
+    pub(crate) party: String,
+    pub(crate) state: String,
+}
+
+/// A station at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StationView {
+    pub(crate) number: String,
+    pub(crate) name: String,
+    pub(crate) state: String,
+    /// Where its devices are registered.
+    pub(crate) contacts: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_look_as_documented() {
+        for (request, line) in [
+            (Request::Status, r#"{"request":"status"}"#),
+            (Request::End { call: 7 }, r#"{"request":"end","call":7}"#),
+            (
+                Request::Open {
+                    door: "gate".into(),
+                },
+                r#"{"request":"open","door":"gate"}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&request).unwrap(), line);
+            assert_eq!(serde_json::from_str::<Request>(line).unwrap(), request);
+        }
+    }
+
+    #[test]
+    fn a_misspelt_request_is_refused() {
+        for line in [
+            "{}",
+            r#"{"request":"stauts"}"#,
+            r#"{"request":"end"}"#,
+            r#"{"request":"open","door":"a","dor":"b"}"#,
+        ] {
+            assert!(serde_json::from_str::<Request>(line).is_err(), "{line}");
+        }
+    }
+}

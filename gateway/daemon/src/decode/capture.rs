@@ -1,0 +1,302 @@
+//! A capture file as JSON lines: each SIP message in it with its packet, time and addresses.
+//!
+//! Reads pcap and pcapng over Ethernet, raw IP, Linux "any" and loopback links. IP fragments are
+//! counted, not put together.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr};
+
+use etherparse::{EtherType, NetSlice, SlicedPacket, TransportSlice};
+use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, create_reader};
+use serde::Serialize;
+
+use super::message::{self, Judgement};
+use super::streams::{Segment, Streams};
+use super::{Verdict, line};
+
+/// Room for the largest packet that capture programs write, and its block.
+const BUFFER: usize = 1 << 20;
+
+/// Beginnings of pcap (both byte orders, micro- and nanoseconds) and pcapng files.
+const MAGIC: [[u8; 4]; 5] = [
+    [0xa1, 0xb2, 0xc3, 0xd4],
+    [0xd4, 0xc3, 0xb2, 0xa1],
+    [0xa1, 0xb2, 0x3c, 0x4d],
+    [0x4d, 0x3c, 0xb2, 0xa1],
+    [0x0a, 0x0d, 0x0d, 0x0a],
+];
+
+pub(super) fn is_capture(start: &[u8]) -> bool {
+    MAGIC.iter().any(|magic| start.starts_with(magic))
+}
+
+/// Where a message was seen.
+#[derive(Debug, Serialize)]
+struct Seen<'a> {
+    /// Counted from 1, as capture programs do.
+    packet: u64,
+    /// Seconds since 1970, UTC.
+    time: String,
+    transport: &'static str,
+    source: SocketAddr,
+    target: SocketAddr,
+    #[serde(flatten)]
+    judgement: &'a Judgement,
+}
+
+/// What was in the whole file.
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    kind: &'static str,
+    packets: u64,
+    sip_understood: u64,
+    sip_refused: u64,
+    other_datagrams: u64,
+    /// Fragments of IP packets, which are not put together here.
+    ip_fragments: u64,
+    /// Packets of links or protocols that are not read.
+    not_read: u64,
+    /// Missing pieces in TCP streams.
+    tcp_gaps: u64,
+    tcp_ignored: u64,
+    /// Why reading ended before the end of the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broken: Option<String>,
+}
+
+pub(super) fn decode(input: impl Read + Send, out: &mut impl Write) -> io::Result<Verdict> {
+    let mut reading = Reading {
+        summary: Summary {
+            kind: "capture",
+            ..Summary::default()
+        },
+        links: Vec::new(),
+        streams: Streams::default(),
+        out,
+    };
+    let broken = reading.read(input)?;
+    let Reading {
+        mut summary,
+        streams,
+        out,
+        ..
+    } = reading;
+    summary.tcp_gaps = streams.gaps;
+    summary.tcp_ignored = streams.ignored;
+    summary.broken = broken;
+    line(&summary, out)?;
+    Ok(if summary.sip_refused > 0 || summary.broken.is_some() {
+        Verdict::Refused
+    } else {
+        Verdict::Understood
+    })
+}
+
+/// A kind of link, and in pcapng how its times are counted.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    kind: Linktype,
+    ticks_per_second: u64,
+    offset: i64,
+}
+
+struct Reading<'o, W> {
+    summary: Summary,
+    links: Vec<Link>,
+    streams: Streams,
+    out: &'o mut W,
+}
+
+impl<W: Write> Reading<'_, W> {
+    /// Reads to the end; answers why it could not, if it could not.
+    fn read(&mut self, input: impl Read + Send) -> io::Result<Option<String>> {
+        let mut reader = match create_reader(BUFFER, input) {
+            Ok(reader) => reader,
+            Err(error) => return Ok(Some(describe(&error))),
+        };
+        loop {
+            let problem = match reader.next() {
+                Ok((used, block)) => {
+                    self.block(&block)?;
+                    reader.consume(used);
+                    continue;
+                }
+                Err(PcapError::Eof) => return Ok(None),
+                Err(PcapError::Incomplete(_)) => None,
+                Err(error) => Some(describe(&error)),
+            };
+            if problem.is_some() {
+                return Ok(problem);
+            }
+            if reader.reader_exhausted() {
+                return Ok(Some(CUT_OFF.to_owned()));
+            }
+            if let Err(error) = reader.refill() {
+                return Ok(Some(describe(&error)));
+            }
+        }
+    }
+
+    fn block(&mut self, block: &PcapBlockOwned<'_>) -> io::Result<()> {
+        match block {
+            PcapBlockOwned::LegacyHeader(header) => self.links.push(Link {
+                kind: header.network,
+                ticks_per_second: if header.is_nanosecond_precision() {
+                    1_000_000_000
+                } else {
+                    1_000_000
+                },
+                offset: 0,
+            }),
+            PcapBlockOwned::Legacy(packet) => {
+                let Some(link) = self.links.first().copied() else {
+                    return Ok(());
+                };
+                let second = u64::from(packet.ts_sec) * link.ticks_per_second;
+                self.packet(link, second + u64::from(packet.ts_usec), packet.data)?;
+            }
+            // A new section counts its interfaces anew.
+            PcapBlockOwned::NG(Block::SectionHeader(_)) => self.links.clear(),
+            PcapBlockOwned::NG(Block::InterfaceDescription(interface)) => self.links.push(Link {
+                kind: interface.linktype,
+                ticks_per_second: interface.ts_resolution().unwrap_or(1_000_000),
+                offset: interface.ts_offset(),
+            }),
+            PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => {
+                let link = usize::try_from(packet.if_id)
+                    .ok()
+                    .and_then(|id| self.links.get(id).copied());
+                let Some(link) = link else {
+                    self.summary.not_read += 1;
+                    return Ok(());
+                };
+                let ticks = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
+                let length = usize::try_from(packet.caplen).unwrap_or(usize::MAX);
+                let data = packet.data.get(..length).unwrap_or(packet.data);
+                self.packet(link, ticks, data)?;
+            }
+            PcapBlockOwned::NG(_) => {}
+        }
+        Ok(())
+    }
+
+    fn packet(&mut self, link: Link, ticks: u64, data: &[u8]) -> io::Result<()> {
+        self.summary.packets += 1;
+        let Some(packet) = sliced(link.kind, data) else {
+            self.summary.not_read += 1;
+            return Ok(());
+        };
+        let Some((source, target)) = packet.net.as_ref().and_then(addresses) else {
+            self.summary.not_read += 1;
+            return Ok(());
+        };
+        if packet.is_ip_payload_fragmented() {
+            self.summary.ip_fragments += 1;
+            return Ok(());
+        }
+        match &packet.transport {
+            Some(TransportSlice::Udp(udp)) => {
+                let from = SocketAddr::new(source, udp.source_port());
+                let to = SocketAddr::new(target, udp.destination_port());
+                if message::is_no_sip(udp.payload()) {
+                    self.summary.other_datagrams += 1;
+                    return Ok(());
+                }
+                let judgement = message::judge_datagram(udp.payload());
+                self.tell(link, ticks, ("udp", from, to), &judgement)
+            }
+            Some(TransportSlice::Tcp(tcp)) => {
+                let segment = Segment {
+                    from: SocketAddr::new(source, tcp.source_port()),
+                    to: SocketAddr::new(target, tcp.destination_port()),
+                    sequence: tcp.sequence_number(),
+                    opens: tcp.syn(),
+                    data: tcp.payload(),
+                };
+                for judgement in self.streams.take(segment) {
+                    self.tell(link, ticks, ("tcp", segment.from, segment.to), &judgement)?;
+                }
+                Ok(())
+            }
+            Some(_) | None => {
+                self.summary.not_read += 1;
+                Ok(())
+            }
+        }
+    }
+
+    fn tell(
+        &mut self,
+        link: Link,
+        ticks: u64,
+        (transport, source, target): (&'static str, SocketAddr, SocketAddr),
+        judgement: &Judgement,
+    ) -> io::Result<()> {
+        match judgement.verdict() {
+            Verdict::Understood => self.summary.sip_understood += 1,
+            Verdict::Refused | Verdict::NotRecognised => self.summary.sip_refused += 1,
+        }
+        let seen = Seen {
+            packet: self.summary.packets,
+            time: time(link, ticks),
+            transport,
+            source,
+            target,
+            judgement,
+        };
+        line(&seen, self.out)
+    }
+}
+
+fn sliced(link: Linktype, data: &[u8]) -> Option<SlicedPacket<'_>> {
+    match link {
+        Linktype::ETHERNET => SlicedPacket::from_ethernet(data).ok(),
+        Linktype::LINUX_SLL => SlicedPacket::from_linux_sll(data).ok(),
+        // tcpdump's LINKTYPE_LINUX_SLL2: 20 bytes, the first two are the protocol.
+        Linktype::LINUX_SLL2 => {
+            let (head, payload) = data.split_first_chunk::<20>()?;
+            let protocol = EtherType(u16::from_be_bytes([head[0], head[1]]));
+            SlicedPacket::from_ether_type(protocol, payload).ok()
+        }
+        // Four bytes of address family, then IP.
+        Linktype::NULL | Linktype::LOOP => SlicedPacket::from_ip(data.get(4..)?).ok(),
+        Linktype::RAW | Linktype::IPV4 | Linktype::IPV6 => SlicedPacket::from_ip(data).ok(),
+        _ => None,
+    }
+}
+
+fn addresses(net: &NetSlice<'_>) -> Option<(IpAddr, IpAddr)> {
+    match net {
+        NetSlice::Ipv4(ip) => Some((
+            ip.header().source_addr().into(),
+            ip.header().destination_addr().into(),
+        )),
+        NetSlice::Ipv6(ip) => Some((
+            ip.header().source_addr().into(),
+            ip.header().destination_addr().into(),
+        )),
+        NetSlice::Arp(_) => None,
+    }
+}
+
+/// Seconds with six digits behind the point.
+fn time(link: Link, ticks: u64) -> String {
+    let per_second = link.ticks_per_second.max(1);
+    let seconds = i64::try_from(ticks / per_second).unwrap_or(i64::MAX);
+    let part = u128::from(ticks % per_second) * 1_000_000 / u128::from(per_second);
+    format!("{}.{part:06}", seconds.saturating_add(link.offset))
+}
+
+const CUT_OFF: &str = "the file ends in the middle of a packet";
+
+fn describe(error: &PcapError<&[u8]>) -> String {
+    match error {
+        PcapError::Incomplete(_) | PcapError::UnexpectedEof => CUT_OFF.to_owned(),
+        PcapError::BufferTooSmall => "a block is larger than 1 MiB".to_owned(),
+        PcapError::Eof
+        | PcapError::ReadError
+        | PcapError::HeaderNotRecognized
+        | PcapError::NomError(..)
+        | PcapError::OwnedNomError(..) => "this is not a sound capture file".to_owned(),
+    }
+}

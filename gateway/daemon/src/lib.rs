@@ -1,0 +1,36 @@
+//! antiphon-gateway: composition root, shells, store and command line of the gateway.
+//!
+//! Everything that touches the world is here or in `net`: configuration, sockets, disk, clock,
+//! systemd, signals. What a call does is decided in `gateway-core`, which this crate feeds and
+//! whose orders it carries out.
+//!
+//! Threads: the main one runs the calls and the SIP flows (`main_loop`); the store writes on its
+//! own two (`store`); media packets move on theirs (`media_shell`); metrics, control socket and
+//! reading the configuration again share a small one (`side`). Invariant: the main loop never waits
+//! for any of the others.
+
+mod carry;
+mod cli;
+mod clock;
+mod config;
+mod control;
+mod decode;
+mod events;
+mod listeners;
+mod logging;
+mod machine;
+mod main_loop;
+mod media_shell;
+mod metrics;
+mod open_files;
+mod operator;
+mod outgoing;
+mod random;
+mod reload;
+mod serve;
+mod side;
+pub mod store;
+mod systemd;
+mod urls;
+
+pub use cli::{Exit, run};

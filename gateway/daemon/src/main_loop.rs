@@ -1,0 +1,324 @@
+//! The main loop: the one task that owns the gateway's machine.
+//!
+//! Waits for whatever comes first - bytes, answers of the store, media events, people, signals, a
+//! deadline -, gives it to the machine and carries out what follows. It awaits nothing else: no
+//! send, no disk, no other task. Invariants: one deadline; every turn ends with the machine drained;
+//! the watchdog is pinged from here and only after a turn.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gateway_core::{GatewayState, Input, MediaEvent, OperatorCommand};
+use model::{CallId, CommandId, DoorId};
+use net::flows::Flows;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::carry::Hands;
+use crate::clock::Clock;
+use crate::control::protocol::{Request, RunState};
+use crate::control::server::Asked;
+use crate::media_shell::Heard;
+use crate::metrics::{Figures, Sources};
+use crate::operator::{self, Asker};
+use crate::reload::{ReloadAsked, Reloaded};
+use crate::store::{Answer, Store};
+use crate::systemd::{self, Watchdog};
+use crate::urls::UrlAnswered;
+use crate::{machine, random};
+
+/// Events of flows that are taken in one turn.
+const FLOW_EVENTS: usize = 64;
+/// How often figures are put together and the wall clock is looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// How long what is left to send may take at the end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The ends that the main loop holds of its channels.
+#[derive(Debug)]
+pub(crate) struct Inboxes {
+    pub(crate) asked: mpsc::Receiver<Asked>,
+    pub(crate) reloaded: mpsc::Receiver<Box<Reloaded>>,
+    pub(crate) url_answers: mpsc::Receiver<UrlAnswered>,
+    pub(crate) reload: mpsc::Sender<ReloadAsked>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct MainLoop {
+    pub(crate) state: GatewayState,
+    pub(crate) flows: Flows,
+    pub(crate) hands: Hands,
+    pub(crate) inboxes: Inboxes,
+    pub(crate) figures: Arc<Figures>,
+    pub(crate) doors: BTreeMap<String, DoorId>,
+    pub(crate) realm: String,
+    pub(crate) contacts_per_station: usize,
+    pub(crate) grace: Duration,
+}
+
+/// What woke the loop.
+enum Woken {
+    Flows,
+    Stored(Answer),
+    Media(Heard),
+    Asked(Asked),
+    Reloaded(Box<Reloaded>),
+    UrlAnswered(UrlAnswered),
+    Reload,
+    Terminate,
+    Deadline,
+    /// A thread that calls cannot do without is gone.
+    Lost(&'static str),
+}
+
+/// Why the loop has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    AsAsked,
+    /// Something calls cannot do without has failed: a fresh start is the cure.
+    Lost(&'static str),
+}
+
+/// Signals that the process listens to.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// When what is due.
+struct Due {
+    machine: Option<Instant>,
+    tick: Instant,
+    /// Once stopping: when the calls that still run are ended.
+    stop: Option<Instant>,
+    watchdog: Watchdog,
+}
+
+impl Due {
+    fn next(&self) -> Instant {
+        let others = [self.machine, self.stop, self.watchdog.due()];
+        others.into_iter().flatten().fold(self.tick, Instant::min)
+    }
+}
+
+impl MainLoop {
+    /// Runs until the gateway has stopped; answers the store, which has to be finished outside, and
+    /// why it has stopped.
+    pub(crate) async fn run(mut self, mut signals: Signals) -> (Store, Ended) {
+        let now = Instant::now();
+        let mut due = Due {
+            machine: Some(now),
+            tick: now,
+            stop: None,
+            watchdog: Watchdog::from_environment(now),
+        };
+        loop {
+            let woken = self.wait(&mut signals, due.next()).await;
+            let now = Instant::now();
+            if let Woken::Lost(what) = woken {
+                tracing::error!(what, "a thread has ended that calls cannot do without");
+                return (self.stop(now).await, Ended::Lost(what));
+            }
+            if let Woken::Terminate = woken {
+                due.stop = Some(match due.stop {
+                    None => self.begin_to_stop(now),
+                    Some(_) => now,
+                });
+            }
+            self.turn(woken, now);
+            if due.machine.is_some_and(|deadline| deadline <= now) {
+                self.state.handle_timeout(now);
+            }
+            let outlet = self.flows.outlet();
+            due.machine = self.hands.drain(&mut self.state, outlet, now);
+            if now >= due.tick {
+                due.tick = now + TICK;
+                self.tick(now);
+            }
+            if due.watchdog.turned(now) {
+                systemd::notify(&[NotifyState::Watchdog]);
+            }
+            if due
+                .stop
+                .is_some_and(|stop| self.hands.drained || stop <= now)
+            {
+                return (self.stop(now).await, Ended::AsAsked);
+            }
+        }
+    }
+
+    async fn wait(&mut self, signals: &mut Signals, until: Instant) -> Woken {
+        let Hands { store, media, .. } = &mut self.hands;
+        tokio::select! {
+            () = self.flows.ready() => Woken::Flows,
+            answer = store.answered() => answer.map_or(Woken::Lost("store"), Woken::Stored),
+            heard = media.heard() => heard.map_or(Woken::Lost("media"), Woken::Media),
+            // Without the other end of these, calls go on.
+            Some(asked) = self.inboxes.asked.recv() => Woken::Asked(asked),
+            Some(reloaded) = self.inboxes.reloaded.recv() => Woken::Reloaded(reloaded),
+            Some(answered) = self.inboxes.url_answers.recv() => Woken::UrlAnswered(answered),
+            _ = signals.hangup.recv() => Woken::Reload,
+            _ = signals.terminate.recv() => Woken::Terminate,
+            _ = signals.interrupt.recv() => Woken::Terminate,
+            () = tokio::time::sleep_until(until.into()) => Woken::Deadline,
+        }
+    }
+
+    fn turn(&mut self, woken: Woken, now: Instant) {
+        let Self {
+            state,
+            flows,
+            hands,
+            ..
+        } = self;
+        match woken {
+            Woken::Flows => {
+                flows.drain(FLOW_EVENTS, |outlet, event| {
+                    hands.flow_event(state, outlet, event, now);
+                });
+            }
+            Woken::Stored(answer) => hands.stored(state, flows.outlet(), answer, now),
+            Woken::Media(Heard::Ports(ports)) => {
+                hands.feed(state, flows.outlet(), Input::PortsFree(ports), now);
+            }
+            Woken::Media(Heard::Event(event)) => {
+                if let MediaEvent::Silent { leg } = event {
+                    tracing::info!(%leg, "a conversation has gone silent and is ended");
+                }
+                hands.feed(state, flows.outlet(), Input::Media(event), now);
+            }
+            Woken::UrlAnswered(UrlAnswered { command, reply }) => {
+                let input = Input::UrlAnswered { command, reply };
+                hands.feed(state, flows.outlet(), input, now);
+            }
+            Woken::Asked(asked) => self.asked(asked, now),
+            Woken::Reloaded(reloaded) => self.reloaded(*reloaded, now),
+            Woken::Reload => {
+                // One is being done already: it reads the newest files as well.
+                let _ = self.inboxes.reload.try_send(ReloadAsked::default());
+            }
+            Woken::Terminate | Woken::Deadline | Woken::Lost(_) => {}
+        }
+    }
+
+    fn asked(&mut self, asked: Asked, now: Instant) {
+        let Asked { request, answer } = asked;
+        let mut asker = Asker::Once { reply: answer };
+        let command = match request {
+            Request::Status => OperatorCommand::Status,
+            Request::Calls | Request::Watch => OperatorCommand::Calls,
+            Request::Stations => OperatorCommand::Stations,
+            Request::End { call } => OperatorCommand::End(CallId::new(call)),
+            Request::Open { door } => {
+                let Asker::Once { reply } = asker else { return };
+                let Some(id) = self.doors.get(&door).copied() else {
+                    // Whoever asked may have left.
+                    let _ = reply.send(operator::no_such_door(&door));
+                    return;
+                };
+                let command = match random::bytes() {
+                    Ok(bytes) => CommandId::new(u128::from_be_bytes(bytes)),
+                    Err(error) => {
+                        tracing::error!(%error, "the system gives no random numbers");
+                        return;
+                    }
+                };
+                asker = Asker::Door { command, reply };
+                OperatorCommand::Open(command, id)
+            }
+            Request::Reload => {
+                let Asker::Once { reply } = asker else { return };
+                let answer = Some(reply);
+                // Dropped when too many wait: the asker is told that nobody answers.
+                let _ = self.inboxes.reload.try_send(ReloadAsked { answer });
+                return;
+            }
+        };
+        let asker = self.hands.expect(asker);
+        let input = Input::Operator { asker, command };
+        let outlet = self.flows.outlet();
+        self.hands.feed(&mut self.state, outlet, input, now);
+    }
+
+    fn reloaded(&mut self, reloaded: Reloaded, now: Instant) {
+        let Reloaded {
+            directory,
+            tls,
+            reply,
+            answer,
+        } = reloaded;
+        for (listener, tls) in tls {
+            if !self.flows.replace_tls(listener, tls) {
+                tracing::warn!(
+                    ?listener,
+                    "a certificate is of no listener; restart to use it"
+                );
+            }
+        }
+        let accounts =
+            machine::accounts(&directory.accounts, &self.realm, self.contacts_per_station);
+        self.doors = directory.doors;
+        self.hands.about.directory_read = self.hands.clock.wall_at(now);
+        let input = Input::DirectoryChanged(Arc::new(directory.directory), accounts);
+        let outlet = self.flows.outlet();
+        self.hands.feed(&mut self.state, outlet, input, now);
+        if let Some(answer) = answer {
+            // Whoever asked may have left.
+            let _ = answer.send(reply);
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let clock = Clock::read();
+        if self.hands.clock.was_set_before(clock) {
+            tracing::warn!("the wall clock was set");
+            let input = Input::ClockSet(clock.wall);
+            let outlet = self.flows.outlet();
+            self.hands.feed(&mut self.state, outlet, input, now);
+        }
+        self.hands.clock = clock;
+        let store = self.hands.store.figures();
+        self.figures.collect(&Sources {
+            state: &self.state,
+            flows: self.flows.counters(),
+            hands: &self.hands,
+            store: &store,
+        });
+    }
+
+    /// No new calls but alarms from here; answers until when running ones may go on.
+    fn begin_to_stop(&mut self, now: Instant) -> Instant {
+        tracing::info!(grace = ?self.grace, "stopping: no new calls, running ones may end");
+        systemd::notify(&[
+            NotifyState::Stopping,
+            NotifyState::Status("stopping: no new calls"),
+        ]);
+        self.hands.about.state = RunState::Stopping;
+        let outlet = self.flows.outlet();
+        self.hands.feed(&mut self.state, outlet, Input::Drain, now);
+        now + self.grace
+    }
+
+    async fn stop(mut self, now: Instant) -> Store {
+        let outlet = self.flows.outlet();
+        self.hands.feed(&mut self.state, outlet, Input::Stop, now);
+        self.flows.shutdown(LAST_WORDS).await;
+        self.hands.store
+    }
+}

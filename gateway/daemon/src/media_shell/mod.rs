@@ -1,0 +1,153 @@
+//! Plugs the media relay into a thread with sockets.
+//!
+//! The main loop's end: it announces free ports to the calls, takes the pair that a call has named,
+//! and passes commands on without waiting. What happens to packets is decided in `media`; how they
+//! move, in `net`. Invariant: a pair of ports is handed to the thread before any command that
+//! speaks of it.
+
+mod relay;
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+
+use gateway_core::{FreePort, MediaCommand, MediaEvent};
+use net::packets::{Counters, PortRange, Ports, PortsConfig, PortsEvent, Worker, WorkerConfig};
+use tokio::sync::mpsc;
+
+use self::relay::{RelayThread, ThreadCommand};
+
+/// Pairs of ports that wait bound at each address: enough for a burst of calls with video.
+const READY: usize = 64;
+/// Events of the thread that may wait for the main loop; keys and silences, no packets.
+const EVENTS: usize = 1_024;
+
+/// How media are set up.
+#[derive(Clone, Debug)]
+pub(crate) struct MediaOptions {
+    /// Local addresses; link-local ones with their scope.
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) ports: RangeInclusive<u16>,
+    pub(crate) dscp: u8,
+    pub(crate) seed: u64,
+}
+
+/// What the main loop learns from the media side.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// Ports that calls may name.
+    Ports(Vec<FreePort>),
+    Event(MediaEvent),
+}
+
+/// The media side, as the main loop holds it.
+#[derive(Debug)]
+pub(crate) struct MediaShell {
+    ports: Ports,
+    worker: Worker<ThreadCommand>,
+    events: mpsc::Receiver<MediaEvent>,
+    /// Commands that the thread was too busy to take. A call without sound, so never silently.
+    lost_commands: u64,
+    /// Ports that a call named and that were not there.
+    missing_ports: u64,
+}
+
+impl MediaShell {
+    pub(crate) fn start(options: MediaOptions) -> io::Result<Self> {
+        let range = PortRange::new(*options.ports.start(), *options.ports.end());
+        let range = range.map_err(io::Error::other)?;
+        let ports = Ports::start(PortsConfig {
+            addresses: options.addresses,
+            range,
+            ready: READY.min(usize::from(range.pairs())),
+            // The upper six bits of the traffic class (RFC 2474 3).
+            traffic_class: u32::from(options.dscp) << 2,
+        })?;
+        let (sender, events) = mpsc::channel(EVENTS);
+        let worker = Worker::spawn(
+            WorkerConfig::default(),
+            RelayThread::new(options.seed),
+            sender,
+        )?;
+        Ok(Self {
+            ports,
+            worker,
+            events,
+            lost_commands: 0,
+            missing_ports: 0,
+        })
+    }
+
+    /// Waits for what there is to learn. Loses nothing when dropped before it is ready.
+    pub(crate) async fn heard(&mut self) -> Option<Heard> {
+        loop {
+            let event = tokio::select! {
+                event = self.ports.next() => event?,
+                event = self.events.recv() => return event.map(Heard::Event),
+            };
+            match event {
+                PortsEvent::Free { rtp } => {
+                    let mut rtcp = rtp;
+                    rtcp.set_port(rtp.port().saturating_add(1));
+                    let port = FreePort {
+                        rtp,
+                        rtcp,
+                        thread: 0,
+                    };
+                    return Some(Heard::Ports(vec![port]));
+                }
+                PortsEvent::Trouble { address, trouble } => {
+                    tracing::error!(%address, %trouble, "no port for audio can be opened");
+                }
+            }
+        }
+    }
+
+    /// Passes a command on.
+    pub(crate) fn command(&mut self, command: MediaCommand) {
+        let command = match command {
+            MediaCommand::Open {
+                leg,
+                stream,
+                medium,
+                port,
+            } => match self.ports.take(port.rtp) {
+                Some(pair) => ThreadCommand::Open {
+                    leg,
+                    stream,
+                    medium,
+                    pair,
+                },
+                None => {
+                    self.missing_ports += 1;
+                    tracing::error!(%leg, "a call named a media port that is not there");
+                    return;
+                }
+            },
+            MediaCommand::Remote {
+                leg,
+                stream,
+                remote,
+            } => ThreadCommand::Remote {
+                leg,
+                stream,
+                remote: Box::new(remote),
+            },
+            MediaCommand::Route { from, to, streams } => ThreadCommand::Route { from, to, streams },
+            MediaCommand::Unroute { from, to } => ThreadCommand::Unroute { from, to },
+            MediaCommand::Close { leg } => ThreadCommand::Close { leg },
+        };
+        if let Err(error) = self.worker.command(command) {
+            self.lost_commands += 1;
+            tracing::error!(%error, "the media thread has not taken a command");
+        }
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.worker.counters()
+    }
+
+    pub(crate) fn lost_commands(&self) -> u64 {
+        self.lost_commands + self.missing_ports
+    }
+}

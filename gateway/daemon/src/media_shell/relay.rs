@@ -1,0 +1,452 @@
+//! The media thread's own: carries commands out on a relay and moves packets between its sockets.
+//!
+//! The relay hears of a stream of a leg as one leg, in a session with all that it exchanges packets
+//! with. Sessions are joined when a route crosses them. Invariant: the relay's listening always
+//! follows `routes`, whatever legs were moved.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use gateway_core::{MediaEvent, Medium, Remote, StreamIndex};
+use media::{LegKey, LegSetup, LegUpdate, PortKey, Relay, SessionId};
+use model::{Digit, LegId};
+use net::packets::{Arrival, Datagram, Handler, Io, PortPair, SocketKey};
+use sip::sdp::Format;
+
+/// Codecs that are only relayed, told apart by number; more than any site uses.
+const OTHER_CODECS: usize = 1_024;
+
+/// A command with the sockets it speaks of.
+#[derive(Debug)]
+pub(super) enum ThreadCommand {
+    Open {
+        leg: LegId,
+        stream: StreamIndex,
+        medium: Medium,
+        pair: PortPair,
+    },
+    Remote {
+        leg: LegId,
+        stream: StreamIndex,
+        remote: Box<Remote>,
+    },
+    Route {
+        from: LegId,
+        to: LegId,
+        streams: Vec<(StreamIndex, StreamIndex)>,
+    },
+    Unroute {
+        from: LegId,
+        to: LegId,
+    },
+    Close {
+        leg: LegId,
+    },
+}
+
+/// A stream of a leg.
+type Stream = (LegId, StreamIndex);
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct RelayThread {
+    relay: Relay,
+    streams: BTreeMap<Stream, Opened>,
+    sessions: BTreeMap<SessionId, BTreeSet<Stream>>,
+    /// Who hears whom: (source, listener).
+    routes: BTreeSet<(Stream, Stream)>,
+    /// Sockets by the relay's number for them.
+    sockets: Vec<Option<SocketKey>>,
+    codecs: Vec<Format>,
+    next: u64,
+    deadline: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Opened {
+    session: SessionId,
+    key: LegKey,
+}
+
+impl RelayThread {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            relay: Relay::new(media::Config::default(), seed),
+            streams: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            routes: BTreeSet::new(),
+            sockets: Vec::new(),
+            codecs: Vec::new(),
+            next: 0,
+            deadline: None,
+        }
+    }
+
+    fn open(
+        &mut self,
+        stream: Stream,
+        medium: Medium,
+        pair: PortPair,
+        now: Instant,
+        io: &mut Io<MediaEvent>,
+    ) {
+        let (rtp, rtcp) = match io.attach(pair) {
+            Ok(keys) => keys,
+            Err(error) => {
+                tracing::error!(%error, leg = %stream.0, "a leg stays without media");
+                return;
+            }
+        };
+        self.next += 1;
+        let opened = Opened {
+            session: SessionId(self.next),
+            key: LegKey(self.next),
+        };
+        let setup = LegSetup {
+            rtp: self.keep(rtp),
+            rtcp: Some(self.keep(rtcp)),
+            medium: match medium {
+                Medium::Audio => media::Medium::Audio,
+                Medium::Video => media::Medium::Video,
+            },
+            remote: media::Remote {
+                rtp: None,
+                rtcp: media::RtcpAddress::None,
+                latch: media::LatchPolicy::Fixed,
+            },
+            formats: Vec::new(),
+            direction: media::Direction::Inactive,
+        };
+        match self.relay.open(opened.session, opened.key, setup, now) {
+            Ok(()) => {
+                self.streams.insert(stream, opened);
+                self.sessions
+                    .insert(opened.session, BTreeSet::from([stream]));
+            }
+            Err(error) => {
+                io.detach(rtp);
+                io.detach(rtcp);
+                tracing::error!(%error, leg = %stream.0, "a leg stays without media");
+            }
+        }
+    }
+
+    fn keep(&mut self, socket: SocketKey) -> PortKey {
+        let index = socket.index() as usize;
+        if self.sockets.len() <= index {
+            self.sockets.resize(index + 1, None);
+        }
+        self.sockets[index] = Some(socket);
+        PortKey(socket.index())
+    }
+
+    fn remote(&mut self, stream: Stream, remote: &Remote, now: Instant) {
+        let Some(opened) = self.streams.get(&stream).copied() else {
+            return;
+        };
+        let formats = remote
+            .formats
+            .iter()
+            .map(|format| self.format(format))
+            .collect();
+        let update = LegUpdate {
+            remote: Some(media::Remote {
+                rtp: Some(remote.rtp),
+                rtcp: match remote.rtcp {
+                    None => media::RtcpAddress::None,
+                    Some(rtcp) if rtcp == remote.rtp => media::RtcpAddress::SharesRtp,
+                    Some(rtcp) => media::RtcpAddress::At(rtcp),
+                },
+                latch: media::LatchPolicy::Symmetric {
+                    network: Some(media::Network::host(remote.signalling)),
+                },
+            }),
+            formats: Some(formats),
+            // Theirs is said from their side, ours from ours.
+            direction: Some(match (remote.receives, remote.sends) {
+                (true, true) => media::Direction::SendReceive,
+                (true, false) => media::Direction::SendOnly,
+                (false, true) => media::Direction::ReceiveOnly,
+                (false, false) => media::Direction::Inactive,
+            }),
+        };
+        if let Err(error) = self.relay.update(opened.session, opened.key, update, now) {
+            tracing::error!(%error, leg = %stream.0, "a leg's media cannot be changed");
+        }
+    }
+
+    fn route(&mut self, source: Stream, listener: Stream, now: Instant) {
+        self.routes.insert((source, listener));
+        let (Some(from), Some(to)) = (self.streams.get(&source), self.streams.get(&listener))
+        else {
+            return;
+        };
+        let (from, to) = (from.session, to.session);
+        if from == to {
+            self.listen(source, listener, now);
+        } else {
+            self.join(from, to, now);
+        }
+    }
+
+    /// Moves all legs of one session into another, then lets all hear again whom they heard.
+    fn join(&mut self, from: SessionId, into: SessionId, now: Instant) {
+        let moving = self.sessions.remove(&from).unwrap_or_default();
+        let mut stayed = BTreeSet::new();
+        for stream in moving {
+            let Some(opened) = self.streams.get_mut(&stream) else {
+                continue;
+            };
+            match self.relay.move_leg(from, opened.key, into, now) {
+                Ok(()) => {
+                    opened.session = into;
+                    self.sessions.entry(into).or_default().insert(stream);
+                }
+                Err(error) => {
+                    tracing::error!(%error, leg = %stream.0, "a leg cannot join a conversation");
+                    stayed.insert(stream);
+                }
+            }
+        }
+        if !stayed.is_empty() {
+            self.sessions.insert(from, stayed);
+        }
+        for (source, listener) in self.routes.clone() {
+            let of = |stream| self.streams.get(stream).map(|opened| opened.session);
+            if of(&source) == Some(into) && of(&listener) == Some(into) {
+                self.listen(source, listener, now);
+            }
+        }
+    }
+
+    fn listen(&mut self, source: Stream, listener: Stream, now: Instant) {
+        let (Some(from), Some(to)) = (self.streams.get(&source), self.streams.get(&listener))
+        else {
+            return;
+        };
+        if let Err(error) = self.relay.listen(to.session, to.key, from.key, now) {
+            tracing::error!(%error, leg = %listener.0, "a leg cannot hear another");
+        }
+    }
+
+    fn unroute(&mut self, from: LegId, to: LegId, now: Instant) {
+        let first = ((from, StreamIndex::MIN), (LegId::new(0), StreamIndex::MIN));
+        let last = (
+            (from, StreamIndex::MAX),
+            (LegId::new(u64::MAX), StreamIndex::MAX),
+        );
+        let from_it = self.routes.range(first..=last).copied();
+        let gone: Vec<_> = from_it.filter(|(_, listener)| listener.0 == to).collect();
+        for route in gone {
+            self.routes.remove(&route);
+            let Some(opened) = self.streams.get(&route.1).copied() else {
+                continue;
+            };
+            // The relay knows only whole isolation: what is left is joined again.
+            if let Err(error) = self.relay.disconnect(opened.session, opened.key) {
+                tracing::error!(%error, leg = %to, "a leg cannot be parted from another");
+            }
+            let touches = |(a, b): &(Stream, Stream)| *a == route.1 || *b == route.1;
+            let left: Vec<_> = self.routes.iter().copied().filter(touches).collect();
+            for (source, listener) in left {
+                self.listen(source, listener, now);
+            }
+        }
+    }
+
+    fn close(&mut self, leg: LegId, now: Instant) {
+        self.routes
+            .retain(|(source, listener)| source.0 != leg && listener.0 != leg);
+        let streams: Vec<_> = self
+            .streams
+            .range((leg, StreamIndex::MIN)..=(leg, StreamIndex::MAX))
+            .map(|(stream, opened)| (*stream, *opened))
+            .collect();
+        for (stream, opened) in streams {
+            self.streams.remove(&stream);
+            if let Some(members) = self.sessions.get_mut(&opened.session) {
+                members.remove(&stream);
+                if members.is_empty() {
+                    self.sessions.remove(&opened.session);
+                }
+            }
+            if let Err(error) = self.relay.close_leg(opened.session, opened.key, now) {
+                tracing::error!(%error, %leg, "a leg's media cannot be closed");
+            }
+        }
+    }
+
+    fn format(&mut self, format: &Format) -> media::Format {
+        media::Format {
+            payload_type: format.payload_type,
+            codec: self.codec(format),
+            clock_rate: format.clock_rate,
+        }
+    }
+
+    fn codec(&mut self, format: &Format) -> media::Codec {
+        use sip::sdp::Codec;
+        match format.codec() {
+            Some(Codec::Pcmu) => return media::Codec::Pcmu,
+            Some(Codec::Pcma) => return media::Codec::Pcma,
+            Some(Codec::G722) => return media::Codec::G722,
+            Some(Codec::Opus) => return media::Codec::Opus,
+            Some(Codec::TelephoneEvent) => return media::Codec::TelephoneEvent,
+            Some(Codec::ComfortNoise) => return media::Codec::ComfortNoise,
+            Some(Codec::H264 | Codec::Vp8) | None => {}
+        }
+        let known = self
+            .codecs
+            .iter()
+            .position(|known| known.is_same_as(format));
+        let number = known.unwrap_or_else(|| {
+            // Numbers begin anew: only descriptions made to fill this list get here.
+            if self.codecs.len() == OTHER_CODECS {
+                self.codecs.clear();
+            }
+            self.codecs.push(format.clone());
+            self.codecs.len() - 1
+        });
+        media::Codec::Other(u16::try_from(number).unwrap_or(u16::MAX))
+    }
+
+    fn drain(&mut self, io: &mut Io<MediaEvent>) {
+        loop {
+            match self.relay.poll_output() {
+                media::Output::Peer { port, remote } => self.peer(port, remote, io),
+                media::Output::Release { port } => {
+                    let socket = self.sockets.get_mut(port.0 as usize).and_then(Option::take);
+                    if let Some(socket) = socket {
+                        io.detach(socket);
+                    }
+                }
+                media::Output::Event { session, event } => self.tell(session, event, io),
+                media::Output::Timeout(deadline) => {
+                    self.deadline = deadline;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn peer(&self, port: PortKey, remote: Option<SocketAddr>, io: &mut Io<MediaEvent>) {
+        let Some(socket) = self.sockets.get(port.0 as usize).copied().flatten() else {
+            return;
+        };
+        let done = match remote {
+            Some(remote) => io.connect(socket, remote),
+            None => io.disconnect(socket),
+        };
+        if let Err(error) = done {
+            // Slower, not wrong: the relay still looks at each sender.
+            tracing::debug!(%error, "a media socket cannot be bound to its peer");
+        }
+    }
+
+    fn tell(&self, session: SessionId, event: media::Event, io: &mut Io<MediaEvent>) {
+        match event {
+            media::Event::Digit { leg, press } => {
+                let digit = match press.digit {
+                    media::Digit::Key(key) => Digit::from_char(key),
+                    media::Digit::Flash => None,
+                };
+                if let (Some(leg), Some(digit)) = (self.leg_of(session, leg), digit) {
+                    io.event(MediaEvent::Digit { leg, digit });
+                }
+            }
+            // One leg is enough: with it the conversation ends.
+            media::Event::Silent { .. } => {
+                let first = self.sessions.get(&session).and_then(BTreeSet::first);
+                if let Some((leg, _)) = first {
+                    io.event(MediaEvent::Silent { leg: *leg });
+                }
+            }
+            media::Event::Started { leg, .. } => {
+                let leg = self.leg_of(session, leg);
+                tracing::debug!(?leg, "the first packet of a leg has come");
+            }
+            media::Event::LegClosed { leg, quality } => {
+                tracing::debug!(?leg, ?quality, "a leg's media have ended");
+            }
+        }
+    }
+
+    fn leg_of(&self, session: SessionId, key: LegKey) -> Option<LegId> {
+        let mut members = self.sessions.get(&session)?.iter();
+        let found = members.find(|stream| {
+            self.streams
+                .get(stream)
+                .is_some_and(|opened| opened.key == key)
+        });
+        found.map(|(leg, _)| *leg)
+    }
+}
+
+impl Handler for RelayThread {
+    type Command = ThreadCommand;
+    type Event = MediaEvent;
+
+    fn packet(&mut self, arrival: Arrival, datagram: &mut Datagram<'_>, io: &mut Io<MediaEvent>) {
+        let at = media::Arrival {
+            port: PortKey(arrival.socket.index()),
+            from: arrival.from,
+            at: arrival.at,
+        };
+        let mut out = Out {
+            sockets: &self.sockets,
+            io,
+        };
+        self.relay.receive(&at, datagram.bytes(), &mut out);
+        self.drain(io);
+    }
+
+    fn command(&mut self, command: ThreadCommand, now: Instant, io: &mut Io<MediaEvent>) {
+        match command {
+            ThreadCommand::Open {
+                leg,
+                stream,
+                medium,
+                pair,
+            } => self.open((leg, stream), medium, pair, now, io),
+            ThreadCommand::Remote {
+                leg,
+                stream,
+                remote,
+            } => self.remote((leg, stream), &remote, now),
+            ThreadCommand::Route { from, to, streams } => {
+                // A route that is told again may have other streams.
+                self.unroute(from, to, now);
+                for (source, listener) in streams {
+                    self.route((from, source), (to, listener), now);
+                }
+            }
+            ThreadCommand::Unroute { from, to } => self.unroute(from, to, now),
+            ThreadCommand::Close { leg } => self.close(leg, now),
+        }
+        self.drain(io);
+    }
+
+    fn timeout(&mut self, now: Instant, io: &mut Io<MediaEvent>) {
+        self.relay.handle_timeout(now);
+        self.drain(io);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+}
+
+/// The relay's way out.
+struct Out<'a> {
+    sockets: &'a [Option<SocketKey>],
+    io: &'a mut Io<MediaEvent>,
+}
+
+impl media::Sink for Out<'_> {
+    fn send(&mut self, port: PortKey, to: SocketAddr, packet: &[u8]) {
+        if let Some(socket) = self.sockets.get(port.0 as usize).copied().flatten() {
+            self.io.send(socket, to, packet);
+        }
+    }
+}

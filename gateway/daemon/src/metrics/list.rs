@@ -1,0 +1,273 @@
+//! The list of figures: name, meaning, source. Names never change once released.
+
+use std::sync::atomic::Ordering;
+
+use sip::message::Method;
+use sip::registrar::{Counters, Registrar};
+
+use super::{Description, Kind, Sources};
+use crate::control::protocol::RunState;
+use crate::store::LaneFigures;
+
+/// Added when the figures are rendered, because the main loop cannot say it of itself.
+pub(super) const STUCK: Description = Description {
+    name: "antiphon_main_loop_stuck",
+    labels: "",
+    kind: Kind::Gauge,
+    help: "1 while the main loop has not turned for seconds: no call is handled.",
+};
+
+pub(super) const STARTED: Description = Description {
+    name: "antiphon_start_time_seconds",
+    labels: "",
+    kind: Kind::Gauge,
+    help: "When the process was started, in seconds since 1970.",
+};
+
+macro_rules! figures {
+    (|$sources:ident| {
+        $( $(#[doc = $help:literal])* $kind:ident $name:literal $([$labels:literal])? = $value:expr; )+
+    }) => {
+        pub(super) const DESCRIPTIONS: &[Description] = &[
+            $( Description {
+                name: concat!("antiphon_", $name),
+                labels: concat!($($labels)?),
+                kind: Kind::$kind,
+                help: concat!($($help),*),
+            }, )+
+        ];
+
+        /// The values in the order of the descriptions.
+        pub(super) fn values($sources: &Sources<'_>) -> [u64; DESCRIPTIONS.len()] {
+            [$( $value ),+]
+        }
+    };
+}
+
+fn count(number: usize) -> u64 {
+    number as u64
+}
+
+figures! { |from| {
+    /// 1 while new calls are taken, 0 while the gateway stops.
+    Gauge "serving" = u64::from(from.hands.about.state == RunState::Serving);
+
+    /// Calls of this moment.
+    Gauge "calls" = count(from.state.calls().gauges().calls);
+    /// Legs of this moment.
+    Gauge "call_legs" = count(from.state.calls().gauges().legs);
+    /// Call requests that wait or are being taken.
+    Gauge "call_requests" = count(from.state.calls().gauges().requests);
+    /// Calls begun.
+    Counter "calls_total" = from.state.calls().counters().calls;
+    /// Alarm calls begun.
+    Counter "alarms_total" = from.state.calls().counters().alarms;
+    /// Legs that ended, by what they came to.
+    Counter "legs_ended_total" ["status=\"answered\""] = from.state.calls().counters().answered;
+    Counter "legs_ended_total" ["status=\"no_answer\""] = from.state.calls().counters().no_answer;
+    Counter "legs_ended_total" ["status=\"busy\""] = from.state.calls().counters().busy;
+    Counter "legs_ended_total" ["status=\"declined\""] = from.state.calls().counters().declined;
+    Counter "legs_ended_total" ["status=\"cancelled\""] = from.state.calls().counters().cancelled;
+    Counter "legs_ended_total" ["status=\"answered_elsewhere\""]
+        = from.state.calls().counters().answered_elsewhere;
+    Counter "legs_ended_total" ["status=\"unreachable\""]
+        = from.state.calls().counters().unreachable;
+    Counter "legs_ended_total" ["status=\"refused\""] = from.state.calls().counters().refused;
+    Counter "legs_ended_total" ["status=\"failed\""] = from.state.calls().counters().failed;
+    /// Calls refused because there were too many.
+    Counter "calls_refused_overload_total" = from.state.calls().counters().overload;
+    /// Calls refused because the gateway was stopping.
+    Counter "calls_refused_stopping_total" = from.state.calls().counters().stopping;
+    /// Invitations that never became a leg: unknown number, unusable offer, no media port.
+    Counter "calls_refused_at_edge_total" = from.state.counters().calls_refused_at_the_edge;
+    /// Calls that a rule sent elsewhere.
+    Counter "calls_forwarded_total" = from.state.calls().counters().forwarded;
+    /// Calls lost in a circle of rules.
+    Counter "forwarding_loops_total" = from.state.calls().counters().forwarding_loops;
+    /// Calls ended to make way for more urgent ones.
+    Counter "calls_pre_empted_total" = from.state.calls().counters().pre_empted;
+    /// Calls that reached the longest time allowed.
+    Counter "calls_time_limit_total" = from.state.calls().counters().time_limit;
+    /// Alarms that found nobody and went on.
+    Counter "alarms_escalated_total" = from.state.calls().counters().alarms_escalated;
+    /// Transfers done.
+    Counter "transfers_total" = from.state.calls().counters().transfers;
+    /// Transfers that failed.
+    Counter "transfers_failed_total" = from.state.calls().counters().transfers_failed;
+    /// Call requests filed.
+    Counter "call_requests_total" = from.state.calls().counters().requests;
+    /// Call requests that led to a conversation.
+    Counter "call_requests_connected_total" = from.state.calls().counters().requests_connected;
+    /// Call requests that nobody took in time.
+    Counter "call_requests_expired_total" = from.state.calls().counters().requests_expired;
+    /// Claims that came second.
+    Counter "claims_lost_total" = from.state.calls().counters().claims_lost;
+    /// Pulses sent to doors.
+    Counter "door_pulses_total" = from.state.calls().counters().door_pulses;
+    /// Door commands, by what became of them.
+    Counter "door_commands_total" ["result=\"opened\""] = from.state.calls().counters().doors_opened;
+    Counter "door_commands_total" ["result=\"not_confirmed\""]
+        = from.state.calls().counters().doors_not_confirmed;
+    Counter "door_commands_total" ["result=\"failed\""] = from.state.calls().counters().doors_failed;
+    Counter "door_commands_total" ["result=\"denied\""] = from.state.calls().counters().doors_denied;
+    /// Door commands that came again and were not carried out again.
+    Counter "door_commands_repeated_total" = from.state.calls().counters().doors_repeated;
+    /// Wrong door codes dialled.
+    Counter "door_codes_wrong_total" = from.state.calls().counters().door_codes_wrong;
+    /// Doors that have no way to be opened from here.
+    Counter "doors_without_way_total" = from.state.counters().doors_without_a_way;
+    /// Requests to open a door by URL that were not begun, because too many were on their way.
+    Counter "door_urls_refused_total" = from.hands.counts.urls_refused;
+    /// Inputs to the call engine about things that have ended.
+    Counter "call_inputs_stale_total" = from.state.calls().counters().stale_inputs;
+    /// Inputs to the call engine that did not fit: a fault of ours or of a peer.
+    Counter "call_inputs_unfit_total" = from.state.calls().counters().unfit_inputs;
+    /// Drains of the machine that were cut short: a fault of ours.
+    Counter "drains_cut_short_total" = from.state.counters().drains_cut_short;
+
+    /// SIP sessions of this moment.
+    Gauge "sip_sessions" = count(from.state.sip().session_count());
+    /// SIP transactions of this moment.
+    Gauge "sip_transactions" = count(from.state.sip().transaction_count());
+    /// Subscriptions of this moment.
+    Gauge "sip_subscriptions" = count(from.state.sip().subscription_count());
+    /// Addresses whose rate is being watched.
+    Gauge "sip_sources" = count(from.state.sip().source_count());
+    /// Requests received, by method.
+    Counter "sip_requests_received_total" ["method=\"INVITE\""] = received(from, &Method::Invite);
+    Counter "sip_requests_received_total" ["method=\"REGISTER\""]
+        = received(from, &Method::Register);
+    Counter "sip_requests_received_total" ["method=\"other\""] = received_other(from);
+    /// Responses sent, by class.
+    Counter "sip_responses_sent_total" ["class=\"1xx\""] = from.state.sip().counters().responses_sent.get(1);
+    Counter "sip_responses_sent_total" ["class=\"2xx\""] = from.state.sip().counters().responses_sent.get(2);
+    Counter "sip_responses_sent_total" ["class=\"3xx\""] = from.state.sip().counters().responses_sent.get(3);
+    Counter "sip_responses_sent_total" ["class=\"4xx\""] = from.state.sip().counters().responses_sent.get(4);
+    Counter "sip_responses_sent_total" ["class=\"5xx\""] = from.state.sip().counters().responses_sent.get(5);
+    Counter "sip_responses_sent_total" ["class=\"6xx\""] = from.state.sip().counters().responses_sent.get(6);
+    /// Messages and calls turned away, by reason.
+    Counter "sip_refused_total" ["why=\"malformed\""] = from.state.sip().counters().refused.malformed;
+    Counter "sip_refused_total" ["why=\"framing\""] = from.state.sip().counters().refused.framing;
+    Counter "sip_refused_total" ["why=\"flood\""] = from.state.sip().counters().refused.flood;
+    Counter "sip_refused_total" ["why=\"call_rate\""] = from.state.sip().counters().refused.call_rate;
+    Counter "sip_refused_total" ["why=\"overload\""] = from.state.sip().counters().refused.overload;
+    Counter "sip_refused_total" ["why=\"connections\""] = from.state.sip().counters().refused.connections;
+    Counter "sip_refused_total" ["why=\"unauthorized\""] = from.state.sip().counters().refused.unauthorized;
+    Counter "sip_refused_total" ["why=\"unknown_dialog\""] = from.state.sip().counters().refused.unknown_dialog;
+    Counter "sip_refused_total" ["why=\"loops\""] = from.state.sip().counters().refused.loops;
+    Counter "sip_refused_total" ["why=\"unsupported\""] = from.state.sip().counters().refused.unsupported;
+    Counter "sip_refused_total" ["why=\"conflicts\""] = from.state.sip().counters().refused.conflicts;
+    /// Requests of ours without an answer in time.
+    Counter "sip_timeouts_total" = from.state.sip().counters().timeouts;
+    /// Transactions that found no way, or lost it.
+    Counter "sip_transport_failures_total" = from.state.sip().counters().transport_failures;
+    /// Requests that were repeated to us.
+    Counter "sip_requests_repeated_total" = from.state.sip().counters().repeated_requests;
+    /// Responses that belong to nothing.
+    Counter "sip_responses_stray_total" = from.state.sip().counters().stray_responses;
+
+    /// Registered devices of this moment.
+    Gauge "registrations" = registrar(from, |registrar| count(registrar.binding_count()));
+    /// Registrations made or refreshed.
+    Counter "registrations_total" = registrar_count(from, |counters| counters.registered);
+    /// Registrations that ran out.
+    Counter "registrations_expired_total" = registrar_count(from, |counters| counters.expired);
+    /// Wrong passwords.
+    Counter "registrations_wrong_password_total"
+        = registrar_count(from, |counters| counters.wrong_credentials);
+    /// REGISTER requests refused because their source or account is barred.
+    Counter "registrations_barred_total" = registrar_count(from, |counters| counters.barred);
+    /// REGISTER requests refused because too many waited for the store.
+    Counter "registrations_store_busy_total" = registrar_count(from, |counters| counters.store_busy);
+
+    /// Datagrams received.
+    Counter "datagrams_received_total" = from.flows.datagrams_received;
+    /// Datagrams sent.
+    Counter "datagrams_sent_total" = from.flows.datagrams_sent;
+    /// Datagrams dropped by the system because the gateway was too slow.
+    Counter "datagrams_lost_total" = from.flows.datagrams_lost;
+    /// Datagrams too long, dropped.
+    Counter "datagrams_truncated_total" = from.flows.datagrams_truncated;
+    /// Datagrams dropped because the system took no more.
+    Counter "datagrams_overflowed_total" = from.flows.datagrams_overflowed;
+    /// Datagrams the system refused to send.
+    Counter "datagrams_refused_total" = from.flows.send_errors.sum();
+    /// Messages that could not be sent, whatever the transport.
+    Counter "messages_unsent_total" = from.hands.counts.unsent;
+    /// Connections accepted.
+    Counter "connections_accepted_total" = from.flows.accepted;
+    /// Connections opened by us.
+    Counter "connections_opened_total" = from.flows.connected;
+    /// Connections turned away, by reason.
+    Counter "connections_refused_total" ["why=\"total\""] = from.flows.refused_total;
+    Counter "connections_refused_total" ["why=\"source\""] = from.flows.refused_source;
+    Counter "connections_refused_total" ["why=\"outgoing\""] = from.flows.refused_outgoing;
+    Counter "connections_refused_total" ["why=\"handshake\""]
+        = from.flows.closed.handshake + from.flows.closed.handshake_timeout;
+    /// Connections that ended, opened or not.
+    Counter "connections_closed_total" = from.flows.closed.sum();
+
+    /// Sockets of media threads.
+    Gauge "media_sockets" = from.hands.media.counters().sockets;
+    /// Media packets received.
+    Counter "media_packets_received_total" = from.hands.media.counters().received;
+    /// Media packets sent.
+    Counter "media_packets_sent_total" = from.hands.media.counters().sent;
+    /// Media packets the system had no room for.
+    Counter "media_packets_dropped_total" = from.hands.media.counters().send_full
+        + from.hands.media.counters().send_failed;
+    /// Commands that did not reach the media thread: calls without sound.
+    Counter "media_commands_lost_total" = from.hands.media.lost_commands();
+    /// Conversations ended because nothing was heard any more.
+    Counter "media_silent_total" = from.state.counters().silent_legs;
+
+    /// 1 while a file of the store cannot be written.
+    Gauge "store_degraded" ["file=\"bindings\""] = degraded(&from.store.bindings);
+    Gauge "store_degraded" ["file=\"journal\""] = degraded(&from.store.journal);
+    /// Writes that wait for the disk.
+    Gauge "store_waiting" ["file=\"bindings\""] = from.store.bindings.waiting.load(Ordering::Relaxed);
+    Gauge "store_waiting" ["file=\"journal\""] = from.store.journal.waiting.load(Ordering::Relaxed);
+    /// Writes kept.
+    Counter "store_writes_total" ["file=\"bindings\""] = from.store.bindings.writes.load(Ordering::Relaxed);
+    Counter "store_writes_total" ["file=\"journal\""] = from.store.journal.writes.load(Ordering::Relaxed);
+    /// Commits, each of a group of writes.
+    Counter "store_commits_total" ["file=\"bindings\""] = from.store.bindings.commits.load(Ordering::Relaxed);
+    Counter "store_commits_total" ["file=\"journal\""] = from.store.journal.commits.load(Ordering::Relaxed);
+    /// Commits that failed.
+    Counter "store_commits_failed_total" ["file=\"bindings\""]
+        = from.store.bindings.failed_commits.load(Ordering::Relaxed);
+    Counter "store_commits_failed_total" ["file=\"journal\""]
+        = from.store.journal.failed_commits.load(Ordering::Relaxed);
+    /// Writes lost for good.
+    Counter "store_writes_lost_total" ["file=\"bindings\""]
+        = from.store.bindings.lost_writes.load(Ordering::Relaxed);
+    Counter "store_writes_lost_total" ["file=\"journal\""]
+        = from.store.journal.lost_writes.load(Ordering::Relaxed) + from.hands.counts.records_lost;
+    /// Broken files set aside.
+    Counter "store_files_set_aside_total" ["file=\"bindings\""]
+        = from.store.bindings.set_aside.load(Ordering::Relaxed);
+    Counter "store_files_set_aside_total" ["file=\"journal\""]
+        = from.store.journal.set_aside.load(Ordering::Relaxed);
+}}
+
+fn received(from: &Sources<'_>, method: &Method) -> u64 {
+    from.state.sip().counters().requests_received.get(method)
+}
+
+fn received_other(from: &Sources<'_>) -> u64 {
+    let all = from.state.sip().counters().requests_received.iter();
+    let named = received(from, &Method::Invite) + received(from, &Method::Register);
+    all.map(|(_, number)| number).sum::<u64>() - named
+}
+
+fn registrar(from: &Sources<'_>, figure: impl Fn(&Registrar) -> u64) -> u64 {
+    from.state.sip().registrar().map_or(0, figure)
+}
+
+fn registrar_count(from: &Sources<'_>, figure: impl Fn(&Counters) -> u64) -> u64 {
+    registrar(from, |registrar| figure(registrar.counters()))
+}
+
+fn degraded(lane: &LaneFigures) -> u64 {
+    u64::from(lane.degraded.load(Ordering::Relaxed))
+}

@@ -1,0 +1,216 @@
+//! What must never be lost: call records, the door journal, and what the gateway has to remember.
+//!
+//! Rows as SQL; every commit waits for the disk. Numbers are stored as they are, times as unix
+//! milliseconds, addresses as text that a person can read. Invariant: a record is written once per
+//! id; the same id again changes nothing.
+
+use std::time::{Duration, SystemTime};
+
+use model::{Address, Authority, CallRecord, DoorRecord, DoorResult, LegRole, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::file::{Layout, Sharing};
+use super::lane::Book;
+
+/// Old rows removed in one round of tidying, so that none takes long.
+const TIDY_ROWS: usize = 500;
+
+const LAYOUT: Layout = Layout {
+    name: "journal.db",
+    sharing: Sharing::WithReaders,
+    migrations: &["
+        CREATE TABLE call_record (
+            id INTEGER PRIMARY KEY,
+            call INTEGER NOT NULL,
+            leg INTEGER NOT NULL,
+            role TEXT NOT NULL,
+            station INTEGER,
+            address TEXT,
+            name TEXT NOT NULL,
+            dialled TEXT,
+            by_way_of TEXT,
+            priority INTEGER NOT NULL,
+            started_ms INTEGER NOT NULL,
+            answered_ms INTEGER,
+            ended_ms INTEGER NOT NULL,
+            rang_ms INTEGER NOT NULL,
+            talked_ms INTEGER NOT NULL,
+            talked_with INTEGER,
+            status TEXT NOT NULL,
+            cause TEXT NOT NULL
+        ) STRICT;
+        CREATE INDEX call_record_by_call ON call_record (call);
+        CREATE INDEX call_record_by_end ON call_record (ended_ms);
+        CREATE TABLE door_event (
+            command TEXT PRIMARY KEY,
+            door INTEGER NOT NULL,
+            station INTEGER,
+            authority TEXT NOT NULL,
+            call INTEGER,
+            asked_ms INTEGER NOT NULL,
+            concluded_ms INTEGER NOT NULL,
+            result TEXT NOT NULL,
+            reason TEXT
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX door_event_by_end ON door_event (concluded_ms);
+        CREATE TABLE state (
+            name TEXT PRIMARY KEY,
+            value INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+    "],
+};
+
+/// One row to write.
+#[derive(Clone, Debug)]
+pub enum JournalWrite {
+    Call(Box<CallRecord>),
+    Door(Box<DoorRecord>),
+}
+
+/// The journal.
+#[derive(Debug)]
+pub(super) struct Journal {
+    pub(super) keep: Duration,
+}
+
+impl Book for Journal {
+    type Write = JournalWrite;
+
+    fn layout() -> Layout {
+        LAYOUT
+    }
+
+    fn write(connection: &Connection, write: &JournalWrite) -> rusqlite::Result<()> {
+        match write {
+            JournalWrite::Call(record) => write_call(connection, record),
+            JournalWrite::Door(record) => write_door(connection, record),
+        }
+    }
+
+    fn tidy(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let Some(limit) = now.checked_sub(self.keep) else {
+            return Ok(());
+        };
+        let limit = milliseconds(limit);
+        for (table, key, time) in [
+            ("call_record", "id", "ended_ms"),
+            ("door_event", "command", "concluded_ms"),
+        ] {
+            connection.execute(
+                &format!(
+                    "DELETE FROM {table} WHERE {key} IN
+                     (SELECT {key} FROM {table} WHERE {time} < ?1 LIMIT {TIDY_ROWS})"
+                ),
+                [limit],
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Counts this start and answers its number, durably before it is used.
+pub(super) fn count_start(connection: &Connection, at_least: u32) -> rusqlite::Result<u32> {
+    let before: Option<i64> = connection
+        .query_row("SELECT value FROM state WHERE name = 'starts'", [], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    let count = before.unwrap_or(0).wrapping_add(1).max(i64::from(at_least));
+    connection.execute(
+        "INSERT INTO state VALUES ('starts', ?1)
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        [count],
+    )?;
+    // The engine takes the lower 24 bits; they come round after 16 million starts.
+    Ok(u32::try_from(count & 0x00ff_ffff).unwrap_or_default())
+}
+
+fn write_call(connection: &Connection, record: &CallRecord) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO call_record VALUES
+         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+         ON CONFLICT (id) DO NOTHING",
+    )?;
+    let role = match record.role {
+        LegRole::Caller => "caller",
+        LegRole::Callee => "callee",
+    };
+    statement.execute(params![
+        bits(record.id.get()),
+        bits(record.call.get()),
+        bits(record.leg.get()),
+        role,
+        record.party.station.map(|station| bits(station.get())),
+        record.party.address.as_ref().map(address),
+        record.party.name.reveal(),
+        record.dialled.as_ref().map(address),
+        record.by_way_of.as_ref().map(address),
+        record.priority.get(),
+        record.started.unix_ms(),
+        record.answered.map(Timestamp::unix_ms),
+        record.ended.unix_ms(),
+        milliseconds(record.rang_for),
+        milliseconds(record.talked_for),
+        record.talked_with.map(|leg| bits(leg.get())),
+        record.status.name(),
+        record.cause.name(),
+    ])?;
+    Ok(())
+}
+
+fn write_door(connection: &Connection, record: &DoorRecord) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO door_event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT (command) DO NOTHING",
+    )?;
+    let (result, reason) = match record.result {
+        DoorResult::Opened => ("opened", None),
+        DoorResult::SentNotConfirmed => ("sent_not_confirmed", None),
+        DoorResult::Failed => ("failed", None),
+        DoorResult::Denied(why) => ("denied", Some(why.to_string())),
+    };
+    statement.execute(params![
+        record.command.to_string(),
+        bits(record.door.get()),
+        record.station.map(|station| bits(station.get())),
+        authority(record.authority),
+        record.call.map(|call| bits(call.get())),
+        record.asked.unix_ms(),
+        record.concluded.unix_ms(),
+        result,
+        reason,
+    ])?;
+    Ok(())
+}
+
+/// SQLite knows signed numbers only: the same bits, so that nothing is lost.
+fn bits(id: u64) -> i64 {
+    id.cast_signed()
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn address(address: &Address) -> String {
+    match address {
+        Address::Local(number) => number.to_string(),
+        Address::Remote { node, number } => format!("{node}/{number}"),
+        Address::Sip(uri) => uri.as_str().to_owned(),
+        Address::CloudUser(user) => user.to_string(),
+        Address::Group(group) => group.to_string(),
+        Address::Desk(desk) => desk.to_string(),
+    }
+}
+
+fn authority(authority: Authority) -> String {
+    match authority {
+        Authority::Leg(leg) => leg.to_string(),
+        Authority::Station(station) => station.to_string(),
+        Authority::CloudUser(user) => user.to_string(),
+        Authority::Operator => "operator".to_owned(),
+    }
+}
