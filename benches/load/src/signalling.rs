@@ -387,7 +387,7 @@ impl Ring {
         let mut presses = Presses::default();
         for round in 0..self.rounds.min(200) {
             agent.only = Some(round % self.n);
-            presses.press(&mut agent, &self.user, &offer);
+            presses.press(&mut agent, &self.parties.callee, &offer);
         }
         let cpu = Usage::of(&self.peer.pid).cpu_seconds - before.cpu_seconds;
         presses.report(&self, cpu);
