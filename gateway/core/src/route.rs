@@ -271,13 +271,14 @@ impl GatewayState {
         }
     }
 
-    /// The leg whose dialog the peer names in Replaces (RFC 3891 3), seen from its side.
+    /// The leg whose dialog the peer names in Replaces. Its to-tag is ours (RFC 3891 3), where the
+    /// endpoint gives what we would write to the peer.
     fn leg_named_by(&self, replaces: &sip::message::Replaces) -> Option<LegId> {
         let named = |session| {
             self.sip.replaces(session).is_some_and(|ours| {
                 ours.call_id == replaces.call_id
-                    && ours.to_tag == replaces.to_tag
-                    && ours.from_tag == replaces.from_tag
+                    && ours.to_tag == replaces.from_tag
+                    && ours.from_tag == replaces.to_tag
             })
         };
         let mut sessions = self.legs.sessions();
