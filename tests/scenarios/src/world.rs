@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use gateway_core::{Config, Input};
 use model::{Address, Digit};
 use sip::flow::Transport;
+use sip::sdp::Codec;
 
 use crate::clock::start;
 use crate::gateway::Gateway;
@@ -158,6 +159,18 @@ impl World {
                 self.post();
             }
         }
+    }
+
+    /// The user turns to other codecs within the newest call.
+    pub fn offer_other_codecs(&mut self, number: &str, codecs: &[Codec]) {
+        self.at(number, |phone, now| phone.offer_codecs(codecs, now));
+    }
+
+    /// The media threads have heard nothing for long where this port should have been sent to.
+    pub fn media_falls_silent(&mut self, port: SocketAddr) {
+        let now = self.now;
+        self.gateway.silence_noticed(port, now);
+        self.post();
     }
 
     /// Where the newest call of a telephone sends its sound.

@@ -113,6 +113,11 @@ impl Network {
         self.losses.push(loss);
     }
 
+    /// Loses one single datagram: the n-th that is sent from now on.
+    pub fn lose_nth_from_now(&mut self, n: u32) {
+        self.losses.push(Loss::nth(n));
+    }
+
     pub fn lose_no_more(&mut self) {
         self.losses.clear();
     }

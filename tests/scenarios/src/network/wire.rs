@@ -18,7 +18,9 @@ pub struct Loss {
     pub from: Option<IpAddr>,
     pub to: Option<IpAddr>,
     pub what: What,
-    /// So many of them, the first ones.
+    /// So many of them are let pass before.
+    pub after: u32,
+    /// So many of them, the first ones then.
     pub times: u32,
 }
 
@@ -36,7 +38,16 @@ impl Loss {
             from: None,
             to: None,
             what,
+            after: 0,
             times,
+        }
+    }
+
+    /// One single datagram.
+    pub(super) fn nth(n: u32) -> Self {
+        Self {
+            after: n,
+            ..Self::of(What::Anything, 1)
         }
     }
 
@@ -57,14 +68,19 @@ impl Loss {
     }
 
     pub(super) fn takes(&mut self, from: IpAddr, to: IpAddr, bytes: &[u8]) -> bool {
-        let fits = self.from.is_none_or(|host| host == from)
+        let fits = self.times > 0
+            && self.from.is_none_or(|host| host == from)
             && self.to.is_none_or(|host| host == to)
-            && self.times > 0
             && self.what.is(bytes);
-        if fits {
-            self.times -= 1;
+        if !fits {
+            return false;
         }
-        fits
+        if self.after > 0 {
+            self.after -= 1;
+            return false;
+        }
+        self.times -= 1;
+        true
     }
 }
 

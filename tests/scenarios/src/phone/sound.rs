@@ -80,6 +80,19 @@ impl Written {
         self.description.write(self.id, self.version, self.address)
     }
 
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// As the description that follows one of that version.
+    #[must_use]
+    pub(super) fn after(self, version: u64) -> Self {
+        Self {
+            version: version + 1,
+            ..self
+        }
+    }
+
     /// The same again with another direction, as a new offer or answer.
     #[must_use]
     pub(super) fn towards(&self, direction: Direction) -> Self {

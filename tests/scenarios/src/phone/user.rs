@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use sip::message::{Headers, NameAddr, StatusCode, Uri};
-use sip::sdp::Direction;
+use sip::sdp::{Codec, Direction};
 use sip::session::{Invite, Refer, SessionId};
 
 use super::line::{Holding, Line, Side, Stage};
+use super::sound::Written;
 use super::{Phone, Switched};
 
 /// What happens when a call comes in.
@@ -160,6 +161,21 @@ impl Phone {
             Ok(()) => line.pending = Some(offer),
             Err(error) => self.say(format!("cannot offer: {error}")),
         }
+    }
+
+    /// The user turns to other codecs within the newest call.
+    pub fn offer_codecs(&mut self, codecs: &[Codec], now: Instant) {
+        let Some((session, line)) = self.lines.iter_mut().next_back() else {
+            return;
+        };
+        line.sound.codecs = codecs.to_vec();
+        let version = line.ours.as_ref().map_or(1, Written::version);
+        let offer = line.sound.offer(line.id).after(version);
+        let session = *session;
+        if self.endpoint.reoffer(session, offer.bytes(), now).is_ok() {
+            line.pending = Some(offer);
+        }
+        self.drain(now);
     }
 
     /// RFC 3891 and RFC 3515: the older call is named in the Refer-To.

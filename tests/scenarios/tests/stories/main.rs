@@ -1,4 +1,53 @@
 //! Stories of a site in virtual time, one file each.
 
+mod alarm_preempts;
+mod answer_against_cancel;
+mod busy_unknown_no_answer;
+mod directory_reload;
+mod door_by_keys;
+mod drain;
+mod flow_lost;
+mod forwarding;
+mod glare;
+mod hold;
+mod lost_messages;
+mod overload;
+mod registration;
+mod restart;
 mod ring_group;
+mod ten_minutes;
+mod timers_expire;
+mod transfer;
 mod two_stations_talk;
+
+use scenarios::clock::SECOND;
+use scenarios::phone::Act;
+use scenarios::site::Site;
+use scenarios::world::World;
+
+/// Stations 101 to 104, all there.
+fn four() -> World {
+    let numbers = ["101", "102", "103", "104"];
+    World::of(&Site::of(&numbers), &numbers)
+}
+
+/// Two who talk with each other; what happened until then is told elsewhere.
+fn talk(world: &mut World, from: &str, to: &str) {
+    world.dial(from, to);
+    world.wait(SECOND);
+    world.act(to, Act::Answer);
+    world.wait(SECOND);
+    world.expect_talk(from, to, "G722");
+    world.skip();
+}
+
+/// All hang up, and nothing is left anywhere.
+fn goodbye(world: &mut World, numbers: &[&str]) {
+    for number in numbers {
+        while world.phone(number).lines().next().is_some() {
+            world.act(number, Act::HangUp);
+            world.wait(SECOND);
+        }
+    }
+    world.expect_nothing_left();
+}
