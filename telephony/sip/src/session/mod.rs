@@ -29,5 +29,6 @@ pub use command::{
 };
 pub use event::{EndCause, Incoming, ReferState, RejectedBy, Rejection, SessionEvent, Urgency};
 pub(crate) use outgoing::append_owners;
-pub(crate) use sessions::{Arrival, Inbound, Sessions, end_if_answer};
+pub(crate) use sessions::{Arrival, Inbound, Sessions};
+pub(crate) use stray::end_if_answer;
 pub(crate) use usage::Outcome;

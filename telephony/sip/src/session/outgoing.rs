@@ -165,7 +165,7 @@ impl Calling {
         for fork in &mut self.forks {
             fork.usage.forget_open(core);
         }
-        core.table.abandon(self.invite, core.now);
+        core.table.reassign(self.invite, User::Abandoned);
         let lines = reason
             .map(|reason| format!("Reason: {reason}\r\n"))
             .unwrap_or_default();

@@ -5,14 +5,28 @@
 
 use super::SessionId;
 use super::exchange::Exchange;
-use super::usage::{Purpose, Usage};
+use super::usage::{Outcome, Purpose, Usage};
 use crate::dialog::{Dialog, Originated};
 use crate::endpoint::core::Core;
 use crate::message::{HeaderName, Method, Reason, Response};
 use crate::tokens::Token;
 use crate::transaction::TransactionId;
 
-pub(super) fn end_stray(invite: TransactionId, response: &Response, core: &mut Core) {
+/// An answer nobody waits for any more.
+pub(crate) fn end_if_answer(tx: TransactionId, outcome: &Outcome, core: &mut Core) {
+    if let Some(response) = outcome
+        .response()
+        .filter(|response| response.status.is_success())
+        && response
+            .headers
+            .cseq()
+            .is_ok_and(|cseq| cseq.method == Method::Invite)
+    {
+        end_stray(tx, response, core);
+    }
+}
+
+fn end_stray(invite: TransactionId, response: &Response, core: &mut Core) {
     let Some(sent) = core.table.hop(invite).cloned() else {
         return;
     };
