@@ -23,7 +23,7 @@ const ACCEPTED: [&str; 13] = [
 ];
 
 /// Packages whose manifest names a licence file instead of an expression, read by hand.
-const READ_BY_HAND: [(&str, &str); 1] = [("rsip", "MIT")];
+const READ_BY_HAND: [(&str, &str); 2] = [("rsip", "MIT"), ("rsip-derives", "MIT")];
 
 pub(crate) fn check(workspace: &Workspace) -> Vec<String> {
     workspace.outside().filter_map(judge).collect()

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use sip::endpoint::{Event, SessionTimerSettings, Settings};
 use sip::message::{NameAddr, StatusCode};
 use sip::session::{
-    CommandError, Delivery, Progress, Refer, ReferAnswer, Reject, ReliableProvisional,
-    Sdp, SessionEvent, SessionId,
+    CommandError, Delivery, Progress, Refer, ReferAnswer, Reject, ReliableProvisional, Sdp,
+    SessionEvent, SessionId,
 };
 
 use crate::world::{ALICE, ANSWER, BOB, HELD, HOLD, Noise, OFFER, World, bytes, ms, secs, uri};
@@ -268,12 +268,11 @@ fn react(world: &mut World, owner: &mut Owner, id: usize, event: Event, dice: &m
                 | SessionEvent::Progress {
                     sdp: Some(Sdp::Offer(_)),
                     ..
+                } if dice.next(4) > 0 => {
+                    may_fail(world.tell(id, |endpoint, now| {
+                        endpoint.answer(session, bytes(HELD), now)
+                    }));
                 }
-                    if dice.next(4) > 0 => {
-                        may_fail(world.tell(id, |endpoint, now| {
-                            endpoint.answer(session, bytes(HELD), now)
-                        }));
-                    }
                 _ => {}
             }
         }
