@@ -3,6 +3,10 @@
 //! It keeps RFC 3261's timers where they show (a retransmission disqualifies a rate) and nothing
 //! else of the standard. Invariant: every started call leaves `calls` for `done` exactly once.
 
+mod answerer;
+mod caller;
+mod messages;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -13,10 +17,10 @@ use anyhow::{Context, Result, bail};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::text::{
-    authorization, body, cseq, header, headers, is_md5, method, random, status, uri,
-};
+use crate::text::{authorization, header, random, status};
 use crate::{Parties, user_and_password};
+
+pub(crate) use messages::{Registration, md5_challenge, registrar_uri};
 
 const T1: Duration = Duration::from_millis(500);
 const BYE_GIVES_UP: Duration = Duration::from_secs(6);
@@ -304,223 +308,6 @@ impl Agent {
         self.fire();
     }
 
-    fn caller_received(&mut self, message: &str) {
-        let id = header(message, "Call-ID").unwrap_or("");
-        let Some(code) = status(message) else {
-            self.caller_requested(message, id.to_owned());
-            return;
-        };
-        let (number, method) = cseq(message);
-        let Some(call) = self.calls.remove(id) else {
-            return;
-        };
-        let kept = match method {
-            "INVITE" if number == call.cseq => self.invite_answered(call, message, code),
-            "BYE" if code >= 200 && call.state == State::Leaving => {
-                self.finish(&call, Outcome::Completed);
-                None
-            }
-            _ => Some(call),
-        };
-        if let Some(call) = kept {
-            self.calls.insert(call.id.clone(), call);
-        }
-    }
-
-    fn invite_answered(&mut self, mut call: Call, message: &str, code: u16) -> Option<Call> {
-        let now = Instant::now();
-        match code {
-            100..200 => {
-                call.provisional = true;
-                if code > 100 {
-                    call.rang.get_or_insert(now);
-                }
-            }
-            200..300 if call.state == State::Inviting => {
-                call.state = State::Up;
-                call.answered = Some(now);
-                call.answer = body(message).into();
-                call.to = header(message, "To").unwrap_or("").into();
-                call.remote_target = header(message, "Contact").map_or("", uri).into();
-                call.routes = headers(message, "Record-Route")
-                    .flat_map(|value| value.split(','))
-                    .map(|route| route.trim().to_owned())
-                    .collect();
-                call.routes.reverse();
-                call.last_ack = self.in_dialog(&call, "ACK");
-                self.to_peer(&call.last_ack);
-                if let Some(hold) = self.hold {
-                    self.arm(now + hold, Timer::HangUp(call.id.clone()));
-                }
-            }
-            200..300 => {
-                self.retransmissions.from_peer += 1;
-                self.to_peer(&call.last_ack);
-            }
-            _ => {
-                let to = header(message, "To").unwrap_or("");
-                self.to_peer(&call.last_ack.replace("To: @", &format!("To: {to}")));
-                return self.invite_refused(call, message, code);
-            }
-        }
-        Some(call)
-    }
-
-    fn invite_refused(&mut self, mut call: Call, message: &str, code: u16) -> Option<Call> {
-        let (challenge, answer) = match code {
-            401 => ("WWW-Authenticate", "Authorization"),
-            407 => ("Proxy-Authenticate", "Proxy-Authorization"),
-            _ => ("", ""),
-        };
-        if let (false, Ok(challenge), Some((user, password))) = (
-            challenge.is_empty() || !call.credentials.is_empty(),
-            md5_challenge(message, challenge),
-            &self.auth,
-        ) {
-            let value = authorization(challenge, (user, password), "INVITE", &call.request_uri);
-            call.credentials = format!("{answer}: {value}\r\n");
-            call.cseq += 1;
-            call.provisional = false;
-            self.invite(&mut call);
-            return Some(call);
-        }
-        if call.state == State::Inviting {
-            self.finish(&call, Outcome::Refused(code));
-            return None;
-        }
-        Some(call)
-    }
-
-    /// The peer's own requests inside a call: refreshes are answered, BYE ends it.
-    fn caller_requested(&mut self, message: &str, id: String) {
-        let name = method(message);
-        if name == "ACK" {
-            return;
-        }
-        let offered = matches!(name, "INVITE" | "UPDATE") && !body(message).is_empty();
-        let answer = self
-            .calls
-            .get(&id)
-            .filter(|_| offered)
-            .map_or("", |call| &call.offer);
-        let response = self.response(message, "200 OK", "", answer, self.port(&self.caller));
-        self.to_peer(&response);
-        if name == "BYE"
-            && let Some(call) = self.calls.remove(&id)
-        {
-            let outcome = if call.state == State::Leaving {
-                Outcome::Completed
-            } else {
-                Outcome::PeerHungUp
-            };
-            self.finish(&call, outcome);
-        }
-    }
-
-    fn answerer_received(&mut self, socket: usize, message: &str, from: SocketAddr) {
-        if status(message).is_some() {
-            if cseq(message).1 == "REGISTER" {
-                self.registrations.push_back(message.into());
-            }
-            return;
-        }
-        let key = (socket, header(message, "Call-ID").unwrap_or("").to_owned());
-        match method(message) {
-            "INVITE" => self.invited(key, message, from),
-            "ACK" => {
-                if let Some(call) = self.incoming.get_mut(&key) {
-                    call.acknowledged = true;
-                }
-            }
-            "CANCEL" => self.cancelled(&key, message, from),
-            name => {
-                let answer = match self.incoming.get(&key) {
-                    Some(call) if name == "UPDATE" && !body(message).is_empty() => {
-                        call.description.clone()
-                    }
-                    _ => String::new(),
-                };
-                self.respond(socket, from, message, "200 OK", "", &answer);
-                if name == "BYE" {
-                    self.incoming.remove(&key);
-                }
-            }
-        }
-    }
-
-    fn invited(&mut self, key: Key, message: &str, from: SocketAddr) {
-        let (socket, now) = (key.0, Instant::now());
-        if let Some(call) = self.incoming.get(&key) {
-            if cseq(&call.request) == cseq(message) {
-                self.retransmissions.from_peer += 1;
-                // A lost answer shows as a retransmission; loopback does not lose it twice.
-                let _ = self.answerers[socket].send_to(call.last_response.as_bytes(), call.from);
-            } else {
-                let description = call.description.clone();
-                self.respond(socket, from, message, "200 OK", "", &description);
-            }
-            return;
-        }
-        let tag = format!("{:08x}", random() as u32);
-        let description = (self.on_offer)(body(message));
-        let ringing = self.respond(socket, from, message, "180 Ringing", &tag, "");
-        let call = Incoming {
-            arrived: now,
-            cancelled: None,
-            socket,
-            from,
-            request: message.into(),
-            tag,
-            description,
-            last_response: ringing,
-            answered: false,
-            acknowledged: false,
-            retransmit_after: T1,
-        };
-        self.incoming.insert(key.clone(), call);
-        self.arrived.push((key.clone(), now));
-        if self.only.is_none_or(|only| only == socket) {
-            if self.answer_after.is_zero() {
-                self.pick_up(&key);
-            } else {
-                self.arm(now + self.answer_after, Timer::Answer(key));
-            }
-        }
-    }
-
-    fn cancelled(&mut self, key: &Key, message: &str, from: SocketAddr) {
-        self.respond(key.0, from, message, "200 OK", "", "");
-        let Some(call) = self.incoming.get_mut(key).filter(|call| !call.answered) else {
-            return;
-        };
-        call.cancelled = Some(Instant::now());
-        let (request, tag) = (call.request.clone(), call.tag.clone());
-        self.respond(key.0, from, &request, "487 Request Terminated", &tag, "");
-    }
-
-    fn pick_up(&mut self, key: &Key) {
-        let Some(call) = self.incoming.get(key) else {
-            return;
-        };
-        if call.cancelled.is_some() || call.answered {
-            return;
-        }
-        let now = Instant::now();
-        let (socket, from) = (call.socket, call.from);
-        let (request, tag, description) = (
-            call.request.clone(),
-            call.tag.clone(),
-            call.description.clone(),
-        );
-        let ok = self.respond(socket, from, &request, "200 OK", &tag, &description);
-        if let Some(call) = self.incoming.get_mut(key) {
-            call.answered = true;
-            call.last_response = ok;
-        }
-        self.last_answer = Some(now);
-        self.arm(now + T1, Timer::Ok(key.clone()));
-    }
-
     fn fire(&mut self) {
         let now = Instant::now();
         while self
@@ -598,103 +385,6 @@ impl Agent {
         self.arm(again, Timer::Ok(key));
     }
 
-    fn invite(&self, call: &mut Call) {
-        let branch = random() >> 16;
-        let request = |method: &str, to: &str, rest: &str| {
-            format!(
-                "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {ip}:{port};branch=z9hG4bK{branch:012x};rport\r\n\
-                 Max-Forwards: 70\r\nFrom: <sip:{from}@{domain}>;tag={tag}\r\nTo: {to}\r\n\
-                 Call-ID: {id}\r\nCSeq: {cseq} {method}\r\n{rest}",
-                uri = call.request_uri,
-                ip = self.ip(),
-                port = self.port(&self.caller),
-                from = call.from,
-                domain = self.parties.domain(),
-                tag = call.tag,
-                id = call.id,
-                cseq = call.cseq,
-            )
-        };
-        let rest = format!(
-            "Contact: <sip:{}@{}:{}>\r\n{}Allow: INVITE, ACK, BYE, CANCEL, OPTIONS\r\n{}",
-            call.from,
-            self.ip(),
-            self.port(&self.caller),
-            call.credentials,
-            content(&call.offer),
-        );
-        let invite = request("INVITE", &call.to, &rest);
-        // The To of an ACK to a refusal carries the refusal's tag, known only then.
-        let ack = request("ACK", "@", "Content-Length: 0\r\n\r\n");
-        call.last_request = invite;
-        call.last_ack = ack;
-        self.to_peer(&call.last_request);
-    }
-
-    fn in_dialog(&self, call: &Call, method: &str) -> String {
-        let routes: String = call
-            .routes
-            .iter()
-            .map(|r| format!("Route: {r}\r\n"))
-            .collect();
-        format!(
-            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {ip}:{port};branch=z9hG4bK{branch:012x};rport\r\n\
-             {routes}Max-Forwards: 70\r\nFrom: <sip:{from}@{domain}>;tag={tag}\r\nTo: {to}\r\n\
-             Call-ID: {id}\r\nCSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n",
-            target = call.remote_target,
-            ip = self.ip(),
-            port = self.port(&self.caller),
-            branch = random() >> 16,
-            from = call.from,
-            domain = self.parties.domain(),
-            tag = call.tag,
-            to = call.to,
-            id = call.id,
-            cseq = call.cseq,
-        )
-    }
-
-    fn respond(
-        &self,
-        socket: usize,
-        to: SocketAddr,
-        request: &str,
-        status: &str,
-        tag: &str,
-        description: &str,
-    ) -> String {
-        let port = self.port(&self.answerers[socket]);
-        let response = self.response(request, status, tag, description, port);
-        // Loopback with deep buffers; a loss would show as a retransmission.
-        let _ = self.answerers[socket].send_to(response.as_bytes(), to);
-        response
-    }
-
-    fn response(&self, request: &str, status: &str, tag: &str, body: &str, port: u16) -> String {
-        let mut text = format!("SIP/2.0 {status}\r\n");
-        for name in ["Via", "Record-Route"] {
-            for value in headers(request, name) {
-                text += &format!("{name}: {value}\r\n");
-            }
-        }
-        let copied = |name| header(request, name).unwrap_or("");
-        let to = copied("To");
-        let tag = if tag.is_empty() || to.contains(";tag=") {
-            String::new()
-        } else {
-            format!(";tag={tag}")
-        };
-        text += &format!(
-            "From: {}\r\nTo: {to}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\nContact: <sip:uas@{}:{port}>\r\n{}",
-            copied("From"),
-            copied("Call-ID"),
-            copied("CSeq"),
-            self.ip(),
-            content(body),
-        );
-        text
-    }
-
     fn finish(&mut self, call: &Call, outcome: Outcome) {
         self.done.push(Finished {
             outcome,
@@ -723,49 +413,6 @@ impl Agent {
     }
 }
 
-/// A REGISTER as text.
-pub(crate) struct Registration<'a> {
-    pub(crate) parties: &'a Parties,
-    pub(crate) user: &'a str,
-    pub(crate) contact: &'a str,
-    pub(crate) via_port: u16,
-    pub(crate) call_id: &'a str,
-    pub(crate) cseq: u32,
-    pub(crate) credentials: &'a str,
-}
-
-impl Registration<'_> {
-    pub(crate) fn request(&self) -> String {
-        let domain = self.parties.domain();
-        format!(
-            "REGISTER {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {ip}:{port};branch=z9hG4bK{branch:012x};rport\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:{user}@{domain}>;tag={cseq}{port}\r\nTo: <sip:{user}@{domain}>\r\n\
-             Call-ID: {id}\r\nCSeq: {cseq} REGISTER\r\nContact: <{contact}>\r\nExpires: 3600\r\n\
-             {credentials}Content-Length: 0\r\n\r\n",
-            uri = registrar_uri(self.parties),
-            ip = self.parties.target.ip(),
-            port = self.via_port,
-            branch = random() >> 16,
-            user = self.user,
-            id = self.call_id,
-            cseq = self.cseq,
-            contact = self.contact,
-            credentials = self.credentials,
-        )
-    }
-}
-
-pub(crate) fn registrar_uri(parties: &Parties) -> String {
-    format!("sip:{}:{}", parties.domain(), parties.target.port())
-}
-
-/// The challenge among several that this tool can answer.
-pub(crate) fn md5_challenge<'a>(response: &'a str, name: &str) -> Result<&'a str> {
-    headers(response, name)
-        .find(|challenge| is_md5(challenge))
-        .context("no MD5 challenge: allow MD5 for the load tool's accounts")
-}
-
 pub(crate) fn socket(ip: Ipv4Addr) -> Result<UdpSocket> {
     let socket = UdpSocket::bind((ip, 0)).context("no free UDP port on loopback")?;
     socket.set_nonblocking(true)?;
@@ -773,15 +420,4 @@ pub(crate) fn socket(ip: Ipv4Addr) -> Result<UdpSocket> {
     let _ = setsockopt(&socket, sockopt::RcvBufForce, &(4 << 20));
     let _ = setsockopt(&socket, sockopt::SndBufForce, &(4 << 20));
     Ok(socket)
-}
-
-fn content(description: &str) -> String {
-    if description.is_empty() {
-        "Content-Length: 0\r\n\r\n".into()
-    } else {
-        format!(
-            "Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{description}",
-            description.len()
-        )
-    }
 }
