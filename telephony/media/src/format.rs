@@ -12,6 +12,9 @@ use thiserror::Error;
 /// More formats than one media line of a real device carries.
 pub const MAX_FORMATS: usize = 24;
 
+/// Ten times what any payload of RFC 3551 or its successors uses.
+const MAX_CLOCK_RATE: u32 = 1_000_000;
+
 const NONE: u8 = u8::MAX;
 
 /// A codec as far as a relay must tell one from another.
@@ -46,7 +49,7 @@ pub enum FormatError {
     PayloadType(u8),
     #[error("payload type {0} is given twice")]
     Twice(u8),
-    #[error("the clock rate of payload type {0} is zero")]
+    #[error("the clock rate of payload type {0} is not between 1 and {MAX_CLOCK_RATE}")]
     ClockRate(u8),
     #[error("more than {MAX_FORMATS} formats on one leg")]
     TooMany,
@@ -73,7 +76,7 @@ impl FormatTable {
             if *slot != NONE {
                 return Err(FormatError::Twice(format.payload_type));
             }
-            if format.clock_rate == 0 {
+            if !(1..=MAX_CLOCK_RATE).contains(&format.clock_rate) {
                 return Err(FormatError::ClockRate(format.payload_type));
             }
             *slot = index as u8;
@@ -165,6 +168,10 @@ mod tests {
         assert_eq!(
             table(vec![format(9, Codec::G722, 0)]),
             Some(FormatError::ClockRate(9))
+        );
+        assert_eq!(
+            table(vec![format(96, Codec::Other(1), 1_000_001)]),
+            Some(FormatError::ClockRate(96))
         );
         let many = (0..25).map(|n| format(n, Codec::Other(n.into()), 1));
         assert_eq!(table(many.collect()), Some(FormatError::TooMany));

@@ -101,7 +101,7 @@ impl Reader {
             }
             Some(held) if !newer(timestamp, held.timestamp) => return Some(presses),
             Some(held) if held.digit == digit && held.joins(timestamp) => {
-                held.before += SEGMENT;
+                held.before = held.before.saturating_add(SEGMENT);
                 held.timestamp = timestamp;
                 held.ticks = ticks;
                 held.heard = now;

@@ -2,9 +2,11 @@
 
 mod bench;
 mod contract;
+mod corpus;
 mod joints;
 mod latching;
 mod limits;
 mod properties;
 mod reports;
 mod routes;
+mod survives;

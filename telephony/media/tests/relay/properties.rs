@@ -207,4 +207,19 @@ proptest! {
         }
         prop_assert_eq!(rtp_port(3), media::PortKey(6));
     }
+
+    #[test]
+    fn any_traffic_is_survived(
+        datagrams in vec((0..9u8, any::<u8>(), any::<u8>(), vec(any::<u8>(), 0..60)), 0..60),
+    ) {
+        let mut script = Vec::new();
+        for (port, sender, ms, mut datagram) in datagrams {
+            if let Some(first) = datagram.first_mut() {
+                *first = 0x80 | (*first & 0x3f);
+            }
+            script.extend_from_slice(&[port, sender, ms, datagram.len() as u8]);
+            script.extend_from_slice(&datagram);
+        }
+        crate::survives::traffic(&script);
+    }
 }
