@@ -1,7 +1,8 @@
 //! Carries out what the gateway's machine wants: sends, stores, moves media, answers people.
 //!
 //! The hands of the main loop. Nothing here waits; what cannot be done at once is told back to the
-//! machine as an input, in the same turn. Invariant: after `drain` the machine has said `Timeout`.
+//! machine as an input, as a rule in the same turn. Invariant: after `drain` the machine has said
+//! `Timeout`.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
@@ -19,6 +20,9 @@ use crate::media_shell::MediaShell;
 use crate::operator;
 use crate::outgoing::{Outgoing, net_connection, sip_flow};
 use crate::store::{Answer, BINDINGS, BindingsWrite, JournalWrite, Sequence, Store, StoredBinding};
+
+/// What the machine is told back in one turn. More would be a circle of sending and failing.
+const MOST_BACK: usize = 1_024;
 
 /// Everything the machine's wishes need.
 #[derive(Debug)]
@@ -101,10 +105,19 @@ impl Hands {
         outlet: &mut Outlet,
         now: Instant,
     ) -> Option<Instant> {
+        let mut told_back = 0;
         loop {
             match state.poll_output() {
                 Output::Timeout(deadline) => match self.back.pop_front() {
-                    Some(input) => state.handle(input, now),
+                    // The rest has its turn after others had theirs.
+                    Some(input) if told_back == MOST_BACK => {
+                        self.back.push_front(input);
+                        return Some(now);
+                    }
+                    Some(input) => {
+                        told_back += 1;
+                        state.handle(input, now);
+                    }
                     None => return deadline,
                 },
                 Output::Transmit { to, bytes } => self.transmit(&to, &bytes, outlet),

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use gateway_core::UrlRequest;
-use net::tasks::Tasks;
+use net::tasks::{Ended, Tasks, Why};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -103,9 +103,11 @@ async fn run(work: Work, stop: CancellationToken) -> io::Result<()> {
         tokio::select! {
             () = stop.cancelled() => break,
             ended = tasks.ended() => match ended {
-                Some(ended) => tracing::error!(
-                    task = ended.name,
-                    why = %ended.why,
+                // The main loop has let go of its end: the gateway is stopping.
+                Some(Ended { why: Why::Finished, .. }) => {}
+                Some(Ended { name, why }) => tracing::error!(
+                    task = name,
+                    %why,
                     "a task has ended; calls go on without it until the gateway is restarted"
                 ),
                 None => {

@@ -1,12 +1,14 @@
 //! A call through the real program: signalling, audio both ways, the live view, its end.
 
+use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, UdpSocket};
+use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 use sip::message::{HeaderName, Message, Request, Response, StatusCode};
 use sip::sdp::{Description, Kind};
 
-use crate::gateway::{Gateway, PASSWORD, PATIENCE, Site, directory};
+use crate::gateway::{Gateway, PASSWORD, PATIENCE, PROGRAM, Site, directory, json};
 use crate::station::{Station, registered};
 
 const BODY_TYPE: &str = "Content-Type: application/sdp\r\n";
@@ -228,4 +230,31 @@ fn a_second_sigterm_ends_running_calls_at_once() {
         assert!(refused.status.code() >= 400, "{refused:?}");
     });
     assert_eq!(gateway.wait(), Some(0));
+}
+
+#[test]
+fn whoever_watches_sees_calls_come_and_go() {
+    let site = Site::new(&directory(&["101", "102"]));
+    let gateway = site.start();
+    let (caller, callee) = (Phone::new("101", &gateway), Phone::new("102", &gateway));
+    let mut watching = Command::new(PROGRAM)
+        .args(["calls", "--watch", "--json", "--socket"])
+        .arg(gateway.socket())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pictures = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let mut picture = move || json(pictures.next().unwrap().unwrap().as_bytes());
+    assert_eq!(picture(), serde_json::json!([]));
+    let to = format!("sip:102@{}", gateway.sip("udp"));
+    std::thread::scope(|scope| {
+        let calling = scope.spawn(|| caller.call(&to));
+        let invite = callee.request("INVITE");
+        callee.answer(&invite, StatusCode::BUSY_HERE, "");
+        assert_eq!(calling.join().unwrap().1.status, StatusCode::BUSY_HERE);
+    });
+    // However short the call was, the last picture is without it.
+    while picture() != serde_json::json!([]) {}
+    watching.kill().unwrap();
+    watching.wait().unwrap();
 }

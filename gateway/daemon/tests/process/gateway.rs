@@ -14,11 +14,13 @@ use serde_json::Value;
 /// For whatever should happen at once on any machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_antiphon-gateway");
+
 pub(crate) const PASSWORD: &str = "open sesame 4711";
 
 /// The program with these arguments, run to its end.
 pub(crate) fn run<const N: usize>(arguments: [&str; N]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_antiphon-gateway"))
+    Command::new(PROGRAM)
         .args(arguments)
         .stdin(Stdio::null())
         .output()
@@ -83,8 +85,13 @@ impl Site {
     }
 
     pub(crate) fn start(&self) -> Gateway {
+        self.start_by(&mut Command::new(PROGRAM))
+    }
+
+    /// Starts it by a command that ends with running the program.
+    pub(crate) fn start_by(&self, command: &mut Command) -> Gateway {
         let _ = std::fs::remove_file(self.path("ready.json"));
-        let mut child = Command::new(env!("CARGO_BIN_EXE_antiphon-gateway"))
+        let mut child = command
             .args(["serve", "--config"])
             .arg(self.path("gateway.toml"))
             .arg("--ready-file")
@@ -138,7 +145,7 @@ impl Gateway {
 
     /// Runs a command of the program against this gateway.
     pub(crate) fn command<const N: usize>(&self, arguments: [&str; N]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_antiphon-gateway"))
+        Command::new(PROGRAM)
             .args(arguments)
             .arg("--socket")
             .arg(&self.socket)
@@ -149,7 +156,7 @@ impl Gateway {
     pub(crate) fn json<const N: usize>(&self, arguments: [&str; N]) -> Value {
         let mut all: Vec<&str> = arguments.to_vec();
         all.push("--json");
-        let output = Command::new(env!("CARGO_BIN_EXE_antiphon-gateway"))
+        let output = Command::new(PROGRAM)
             .args(all)
             .arg("--socket")
             .arg(&self.socket)

@@ -11,3 +11,4 @@ mod gateway;
 mod register;
 mod signals;
 mod station;
+mod systemd;
