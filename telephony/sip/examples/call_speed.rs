@@ -115,7 +115,7 @@ impl World {
         self.establish();
         let caller = self.caller.expect("it was answered");
         self.tell(CALLER, |caller_side, now| {
-            caller_side.end(caller, None, now).expect("it is up")
+            caller_side.end(caller, None, now).expect("it is up");
         });
         self.run();
         assert!(
@@ -220,7 +220,7 @@ impl World {
                 self.tell(GATEWAY, |gateway, now| {
                     gateway
                         .progress(a, Progress::ringing(), now)
-                        .expect("it rings")
+                        .expect("it rings");
                 });
             }
             (
@@ -232,14 +232,14 @@ impl World {
             ) => {
                 let a = other.expect("it has a first leg");
                 self.tell(GATEWAY, |gateway, now| {
-                    gateway.accept(a, Some(sdp), now).expect("it waits")
+                    gateway.accept(a, Some(sdp), now).expect("it waits");
                 });
             }
             (GATEWAY, SessionEvent::Ended { .. }) => {
                 self.other.remove(&session);
                 if let Some(other) = other.filter(|other| self.other.contains_key(other)) {
                     self.tell(GATEWAY, |gateway, now| {
-                        gateway.end(other, None, now).expect("it is up")
+                        gateway.end(other, None, now).expect("it is up");
                     });
                 }
             }

@@ -157,3 +157,82 @@ impl Client {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Inputs in ms and codes; `None` is a look at the timers.
+    #[track_caller]
+    fn check(transport: Transport, inputs: &[(u64, Option<u16>)], wanted: &[&str]) {
+        let (timers, start) = (Timers::default(), Instant::now());
+        let mut client = Client::new(Bytes::from_static(b"r"), transport, &timers, start);
+        let mut said = Vec::new();
+        for (at, input) in inputs {
+            let now = start + Duration::from_millis(*at);
+            let what = match input {
+                Some(code) => {
+                    let code = StatusCode::new(*code).expect("a code");
+                    format!("{:?}", client.on_response(code, &timers, now))
+                }
+                None => match client.on_timeout(&timers, now) {
+                    ClientTimer::Idle => continue,
+                    ClientTimer::Repeat(_) => "Repeat".to_owned(),
+                    ClientTimer::TimedOut => "TimedOut".to_owned(),
+                },
+            };
+            said.push(format!("{at} {what}"));
+        }
+        assert_eq!(said, wanted);
+        assert_eq!(client.is_terminated(), client.deadline().is_none());
+    }
+
+    /// Every half second.
+    fn looks(from: u64, to: u64) -> impl Iterator<Item = (u64, Option<u16>)> {
+        (from / 500..=to / 500).map(|n| (n * 500, None))
+    }
+
+    #[test]
+    fn a_request_is_repeated_with_back_off_up_to_t2_and_given_up_at_64_t1() {
+        let inputs: Vec<_> = looks(0, 33_000).collect();
+        let repeats = [
+            500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500,
+        ];
+        let mut wanted: Vec<_> = repeats.iter().map(|at| format!("{at} Repeat")).collect();
+        wanted.push("32000 TimedOut".to_owned());
+        let wanted: Vec<_> = wanted.iter().map(String::as_str).collect();
+        check(Transport::Udp, &inputs, &wanted);
+        check(Transport::Tcp, &inputs, &["32000 TimedOut"]);
+    }
+
+    #[test]
+    fn after_a_provisional_response_the_request_is_repeated_every_t2() {
+        let mut inputs = vec![(0, None), (100, Some(100))];
+        inputs.extend(looks(500, 10_000));
+        check(
+            Transport::Udp,
+            &inputs,
+            &["100 PassUp", "500 Repeat", "4500 Repeat", "8500 Repeat"],
+        );
+    }
+
+    #[test]
+    fn the_first_final_response_counts_and_its_repetitions_are_absorbed() {
+        let inputs = [
+            (10, Some(200)),
+            (20, Some(200)),
+            (30, Some(500)),
+            (5_010, None),
+        ];
+        check(
+            Transport::Udp,
+            &inputs,
+            &["10 PassUp", "20 Absorbed", "30 Absorbed"],
+        );
+        check(
+            Transport::Tls,
+            &inputs,
+            &["10 PassUp", "20 Absorbed", "30 Absorbed"],
+        );
+    }
+}

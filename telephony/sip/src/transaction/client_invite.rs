@@ -310,3 +310,162 @@ impl ClientInvite {
         matches!(self.state, State::Terminated)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::flow::{Flow, ListenerId};
+
+    fn code(code: u16) -> StatusCode {
+        StatusCode::new(code).expect("a code")
+    }
+
+    fn client(transport: Transport, start: Instant) -> ClientInvite {
+        ClientInvite::new(
+            Bytes::from_static(b"INVITE"),
+            transport,
+            &Timers::default(),
+            start,
+        )
+    }
+
+    fn ms(start: Instant, ms: u64) -> Instant {
+        start + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn an_invite_is_repeated_until_any_response() {
+        let (timers, start) = (Timers::default(), Instant::now());
+        let mut client = client(Transport::Udp, start);
+        let mut repeats = Vec::new();
+        for at in (0..5_000).step_by(500) {
+            if let ClientTimer::Repeat(_) = client.on_timeout(ms(start, at)) {
+                repeats.push(at);
+            }
+        }
+        assert_eq!(repeats, [500, 1_500, 3_500]);
+        assert!(matches!(
+            client.on_response(code(100), "", &timers, ms(start, 5_000)),
+            OnResponse::PassUp
+        ));
+        assert_eq!(
+            client.deadline(),
+            None,
+            "how long to ring is the user's decision"
+        );
+    }
+
+    #[test]
+    fn silence_is_a_timeout_at_64_t1() {
+        let start = Instant::now();
+        let mut client = client(Transport::Tls, start);
+        assert_eq!(client.on_timeout(ms(start, 31_999)), ClientTimer::Idle);
+        assert_eq!(client.on_timeout(ms(start, 32_000)), ClientTimer::TimedOut);
+        assert!(client.is_terminated());
+    }
+
+    #[test]
+    fn a_repeated_refusal_gets_its_ack_again_and_no_answer_counts_after_it() {
+        let (timers, start) = (Timers::default(), Instant::now());
+        let mut client = client(Transport::Udp, start);
+        assert!(matches!(
+            client.on_response(code(486), "t", &timers, start),
+            OnResponse::Refused { .. }
+        ));
+        client.refused(Bytes::from_static(b"ACK"), &timers, start);
+        match client.on_response(code(486), "t", &timers, start) {
+            OnResponse::AckAgain { ack, hop: None } => assert_eq!(&ack[..], b"ACK"),
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(
+            client.on_response(code(200), "u", &timers, start),
+            OnResponse::Absorbed
+        ));
+        client.on_timeout(ms(start, 32_000));
+        assert!(client.is_terminated());
+    }
+
+    #[test]
+    fn each_fork_is_passed_up_until_its_ack_is_known() {
+        let (timers, start) = (Timers::default(), Instant::now());
+        let hop = Hop::Flow(Flow::udp(
+            ListenerId(0),
+            ([10, 0, 0, 1], 5060).into(),
+            ([10, 0, 0, 2], 5060).into(),
+        ));
+        let mut client = client(Transport::Udp, start);
+        for tag in ["one", "one", "two"] {
+            assert!(matches!(
+                client.on_response(code(200), tag, &timers, start),
+                OnResponse::PassUp
+            ));
+        }
+        client.acknowledged("one", &hop, &Bytes::from_static(b"ACK"));
+        assert!(matches!(
+            client.on_response(code(200), "one", &timers, start),
+            OnResponse::AckAgain { .. }
+        ));
+        assert!(matches!(
+            client.on_response(code(200), "two", &timers, start),
+            OnResponse::PassUp
+        ));
+        assert!(matches!(
+            client.on_response(code(486), "two", &timers, start),
+            OnResponse::Absorbed
+        ));
+        client.on_timeout(ms(start, 32_000));
+        assert!(client.is_terminated());
+    }
+
+    #[test]
+    fn a_cancel_waits_for_a_provisional_response_and_then_for_an_end() {
+        let (timers, start) = (Timers::default(), Instant::now());
+        let lines = Bytes::from_static(b"Reason: SIP\r\n");
+        let mut held = client(Transport::Udp, start);
+        assert!(matches!(
+            held.cancel(&lines, &timers, start),
+            OnCancel::Held
+        ));
+        match held.on_response(code(180), "t", &timers, ms(start, 100)) {
+            OnResponse::PassUpAndCancel { lines: kept, .. } => assert_eq!(kept, lines),
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(
+            held.on_response(code(180), "t", &timers, ms(start, 200)),
+            OnResponse::PassUp
+        ));
+        assert_eq!(held.on_timeout(ms(start, 32_100)), ClientTimer::TimedOut);
+
+        let mut rung = client(Transport::Udp, start);
+        rung.on_response(code(180), "t", &timers, start);
+        assert!(matches!(
+            rung.cancel(&lines, &timers, start),
+            OnCancel::Send { .. }
+        ));
+        assert!(matches!(
+            rung.cancel(&lines, &timers, start),
+            OnCancel::TooLate
+        ));
+        rung.on_response(code(200), "t", &timers, start);
+        assert!(matches!(
+            rung.cancel(&lines, &timers, start),
+            OnCancel::TooLate
+        ));
+    }
+
+    #[test]
+    fn an_abandoned_invite_does_not_ring_for_ever() {
+        let (timers, start) = (Timers::default(), Instant::now());
+        for rung_before in [true, false] {
+            let mut client = client(Transport::Udp, start);
+            if rung_before {
+                client.on_response(code(180), "t", &timers, start);
+            }
+            client.abandon(&timers, start);
+            client.on_response(code(180), "t", &timers, start);
+            assert_eq!(client.deadline(), Some(ms(start, 32_000)));
+        }
+    }
+}

@@ -128,3 +128,57 @@ impl Server {
         matches!(self.state, State::Terminated)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn code(code: u16) -> StatusCode {
+        StatusCode::new(code).expect("a code")
+    }
+
+    #[test]
+    fn a_repeated_request_gets_the_last_response_until_timer_j() {
+        let (timers, start) = (Timers::default(), Instant::now());
+        let mut server = Server::new(Transport::Udp, &timers, start);
+        assert_eq!(server.on_repeated_request(), None);
+        for (status, text) in [(183, "trying"), (200, "done")] {
+            let response = Bytes::from_static(text.as_bytes());
+            assert!(server.respond(code(status), &response, &timers, start));
+            assert_eq!(server.on_repeated_request(), Some(response));
+        }
+        let second = Bytes::from_static(b"again");
+        assert!(
+            !server.respond(code(500), &second, &timers, start),
+            "one final response"
+        );
+        server.on_timeout(start + Duration::from_secs(31));
+        assert!(!server.is_terminated());
+        assert_eq!(
+            server.on_timeout(start + Duration::from_secs(32)),
+            ServerTimer::Idle
+        );
+        assert!(server.is_terminated());
+    }
+
+    #[test]
+    fn over_a_connection_nothing_lingers() {
+        let (timers, start) = (Timers::default(), Instant::now());
+        let mut server = Server::new(Transport::Tcp, &timers, start);
+        assert!(server.respond(code(200), &Bytes::from_static(b"ok"), &timers, start));
+        assert!(server.is_terminated());
+    }
+
+    #[test]
+    fn a_user_that_never_answers_is_given_up_on() {
+        let (timers, start) = (Timers::default(), Instant::now());
+        let mut server = Server::new(Transport::Udp, &timers, start);
+        assert_eq!(
+            server.on_timeout(start + Duration::from_secs(32)),
+            ServerTimer::TimedOut
+        );
+        assert!(!server.respond(code(200), &Bytes::from_static(b"ok"), &timers, start));
+    }
+}

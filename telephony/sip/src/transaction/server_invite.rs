@@ -184,3 +184,87 @@ impl ServerInvite {
         matches!(self.state, State::Terminated)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(code: u16) -> StatusCode {
+        StatusCode::new(code).expect("a code")
+    }
+
+    fn ms(start: Instant, ms: u64) -> Instant {
+        start + Duration::from_millis(ms)
+    }
+
+    fn answered(transport: Transport, status: u16, start: Instant) -> ServerInvite {
+        let mut server = ServerInvite::new(transport, start);
+        let response = Bytes::from_static(b"r");
+        assert!(server.respond(code(status), &response, &Timers::default(), start));
+        server
+    }
+
+    #[test]
+    fn a_slow_user_is_covered_by_a_100_and_a_fast_one_is_not() {
+        let (timers, start) = (Timers::default(), Instant::now());
+        let mut server = ServerInvite::new(Transport::Udp, start);
+        assert_eq!(
+            server.on_timeout(&timers, ms(start, 199)),
+            ServerTimer::Idle
+        );
+        assert_eq!(
+            server.on_timeout(&timers, ms(start, 200)),
+            ServerTimer::SendTrying
+        );
+        let mut server = answered(Transport::Udp, 180, start);
+        assert_eq!(
+            server.on_timeout(&timers, ms(start, 200)),
+            ServerTimer::Idle
+        );
+        assert_eq!(server.deadline(), None);
+    }
+
+    #[test]
+    fn a_refusal_is_repeated_until_its_ack_and_given_up_at_64_t1() {
+        let (timers, start) = (Timers::default(), Instant::now());
+        let mut server = answered(Transport::Udp, 486, start);
+        let mut repeats = Vec::new();
+        let mut end = None;
+        for at in (0..40_000).step_by(500) {
+            match server.on_timeout(&timers, ms(start, at)) {
+                ServerTimer::Repeat(_) => repeats.push(at),
+                ServerTimer::TimedOut => end = Some(at),
+                ServerTimer::Idle | ServerTimer::SendTrying => {}
+            }
+        }
+        assert_eq!(&repeats[..5], [500, 1_500, 3_500, 7_500, 11_500]);
+        assert_eq!(end, Some(32_000));
+    }
+
+    #[test]
+    fn the_ack_to_a_refusal_is_absorbed_with_its_repetitions() {
+        let (timers, start) = (Timers::default(), Instant::now());
+        let mut server = answered(Transport::Udp, 486, start);
+        assert_eq!(server.on_ack(&timers, start), Report::Absorbed);
+        assert_eq!(server.on_ack(&timers, ms(start, 10)), Report::Absorbed);
+        assert_eq!(server.on_repeated_request(), None);
+        server.on_timeout(&timers, ms(start, 5_000));
+        assert!(server.is_terminated());
+        let mut server = answered(Transport::Tcp, 486, start);
+        server.on_ack(&timers, start);
+        assert!(server.is_terminated());
+    }
+
+    #[test]
+    fn after_a_2xx_invites_are_absorbed_and_only_the_2xx_leaves_again() {
+        let (timers, start) = (Timers::default(), Instant::now());
+        let mut server = answered(Transport::Udp, 200, start);
+        assert_eq!(server.on_repeated_request(), None);
+        assert_eq!(server.on_ack(&timers, start), Report::PassUp);
+        let response = Bytes::from_static(b"r");
+        assert!(server.respond(code(200), &response, &timers, start));
+        assert!(!server.respond(code(486), &response, &timers, start));
+        server.on_timeout(&timers, ms(start, 32_000));
+        assert!(server.is_terminated());
+    }
+}

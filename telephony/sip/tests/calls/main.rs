@@ -7,6 +7,7 @@ mod cancel;
 mod connections;
 mod digits;
 mod forks;
+mod hostile;
 mod limits;
 mod logins;
 mod lost;
