@@ -50,6 +50,8 @@ pub enum OperatorError {
 
 impl GatewayState {
     pub(crate) fn operator(&mut self, command: OperatorCommand, now: Instant) -> Answer {
+        // What is shown is as of now, not as of the last thing that happened to a call.
+        self.calls.handle_timeout(now);
         match command {
             OperatorCommand::Calls => Answer::Calls(self.calls.calls().collect()),
             OperatorCommand::Stations => Answer::Stations(self.station_views(now)),
