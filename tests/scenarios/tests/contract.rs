@@ -1,7 +1,7 @@
 //! Every machine of the house keeps the contract of machines; see `scenarios::contract`.
 
 use scenarios::contract::{Machine, keep};
-use scenarios::machines::{Calls, MediaRelay};
+use scenarios::machines::{Calls, MediaRelay, SipEndpoint, StationRegistrar, WholeGateway};
 
 /// `found`: seeds that once found something.
 ///
@@ -21,4 +21,19 @@ fn the_call_engine_keeps_the_contract() {
 #[test]
 fn the_media_relay_keeps_the_contract() {
     lives::<MediaRelay>(600, &[39]);
+}
+
+#[test]
+fn the_registrar_keeps_the_contract() {
+    lives::<StationRegistrar>(600, &[]);
+}
+
+#[test]
+fn the_sip_endpoint_keeps_the_contract() {
+    lives::<SipEndpoint>(600, &[]);
+}
+
+#[test]
+fn the_gateway_keeps_the_contract() {
+    lives::<WholeGateway>(600, &[7]);
 }

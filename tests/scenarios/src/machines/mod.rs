@@ -4,7 +4,14 @@
 //! to it most of the time, and foolish things now and then.
 
 mod calls;
+mod endpoint;
+mod gateway;
+mod owner;
+mod registrar;
 mod relay;
 
 pub use self::calls::Calls;
+pub use self::endpoint::SipEndpoint;
+pub use self::gateway::WholeGateway;
+pub use self::registrar::StationRegistrar;
 pub use self::relay::MediaRelay;
