@@ -19,6 +19,8 @@ pub struct Settings {
     pub messages: Rate,
     /// New calls from one source; what exceeds it is refused with 503.
     pub invites: Rate,
+    /// New emergency calls from one source; they are not refused for what others do.
+    pub emergencies: Rate,
     /// New calls of all sources together. Emergency calls count but are never refused by it.
     pub calls: Rate,
     /// Sources without limits: trunks, the other end of a link.
@@ -32,6 +34,7 @@ impl Default for Settings {
             sources: 16_384,
             messages: Rate::per_second(400, 2_000),
             invites: Rate::per_second(20, 60),
+            emergencies: Rate::per_second(10, 40),
             calls: Rate::per_second(2_000, 4_000),
             trusted: Vec::new(),
             emergency: EmergencyMarks::default(),
@@ -80,8 +83,8 @@ impl Network {
     }
 }
 
-/// What makes a call pass the soft limits. The hard limits hold for every call, so a lying caller
-/// gains a place in the queue and no more.
+/// What makes a call pass the soft limits. The hard limits and a rate of its own hold for every
+/// source, so a lying caller gains a place in the queue and no more.
 #[derive(Clone, Debug, Default)]
 pub struct EmergencyMarks {
     /// User parts of the Request-URI: the numbers of alarm targets.
@@ -143,6 +146,7 @@ pub(crate) struct Admission {
 struct Source {
     messages: Meter,
     invites: Meter,
+    emergencies: Meter,
 }
 
 impl Admission {
@@ -182,8 +186,12 @@ impl Admission {
     /// A new call was read.
     pub(crate) fn invite(&mut self, address: IpAddr, urgency: Urgency, now: Instant) -> Verdict {
         let all = self.calls.take(self.settings.calls, now);
-        if urgency == Urgency::Emergency || self.is_trusted(address) {
+        if self.is_trusted(address) {
             return Verdict::Pass;
+        }
+        if urgency == Urgency::Emergency {
+            let rate = self.settings.emergencies;
+            return self.source(address).emergencies.take(rate, now);
         }
         if all != Verdict::Pass {
             return all;

@@ -13,7 +13,7 @@ use super::counters::Counters;
 use super::output::{Event, Output, RequestId};
 use super::settings::{LargeRequests, Settings};
 use crate::flow::{Destination, Flow, Hop, Transport};
-use crate::message::{HeaderName, Headers, Host, Method, Request, Response, StatusCode, Via};
+use crate::message::{HeaderName, Headers, Host, Method, Request, Response, StatusCode, Uri, Via};
 use crate::session::{CommandError, Outcome, SessionEvent, SessionId};
 use crate::tokens::{Token, Tokens};
 use crate::transaction::{Outbox, Outgoing, Table, TransactionId, User};
@@ -43,6 +43,33 @@ pub(crate) struct Core {
     pub(crate) counters: Counters,
     /// The time of the input being handled.
     pub(crate) now: Instant,
+}
+
+/// What our Contact in a dialog says besides our address.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ContactName {
+    user: Box<str>,
+    /// RFC 3261 8.1.1.8, 12.1.1: a `sips` Request-URI wants a `sips` Contact.
+    secure: bool,
+}
+
+impl ContactName {
+    /// Of a peer's request: the name it called us by.
+    pub(crate) fn called(request: &Request) -> Self {
+        Self::new(&request.uri, &request.uri)
+    }
+
+    /// Of a request of ours.
+    pub(crate) fn calling(from: &Uri, target: &Uri) -> Self {
+        Self::new(from, target)
+    }
+
+    fn new(named: &Uri, target: &Uri) -> Self {
+        Self {
+            user: named.user().unwrap_or_default().into(),
+            secure: target.is_sips(),
+        }
+    }
 }
 
 /// A request of ours with its branch.
@@ -138,16 +165,17 @@ impl Core {
     }
 
     /// A Contact through which the peer behind `hop` reaches us.
-    pub(crate) fn contact(&self, user: &str, hop: &Hop) -> String {
+    pub(crate) fn contact(&self, name: &ContactName, hop: &Hop) -> String {
         let (host, port) = self.local(hop);
         let mut contact = String::with_capacity(64);
-        contact.push_str("<sip:");
-        if !user.is_empty() {
-            contact.push_str(user);
+        contact.push_str(if name.secure { "<sips:" } else { "<sip:" });
+        if !name.user.is_empty() {
+            contact.push_str(&name.user);
             contact.push('@');
         }
         write!(contact, "{host}:{port}").expect("writing to a string does not fail");
-        if hop.transport() != Transport::Udp {
+        // RFC 3261 26.2.2: what `sips` means needs no transport.
+        if hop.transport() != Transport::Udp && !name.secure {
             contact.push_str(";transport=");
             contact.push_str(hop.transport().uri_name());
         }

@@ -152,7 +152,7 @@ impl Endpoint {
         let to_tag = pending.envelope.to_tag.as_deref().unwrap_or_default();
         let number = pending.envelope.cseq.number;
         if let Some(id) = self.sessions.find(call_id, to_tag, from_tag) {
-            if pending.request.method == Method::Message {
+            if pending.request.method == Method::Message && self.sessions.is_owned(id) {
                 return self.on_message_request(pending, Some(id), None);
             }
             let flow = pending.flow;
@@ -193,6 +193,9 @@ impl Endpoint {
             Method::Invite => self.on_invite(pending),
             Method::Register => self.on_register(pending),
             Method::Options => self.on_options(&pending),
+            Method::Message | Method::Subscribe if !self.has_room(Urgency::Normal) => {
+                self.refuse_overload(&pending);
+            }
             Method::Message => {
                 if let Some(account) = self.sender(&pending).admitted() {
                     self.on_message_request(pending, None, account);

@@ -19,7 +19,7 @@ use super::refresh::Terms;
 use super::step::Step;
 use super::usage::{SDP, Usage, sdp_of};
 use crate::endpoint::Output;
-use crate::endpoint::core::{ALLOW, Core};
+use crate::endpoint::core::{ALLOW, ContactName, Core};
 use crate::flow::Hop;
 use crate::message::{HeaderName, Method, Reason, Refresher, Request, StatusCode};
 use crate::transaction::{Repeat, TransactionId};
@@ -191,7 +191,7 @@ impl Ringing {
         };
         response.headers.push(
             HeaderName::Contact,
-            core.contact(&self.usage.contact_user, &hop),
+            core.contact(&self.usage.contact_name, &hop),
         );
         response.headers.push(HeaderName::Allow, ALLOW);
         append_owners(&mut response.headers, &progress.headers);
@@ -325,7 +325,7 @@ impl Ringing {
         let dialog = self.usage.dialog.clone();
         std::mem::replace(
             &mut self.usage,
-            Usage::new(dialog, Box::default(), Exchange::Settled),
+            Usage::new(dialog, ContactName::default(), Exchange::Settled),
         )
     }
 

@@ -23,7 +23,7 @@ impl Usage {
         core: &Core,
     ) -> Option<Response> {
         let hop = core.table.hop(tx)?;
-        let contact = core.contact(&self.contact_user, hop);
+        let contact = core.contact(&self.contact_name, hop);
         let mut response = core
             .response(tx, StatusCode::OK)?
             .with_header(HeaderName::Contact, contact);

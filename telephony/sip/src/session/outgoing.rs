@@ -17,7 +17,7 @@ use super::refresh::{Terms, Wish};
 use super::step::Step;
 use super::usage::{Auth, Outcome, Purpose, SDP, Usage, sdp_of};
 use crate::dialog::{Dialog, Originated, start_request};
-use crate::endpoint::core::{ALLOW, Core, Draft, SUPPORTED};
+use crate::endpoint::core::{ALLOW, ContactName, Core, Draft, SUPPORTED};
 use crate::flow::Hop;
 use crate::message::{
     CSeq, Contacts, HeaderName, Headers, Method, RAck, Reason, Response, StatusCode,
@@ -123,7 +123,10 @@ impl Calling {
         headers.push(HeaderName::CSeq, format!("{} INVITE", self.number));
         headers.push(
             HeaderName::Contact,
-            core.contact(plan.from.uri.user().unwrap_or_default(), &plan.hop),
+            core.contact(
+                &ContactName::calling(&plan.from.uri, &plan.target),
+                &plan.hop,
+            ),
         );
         headers.push(HeaderName::Allow, ALLOW);
         headers.push(HeaderName::Supported, supported(plan));
@@ -272,7 +275,7 @@ impl Calling {
         };
         let mut usage = Usage::new(
             dialog,
-            self.plan.from.uri.user().unwrap_or_default().into(),
+            ContactName::calling(&self.plan.from.uri, &self.plan.target),
             exchange,
         );
         usage.local_sdp = self.plan.offer.clone();
@@ -321,8 +324,10 @@ impl Calling {
                 usage.agree(None, answer.as_deref());
                 answer.map(Sdp::Answer)
             }
-            Exchange::Fresh => {
+            // The second is a peer that did not wait for our PRACK: its 2xx must offer again.
+            Exchange::Fresh | Exchange::Asked(Theirs::Provisional { .. }) => {
                 let offer = sdp.cloned();
+                usage.exchange = Exchange::Settled;
                 if let Some(offer) = &offer {
                     usage.exchange = Exchange::Asked(Theirs::Success);
                     usage.remote_sdp = Some((**offer).into());

@@ -142,7 +142,7 @@ impl Confirmed {
                         let contact = core
                             .table
                             .hop(tx)
-                            .map(|hop| core.contact(&self.usage.contact_user, hop));
+                            .map(|hop| core.contact(&self.usage.contact_name, hop));
                         let contact = contact.unwrap_or_default();
                         core.answer_with(tx, StatusCode::ACCEPTED, HeaderName::Contact, &contact);
                         // RFC 3515 2.4.4: a NOTIFY follows at once.

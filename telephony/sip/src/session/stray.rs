@@ -7,7 +7,7 @@ use super::SessionId;
 use super::exchange::Exchange;
 use super::usage::{Outcome, Purpose, Usage};
 use crate::dialog::{Dialog, Originated};
-use crate::endpoint::core::Core;
+use crate::endpoint::core::{ContactName, Core};
 use crate::message::{HeaderName, Method, Reason, Response};
 use crate::tokens::Token;
 use crate::transaction::TransactionId;
@@ -38,7 +38,7 @@ fn end_stray(invite: TransactionId, response: &Response, core: &mut Core) {
         return;
     };
     dialog.confirm(&response.headers, &originated.target, &sent);
-    let mut usage = Usage::new(dialog, Box::default(), Exchange::Settled);
+    let mut usage = Usage::new(dialog, ContactName::default(), Exchange::Settled);
     usage.acknowledge(invite, number, None, core);
     let reason = Reason::sip(200, "Call completed elsewhere").to_string();
     // No session has the id 0, and nobody waits for this BYE.

@@ -11,7 +11,7 @@ use super::exchange::{Exchange, Ours, Theirs};
 use super::refresh::Terms;
 use crate::dialog::Dialog;
 use crate::digest::client::{Answerer, Asked, Identity};
-use crate::endpoint::core::{ALLOW, Core, Draft, SUPPORTED};
+use crate::endpoint::core::{ALLOW, ContactName, Core, Draft, SUPPORTED};
 use crate::endpoint::{RequestId, RequestOutcome};
 use crate::message::{HeaderName, Headers, Method, Request, Response, StatusCode};
 use crate::transaction::{TransactionId, User};
@@ -20,8 +20,8 @@ use crate::transaction::{TransactionId, User};
 pub(super) struct Usage {
     pub(super) dialog: Dialog,
     pub(super) exchange: Exchange,
-    /// The user part of our Contact.
-    pub(super) contact_user: Box<str>,
+    /// What our Contact says.
+    pub(super) contact_name: ContactName,
     pub(super) peer: Peer,
     /// The descriptions in force, for refreshes and for offers that change nothing.
     pub(super) local_sdp: Option<Bytes>,
@@ -119,11 +119,11 @@ impl Outcome {
 }
 
 impl Usage {
-    pub(super) fn new(dialog: Dialog, contact_user: Box<str>, exchange: Exchange) -> Self {
+    pub(super) fn new(dialog: Dialog, contact_name: ContactName, exchange: Exchange) -> Self {
         Self {
             dialog,
             exchange,
-            contact_user,
+            contact_name,
             peer: Peer::default(),
             local_sdp: None,
             remote_sdp: None,
@@ -156,7 +156,7 @@ impl Usage {
         ) {
             request
                 .headers
-                .push(HeaderName::Contact, core.contact(&self.contact_user, &hop));
+                .push(HeaderName::Contact, core.contact(&self.contact_name, &hop));
         }
         if matches!(request.method, Method::Update) {
             request.headers.push(HeaderName::Allow, ALLOW);

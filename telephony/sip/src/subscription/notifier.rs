@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::{DialogInfo, SubscriptionId};
 use crate::deadlines::Deadlines;
 use crate::dialog::{Dialog, Order};
-use crate::endpoint::core::{Core, Draft};
+use crate::endpoint::core::{ContactName, Core, Draft};
 use crate::endpoint::{Event, IncomingSubscribe, Output};
 use crate::flow::Flow;
 use crate::message::{HeaderName, Method, Request, StatusCode};
@@ -31,7 +31,7 @@ pub(crate) struct Notifier {
 struct Subscription {
     tag: Token,
     dialog: Dialog,
-    contact_user: Box<str>,
+    contact_name: ContactName,
     /// What Event says: the package and perhaps an id (RFC 6665 8.2.1).
     event: Box<str>,
     state: State,
@@ -154,7 +154,7 @@ impl Notifier {
         let subscription = Subscription {
             tag,
             dialog,
-            contact_user: request.uri.user().unwrap_or_default().into(),
+            contact_name: ContactName::called(&request),
             event: request
                 .headers
                 .get_str(HeaderName::Event)
@@ -383,7 +383,7 @@ impl Subscription {
         let contact = core
             .table
             .hop(tx)
-            .map(|hop| core.contact(&self.contact_user, hop))
+            .map(|hop| core.contact(&self.contact_name, hop))
             .unwrap_or_default();
         if let Some(response) = core.response(tx, StatusCode::OK) {
             let response = response
@@ -411,7 +411,7 @@ impl Subscription {
         };
         request
             .headers
-            .push(HeaderName::Contact, core.contact(&self.contact_user, &hop));
+            .push(HeaderName::Contact, core.contact(&self.contact_name, &hop));
         request.headers.push(HeaderName::Event, &*self.event);
         request.headers.push(HeaderName::SubscriptionState, state);
         if let Some(told) = &self.told {

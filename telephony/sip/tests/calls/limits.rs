@@ -215,3 +215,23 @@ fn the_product_is_named_when_it_may_be() {
         Some("Antiphon/1")
     );
 }
+
+#[test]
+fn one_source_cannot_fill_the_gateway_with_emergencies() {
+    let admission = admission::Settings {
+        emergencies: Rate::per_second(1, 3),
+        ..Default::default()
+    };
+    let mut world = world(Settings {
+        admission,
+        ..Settings::default()
+    });
+    for n in 0..10 {
+        world.say(PEER, GATEWAY, invite(n, "Priority: emergency\r\n"));
+    }
+    world.settle();
+    for _ in 0..3 {
+        world.incoming(GATEWAY);
+    }
+    world.quiet(GATEWAY);
+}

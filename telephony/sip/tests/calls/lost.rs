@@ -163,3 +163,28 @@ fn a_lost_ack_to_a_refusal_is_sent_again() {
     );
     world.assert_clean();
 }
+
+#[test]
+fn a_session_its_owner_has_left_hears_nothing_but_the_end() {
+    let mut world = World::new();
+    let (caller, callee) = world.ring();
+    world.lose(ALICE, "ACK", 1000);
+    world.accept(BOB, callee);
+    world.settle();
+    world.says(ALICE);
+    // The BYE of the callee waits for an ACK that does not come.
+    world.end(BOB, callee);
+    world.ended(BOB);
+    world
+        .tell(ALICE, |alice, now| {
+            alice.digit(caller, '1', ms(100), now)?;
+            alice.message(caller, "text/plain", b"x".as_slice().into(), now)
+        })
+        .unwrap();
+    world.settle();
+    world.quiet(BOB);
+    assert_eq!(
+        (world.sent(BOB, "481 INFO"), world.sent(BOB, "481 MESSAGE")),
+        (1, 1)
+    );
+}

@@ -1,6 +1,7 @@
 //! Offers after the first: hold and codec changes, glare, offers without SDP (RFC 3261 14, RFC 3264).
 
-use sip::message::StatusCode;
+use sip::endpoint::{SessionTimerSettings, Settings};
+use sip::message::{HeaderName, Method, Response, StatusCode};
 use sip::session::{CommandError, EndCause, Sdp, SessionEvent, SessionId};
 
 use crate::world::{ALICE, ANSWER, BOB, HELD, HOLD, OFFER, World, bytes, ms, secs};
@@ -285,4 +286,68 @@ fn a_second_session_keeps_working_while_the_first_is_busy() {
     assert_eq!(world.ended(ALICE), EndCause::Local);
     world.settle();
     assert_eq!(world.ended(BOB), EndCause::Bye);
+}
+
+#[test]
+fn a_reinvite_that_only_rings_is_cancelled_and_the_call_goes_on() {
+    let mut world = World::new();
+    let (caller, callee) = world.talk();
+    reoffer(&mut world, ALICE, caller, HOLD);
+    world.settle();
+    reoffered(&mut world, BOB, HOLD);
+    world.run(secs(182));
+    assert_eq!(
+        (world.sent(ALICE, "CANCEL"), world.sent(BOB, "487 INVITE")),
+        (1, 1)
+    );
+    assert!(matches!(
+        world.says(ALICE),
+        SessionEvent::ReofferRefused {
+            code: StatusCode::REQUEST_TERMINATED
+        }
+    ));
+    // The owner of the other side comes too late.
+    let late = world.tell(BOB, |bob, now| bob.answer(callee, bytes(HELD), now));
+    assert_eq!(late, Err(CommandError::WrongState));
+    reoffer(&mut world, BOB, callee, HELD);
+    world.settle();
+    reoffered(&mut world, ALICE, HELD);
+}
+
+#[test]
+fn an_offer_behind_a_refresh_is_not_forgotten_in_a_glare() {
+    let timer = SessionTimerSettings {
+        interval: Some(secs(100)),
+        ..Default::default()
+    };
+    let mut world = World::empty();
+    world.add(Settings {
+        session_timer: timer,
+        ..Settings::default()
+    });
+    let bob = world.add_script();
+    let caller = world.invite();
+    world.settle();
+    let invite = world.heard_request(bob);
+    let ok = Response::answering(&invite, StatusCode::OK)
+        .with_to_tag("b")
+        .with_header(HeaderName::Contact, "<sip:b@10.0.0.2>")
+        .with_header(HeaderName::Allow, "INVITE, ACK, BYE, CANCEL, UPDATE")
+        .with_header(HeaderName::SessionExpires, "100;refresher=uac")
+        .with_body("application/sdp", ANSWER);
+    world.say(bob, ALICE, ok.to_bytes());
+    world.settle();
+    world.says(ALICE);
+    world.heard_request(bob); // ACK
+    world.run(secs(50));
+    let refresh = world.heard_request(bob);
+    assert_eq!(refresh.method, Method::Update);
+    reoffer(&mut world, ALICE, caller, HOLD);
+    let glare = Response::answering(&refresh, StatusCode::REQUEST_PENDING);
+    world.say(bob, ALICE, glare.to_bytes());
+    world.run(secs(2));
+    assert!(world.hears_nothing(bob));
+    world.run(secs(3));
+    let offer = world.heard_request(bob);
+    assert_eq!((offer.method, &offer.body[..]), (Method::Invite, HOLD));
 }

@@ -410,3 +410,34 @@ fn a_large_request_stays_on_udp_where_it_is_told_to() {
         .unwrap();
     assert_eq!(lone.asked().0.transport(), Transport::Udp);
 }
+
+#[test]
+fn a_secure_call_has_a_secure_contact() {
+    let local: SocketAddr = "10.0.0.1:5061".parse().unwrap();
+    let mut lone = Lone::at("10.0.0.1:5060");
+    let listeners = vec![Listener::new(ListenerId(3), Transport::Tls, local)];
+    lone.endpoint = Endpoint::new(
+        Settings {
+            listeners,
+            ..Settings::default()
+        },
+        [9; 32],
+        lone.now,
+    );
+    let mut tls = Destination::new(Transport::Tls, "10.0.0.2:5061".parse().unwrap());
+    tls.server_name = Some("panel.example".into());
+    for (target, contact) in [
+        ("sips:7@panel.example", "<sips:a@10.0.0.1:5061>"),
+        ("sip:7@panel.example", "<sip:a@10.0.0.1:5061;transport=tls>"),
+    ] {
+        let invite = Invite::new(
+            uri(target),
+            Hop::Destination(tls.clone()),
+            NameAddr::new(uri("sip:a@10.0.0.1")),
+            bytes(OFFER),
+        );
+        lone.endpoint.invite(invite, lone.now).unwrap();
+        let (_, request) = lone.asked();
+        assert_eq!(request.headers.get_str(HeaderName::Contact), Some(contact));
+    }
+}

@@ -23,7 +23,7 @@ use super::refer::Refers;
 use super::refresh::{Terms, Timer};
 use super::step::Step;
 use super::usage::{Purpose, Usage, sdp_of};
-use crate::endpoint::core::Core;
+use crate::endpoint::core::{ContactName, Core};
 use crate::message::{HeaderName, Reason, Refresher, Request, StatusCode};
 use crate::transaction::TransactionId;
 
@@ -68,6 +68,8 @@ struct Reinvite {
     id: TransactionId,
     number: u32,
     change: Change,
+    /// When a peer that only says 1xx is cancelled (Timer C); absent once that was done.
+    give_up: Option<Instant>,
 }
 
 /// What a re-INVITE or UPDATE of ours is for.
@@ -116,7 +118,11 @@ impl Confirmed {
         let unacked = self.unacked.as_ref().map(Unacked::deadline);
         let later = self.later.as_ref().map(|(at, _)| *at);
         let timer = self.timer.as_ref().map(Timer::deadline);
-        [unacked, later, timer].into_iter().flatten().min()
+        let reinvite = self.reinvite.as_ref().and_then(|reinvite| reinvite.give_up);
+        [unacked, later, timer, reinvite]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(super) fn on_timeout(&mut self, session: SessionId, core: &mut Core) -> Step {
@@ -130,6 +136,12 @@ impl Confirmed {
         if self.timer.is_some_and(|timer| timer.is_expired(core.now)) {
             let reason = Reason::sip(408, "Session timer expired");
             return self.end(session, EndCause::SessionTimer, Some(reason), core);
+        }
+        if let Some(reinvite) = &mut self.reinvite
+            && reinvite.give_up.is_some_and(|at| at <= core.now)
+        {
+            reinvite.give_up = None;
+            core.cancel(reinvite.id, &Bytes::new());
         }
         if let Some((at, _)) = &self.later
             && *at <= core.now
@@ -188,7 +200,7 @@ impl Confirmed {
         let id = self.usage.dialog.clone();
         std::mem::replace(
             &mut self.usage,
-            Usage::new(id, Box::default(), Exchange::Settled),
+            Usage::new(id, ContactName::default(), Exchange::Settled),
         )
     }
 

@@ -85,7 +85,7 @@ impl Confirmed {
         let headers = &mut request.headers;
         headers.push(
             HeaderName::Contact,
-            core.contact(&self.usage.contact_user, &hop),
+            core.contact(&self.usage.contact_name, &hop),
         );
         headers.push(HeaderName::Allow, ALLOW);
         headers.push(HeaderName::Supported, SUPPORTED);
@@ -98,7 +98,13 @@ impl Confirmed {
         }
         let number = self.usage.dialog.local_seq();
         let id = core.send(Draft { request, token }, hop, User::Session(session));
-        self.reinvite = Some(Reinvite { id, number, change });
+        let give_up = core.now + core.settings.timers.c;
+        self.reinvite = Some(Reinvite {
+            id,
+            number,
+            change,
+            give_up: Some(give_up),
+        });
         self.usage.exchange = Exchange::Offered(Ours::Invite);
         Ok(())
     }
@@ -229,6 +235,11 @@ impl Confirmed {
         match code {
             StatusCode::REQUEST_PENDING => {
                 let at = core.now + self.glare_wait(core);
+                // An offer that waits already refreshes as well.
+                let change = match self.later.take() {
+                    Some((_, waiting @ Change::Offer(_))) => waiting,
+                    Some((_, Change::Refresh)) | None => change,
+                };
                 self.later = Some((at, change));
                 Step::Stay
             }

@@ -3,7 +3,7 @@
 
 use super::{Arrival, Inbound, Sessions, State, pass_on};
 use crate::dialog::{Dialog, Order};
-use crate::endpoint::core::Core;
+use crate::endpoint::core::{ContactName, Core};
 use crate::endpoint::{Event, Output};
 use crate::message::{HeaderName, Method, Request, StatusCode};
 use crate::session::arriving::Ringing;
@@ -52,8 +52,8 @@ impl Sessions {
             .as_ref()
             .map_or(Exchange::Fresh, |_| Exchange::Asked(Theirs::Invite(tx)));
         let contact = Some(dialog.remote_target().clone());
-        let user = request.uri.user().unwrap_or_default().into();
-        let mut usage = Usage::new(dialog, user, exchange);
+        let name = ContactName::called(&request);
+        let mut usage = Usage::new(dialog, name, exchange);
         usage.peer.learn(headers);
         usage.asked_sdp = offer.as_deref().map(Into::into);
         let ringing = Ringing::new(usage, &request, tx, terms, core);
@@ -81,7 +81,8 @@ impl Sessions {
         let from_tag = inbound.request.headers.from().ok();
         let from_tag = from_tag.as_ref().and_then(|from| from.tag());
         self.drive(id, core, |state, core| {
-            let Some(usage) = state.usage_with(from_tag) else {
+            let over = matches!(state, State::Leaving(_)) && inbound.request.method != Method::Bye;
+            let Some(usage) = state.usage_with(from_tag).filter(|_| !over) else {
                 core.answer(inbound.tx, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
                 return Step::Stay;
             };

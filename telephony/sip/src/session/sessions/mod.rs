@@ -104,6 +104,12 @@ impl Sessions {
         found.then_some(id)
     }
 
+    /// Whether the owner has not heard of its end.
+    pub(crate) fn is_owned(&self, id: SessionId) -> bool {
+        let state = self.live.get(&id).map(|session| &session.state);
+        state.is_some_and(|state| !matches!(state, State::Leaving(_) | State::Over))
+    }
+
     /// The session a Replaces header names, or the code that refuses it (RFC 3891 3).
     pub(crate) fn replaced(&self, replaces: &Replaces) -> Result<SessionId, StatusCode> {
         let missing = StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
@@ -184,12 +190,7 @@ impl Sessions {
         core: &mut Core,
         handle: impl FnOnce(&mut State, &mut Core) -> Result<Step, CommandError>,
     ) -> Result<(), CommandError> {
-        let owned = |state: &State| !matches!(state, State::Leaving(_) | State::Over);
-        if !self
-            .live
-            .get(&id)
-            .is_some_and(|session| owned(&session.state))
-        {
+        if !self.is_owned(id) {
             return Err(CommandError::UnknownSession);
         }
         let mut result = Ok(());
