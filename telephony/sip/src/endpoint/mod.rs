@@ -19,6 +19,7 @@ mod output;
 mod receive;
 mod requests;
 mod settings;
+mod stun;
 
 use std::collections::HashMap;
 use std::time::Instant;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::core::response_hop;
-use super::{Connection, Endpoint, Trust};
+use super::{Connection, Endpoint, Trust, stun};
 use crate::admission::Verdict;
 use crate::endpoint::Output;
 use crate::flow::{Flow, Hop};
@@ -20,6 +20,14 @@ impl Endpoint {
         // RFC 5626 3.5.1 and what NAT helpers send: nothing but line ends or NULs.
         if bytes.iter().all(|b| matches!(b, b'\r' | b'\n' | 0 | b' ')) {
             self.core.counters.keep_alives += 1;
+            return;
+        }
+        if stun::is_stun(bytes) {
+            self.core.counters.keep_alives += 1;
+            if let Some(answer) = stun::answer(bytes, flow.remote) {
+                let (to, bytes) = (Hop::Flow(*flow), answer.into());
+                self.core.out.push_back(Output::Transmit { to, bytes });
+            }
             return;
         }
         match parse_datagram(bytes, &self.core.settings.parser) {

@@ -1,8 +1,8 @@
 //! INVITE sessions: from the first INVITE to the last BYE, in both directions.
 //!
-//! A session is in one of four states, a file each: [`outgoing`] and [`arriving`] before the final
-//! response, [`confirmed`] after a 2xx, [`leaving`] when its owner is done with it. What travels
-//! in a dialog whatever the state is in [`usage`]. It knows SDP as bytes only, asks nobody for
+//! A session is in one of four states, a file each: `outgoing` and `arriving` before the final
+//! response, `confirmed` after a 2xx, `leaving` when its owner is done with it. What travels
+//! in a dialog whatever the state is in `usage`. It knows SDP as bytes only, asks nobody for
 //! credentials and resolves no names. Invariant: one `Rejected` or `Ended` per session, as the
 //! last event of its id.
 

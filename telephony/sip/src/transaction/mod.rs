@@ -3,7 +3,7 @@
 //!
 //! The machines know no message beyond its code; the table matches messages to them, sends what
 //! they say and keeps one deadline for each. Who started a transaction hears of it through its
-//! [`User`]. Invariant: the table never holds more than its capacity, and each transaction of ours
+//! `User`. Invariant: the table never holds more than its capacity, and each transaction of ours
 //! reports one end: a final response, a time-out or a transport failure.
 
 mod client;

@@ -133,3 +133,19 @@ fn a_stream_in_pieces_is_read_and_a_broken_one_is_closed() {
     });
     assert_eq!(world.endpoint(BOB).counters().refused.framing, 1);
 }
+
+#[test]
+fn a_station_on_udp_learns_that_its_way_is_open() {
+    let mut world = World::new();
+    let local = "10.0.0.2:5060".parse().unwrap();
+    let flow = Flow::udp(
+        sip::flow::ListenerId(0),
+        local,
+        "10.0.0.1:5060".parse().unwrap(),
+    );
+    let request = [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[7; 12]].concat();
+    world.tell(BOB, |bob, now| bob.receive(&flow, &request, now));
+    world.tell(BOB, |bob, now| bob.receive(&flow, b"\r\n\r\n", now));
+    assert_eq!(world.endpoint(BOB).counters().keep_alives, 2);
+    assert_eq!(world.sent(BOB, "bytes"), 1);
+}

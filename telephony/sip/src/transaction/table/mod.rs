@@ -1,4 +1,8 @@
-//! The table of live transactions.
+//! The table of live transactions: finding, keeping and forgetting them.
+//!
+//! Sending and matching stand in `ours` and `theirs`, timers and lost connections in `time`.
+//! Invariant: each entry is in exactly the indexes that its keys name, and leaves all of them at
+//! once.
 
 mod ours;
 mod theirs;
