@@ -13,6 +13,7 @@ use net::flows::{
     DatagramSettings, Flows, FlowsConfig, ListenerConfig, ListenerInfo, StreamSettings,
 };
 use net::tls::TlsError;
+use nix::sys::stat::{Mode, umask};
 use sd_notify::NotifyState;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -99,6 +100,8 @@ fn exit_of(error: &io::Error) -> Exit {
 /// Runs the gateway until it is told to stop.
 pub(crate) fn run(file: &Path, ready_file: Option<&Path>) -> Result<(), ServeError> {
     let started = Instant::now();
+    // Registrations and call records are about people: nobody else reads what is made from here.
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
     // Changes the environment, so before there is any other thread.
     let inherited = Inherited::from_environment().map_err(system("socket activation"))?;
     let settings = config::load(file).map_err(ServeError::Config)?;

@@ -31,7 +31,7 @@ pub use self::lane::{Answer, Behind, Kept, LaneFigures, Sequence};
 use self::bindings::Bindings;
 use self::file::{Check, Layout, Opened};
 use self::journal::Journal;
-use self::lane::{Book, Lane, LaneStart};
+use self::lane::{Book, Home, Lane, LaneStart};
 
 /// Names of the lanes, in answers, logs and metrics.
 pub const BINDINGS: &str = "bindings";
@@ -103,6 +103,7 @@ impl Store {
             connection: opened.connection,
             folder: folder.to_owned(),
             sync,
+            home: opened.home,
             check: Check::Now,
             figures: Arc::clone(&figures.bindings),
         };
@@ -130,6 +131,7 @@ impl Store {
             connection: opened.connection,
             folder: folder.to_owned(),
             sync: Sync::Power,
+            home: opened.home,
             check: Check::Later,
             figures: Arc::clone(&figures.journal),
         };
@@ -182,6 +184,7 @@ impl Store {
 /// An open file, and whether what was in it before is still there.
 struct Found {
     connection: rusqlite::Connection,
+    home: Home,
     kept: bool,
 }
 
@@ -205,6 +208,7 @@ fn open_or_degrade<B: Book>(
             }
             Ok(Found {
                 connection,
+                home: Home::Disk,
                 kept: set_aside.is_none(),
             })
         }
@@ -217,6 +221,7 @@ fn open_or_degrade<B: Book>(
             );
             Ok(Found {
                 connection: file::open_in_memory(layout)?,
+                home: Home::Memory,
                 kept: false,
             })
         }
@@ -224,7 +229,8 @@ fn open_or_degrade<B: Book>(
     }
 }
 
-/// Takes the folder for this process. A disk that has become read-only is not a reason to stop.
+/// Takes the folder for this process. A disk that is full or has become read-only is not a reason
+/// to stop.
 fn lock(folder: &Path) -> Result<Option<Flock<File>>, StoreError> {
     let in_folder = |source| StoreError::Folder {
         folder: folder.to_owned(),
@@ -238,7 +244,7 @@ fn lock(folder: &Path) -> Result<Option<Flock<File>>, StoreError> {
         .open(folder.join("lock"));
     let file = match opened {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => return Ok(None),
+        Err(error) if is_failing(&error) => return Ok(None),
         Err(error) => return Err(in_folder(error)),
     };
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -248,6 +254,13 @@ fn lock(folder: &Path) -> Result<Option<Flock<File>>, StoreError> {
         }),
         Err((_, errno)) => Err(in_folder(errno.into())),
     }
+}
+
+fn is_failing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::StorageFull
+    )
 }
 
 fn no_thread(folder: &Path, source: io::Error) -> StoreError {

@@ -199,6 +199,24 @@ fn damage_that_shows_while_running_sets_the_file_aside_too() {
 }
 
 #[test]
+fn a_file_that_cannot_be_opened_leaves_the_gateway_working_from_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["bindings.db", "journal.db"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let (mut store, restored) = Store::open(folder.path(), OPTIONS).unwrap();
+    assert!(restored.start_count > 1_000, "ids must not be used twice");
+    let last = store.write_bindings(binding("101", b"x")).unwrap();
+    assert_eq!(wait(&mut store, BINDINGS, last), Kept::InMemory);
+    let last = store.write_journal(record(1)).unwrap();
+    assert_eq!(wait(&mut store, JOURNAL, last), Kept::InMemory);
+    for (_, lane) in store.figures().lanes() {
+        assert!(lane.degraded.load(Ordering::Relaxed), "nobody is told");
+    }
+    store.finish();
+}
+
+#[test]
 fn a_folder_that_cannot_be_used_is_told_with_a_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");

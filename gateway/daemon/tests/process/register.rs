@@ -1,5 +1,7 @@
 //! Registration through the real program, and what survives its death.
 
+use std::os::unix::fs::PermissionsExt;
+
 use sip::message::StatusCode;
 
 use crate::gateway::{PASSWORD, Site, directory};
@@ -52,4 +54,23 @@ fn neither_passwords_nor_digests_nor_names_get_into_the_log() {
         gateway.log.contains("DEBUG"),
         "the log was not at its most talkative"
     );
+}
+
+#[test]
+fn nobody_else_can_read_what_is_stored() {
+    let site = Site::new(&directory(&["101"]));
+    let _gateway = site.start();
+    let mode = |name: &str| {
+        std::fs::metadata(site.path(name))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    assert_eq!(mode("state"), 0o700);
+    assert_eq!(
+        (mode("state/bindings.db"), mode("state/journal.db")),
+        (0o600, 0o600)
+    );
+    assert_eq!(mode("control.sock"), 0o660);
 }
