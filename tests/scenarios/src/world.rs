@@ -4,11 +4,11 @@
 //! nothing is due before `now`, and all that somebody wanted sent is on its way.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use gateway_core::{Config, Input};
-use model::{Address, Digit};
+use model::{Address, Digit, LegId};
 use sip::flow::Transport;
 use sip::sdp::Codec;
 
@@ -28,8 +28,14 @@ pub struct World {
     phones: BTreeMap<String, Phone>,
     random: Random,
     answered_urls: usize,
+    /// When the media threads were looked at last, and what was silent then, since when.
+    watched: Instant,
+    silent: BTreeMap<(LegId, LegId), Instant>,
 }
 
+/// How often the media threads look for silence, and what they call so.
+const WATCH: Duration = Duration::from_secs(10);
+const SILENCE: Duration = Duration::from_secs(60);
 /// How many messages a failing story shows.
 const SHOWN: usize = 80;
 
@@ -55,6 +61,8 @@ impl World {
             phones: BTreeMap::new(),
             random,
             answered_urls: 0,
+            watched: now,
+            silent: BTreeMap::new(),
         }
     }
 
@@ -141,11 +149,19 @@ impl World {
         let chance = self.random.fork();
         let host = self.host(number);
         self.at(number, |phone, now| phone.switch_off(chance, now));
-        let now = self.now;
-        self.network.close_all(host, now);
+        self.network.silence(host, self.now);
+    }
+
+    /// Every connection of a telephone breaks; the telephone itself is well.
+    pub fn break_connections(&mut self, number: &str) {
+        let host = self.host(number);
+        self.network.silence(host, self.now);
+        self.network.listen(host);
     }
 
     pub fn switch_on(&mut self, number: &str) {
+        let host = self.host(number);
+        self.network.listen(host);
         self.at(number, Phone::switch_on);
     }
 
@@ -164,13 +180,6 @@ impl World {
     /// The user turns to other codecs within the newest call.
     pub fn offer_other_codecs(&mut self, number: &str, codecs: &[Codec]) {
         self.at(number, |phone, now| phone.offer_codecs(codecs, now));
-    }
-
-    /// The media threads have heard nothing for long where this port should have been sent to.
-    pub fn media_falls_silent(&mut self, port: SocketAddr) {
-        let now = self.now;
-        self.gateway.silence_noticed(port, now);
-        self.post();
     }
 
     /// Where the newest call of a telephone sends its sound.
@@ -268,12 +277,13 @@ impl World {
     /// The process dies; connections break.
     pub fn crash(&mut self) {
         self.gateway.crash();
-        let (host, now) = (self.gateway.address.ip(), self.now);
-        self.network.close_all(host, now);
+        let host = self.gateway.address.ip();
+        self.network.silence(host, self.now);
     }
 
     pub fn start_gateway(&mut self) {
-        let now = self.now;
+        let (host, now) = (self.gateway.address.ip(), self.now);
+        self.network.listen(host);
         self.gateway.start(now);
         self.post();
     }
@@ -297,13 +307,22 @@ impl World {
 
     fn next(&self) -> Option<Instant> {
         let phones = self.phones.values().filter_map(Phone::next);
-        let others = [self.network.next(), self.gateway.next()];
+        let watch = self
+            .gateway
+            .media
+            .carries_anything()
+            .then_some(self.watched + WATCH);
+        let others = [self.network.next(), self.gateway.next(), watch];
         phones.chain(others.into_iter().flatten()).min()
     }
 
     /// All that is due now.
     fn happen(&mut self) {
         let now = self.now;
+        if now >= self.watched + WATCH {
+            self.watched = now;
+            self.watch_sound();
+        }
         while let Some((host, arrival)) = self.network.arrive(now) {
             if host == self.gateway.address.ip() {
                 self.gateway.arrived(arrival, now);
@@ -322,6 +341,43 @@ impl World {
             }
         }
         self.post();
+    }
+
+    /// The media threads notice conversations in which nobody speaks any more: telephones that
+    /// live send sound all the time.
+    fn watch_sound(&mut self) {
+        let mut silent = BTreeMap::new();
+        for (a, b) in self.gateway.media.joined() {
+            let dead = |leg| {
+                !self
+                    .gateway
+                    .media
+                    .remotes(leg)
+                    .any(|at| self.speaks_from(at))
+            };
+            if dead(a) && dead(b) {
+                let since = self.silent.get(&(a, b)).copied().unwrap_or(self.now);
+                silent.insert((a, b), since);
+            }
+        }
+        self.silent = silent;
+        let (now, since) = (self.now, self.silent.clone());
+        for ((leg, other), since) in since {
+            if now >= since + SILENCE {
+                self.silent.remove(&(leg, other));
+                self.gateway.silence_noticed(leg, now);
+            }
+        }
+        self.post();
+    }
+
+    fn speaks_from(&self, at: SocketAddr) -> bool {
+        let there = self
+            .phones
+            .values()
+            .filter(|phone| !self.network.is_cut_off(phone.host()));
+        let mut lines = there.flat_map(Phone::lines).map(|(_, line)| line);
+        lines.any(|line| line.media_port() == at && line.agreement().is_some())
     }
 
     /// Hands what everybody wants sent to the network.
@@ -346,10 +402,6 @@ impl World {
                 }
             }
         }
-    }
-
-    pub fn host_of_gateway() -> IpAddr {
-        Ipv4Addr::new(10, 0, 0, 1).into()
     }
 
     /// Nothing of any call is left anywhere, once what absorbs repetitions has run out.

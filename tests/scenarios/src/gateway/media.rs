@@ -157,6 +157,28 @@ impl Media {
         Some((remote.rtp, same.payload_type))
     }
 
+    pub fn carries_anything(&self) -> bool {
+        !self.routes.is_empty()
+    }
+
+    /// Pairs of legs of which at least one hears the other.
+    pub fn joined(&self) -> BTreeSet<(LegId, LegId)> {
+        self.routes
+            .keys()
+            .map(|(from, to)| (*from.min(to), *from.max(to)))
+            .collect()
+    }
+
+    /// Where the other ends of a leg's streams are.
+    pub fn remotes(&self, leg: LegId) -> impl Iterator<Item = SocketAddr> {
+        let remotes = self
+            .legs
+            .get(&leg)
+            .into_iter()
+            .flat_map(|leg| leg.remotes.values());
+        remotes.map(|remote| remote.rtp)
+    }
+
     /// Legs, streams and routes that are not closed.
     pub fn leftovers(&self) -> (usize, usize) {
         (self.legs.len(), self.routes.len())

@@ -18,7 +18,7 @@ use gateway_core::{
     Answer, Config, GatewayState, Input, MediaEvent, OperatorCommand, Output, StoreWrite, UrlReply,
     UrlRequest,
 };
-use model::{CallRecord, Digit, DoorRecord, Timestamp};
+use model::{CallRecord, Digit, DoorRecord, LegId, Timestamp};
 use sip::digest::server::Realm;
 use sip::endpoint::{Listener, Settings};
 use sip::flow::{Hop, Transport};
@@ -230,10 +230,9 @@ impl Gateway {
         }
     }
 
-    pub fn silence_noticed(&mut self, port: SocketAddr, now: Instant) {
-        if let Some((leg, _)) = self.media.leg_at(port) {
-            self.tell(Input::Media(MediaEvent::Silent { leg }), now);
-        }
+    /// The media threads have heard nothing for long in the conversation of this leg.
+    pub fn silence_noticed(&mut self, leg: LegId, now: Instant) {
+        self.tell(Input::Media(MediaEvent::Silent { leg }), now);
     }
 
     fn drain(&mut self, now: Instant) {

@@ -69,6 +69,8 @@ pub struct Network {
     pub weather: Weather,
     hosts: BTreeMap<IpAddr, SocketAddr>,
     cut_off: BTreeSet<IpAddr>,
+    /// Hosts without a process that listens: datagrams vanish, connections are refused.
+    deaf: BTreeSet<IpAddr>,
     losses: Vec<Loss>,
     datagrams: BTreeMap<(Instant, u64), (Flow, Bytes)>,
     sent: u64,
@@ -83,6 +85,7 @@ impl Network {
             weather: Weather::FAIR,
             hosts: BTreeMap::new(),
             cut_off: BTreeSet::new(),
+            deaf: BTreeSet::new(),
             losses: Vec::new(),
             datagrams: BTreeMap::new(),
             sent: 0,
@@ -106,6 +109,19 @@ impl Network {
 
     pub fn is_cut_off(&self, host: IpAddr) -> bool {
         self.cut_off.contains(&host)
+    }
+
+    /// The process of this host is gone; its connections break.
+    pub fn silence(&mut self, host: IpAddr, now: Instant) {
+        self.deaf.insert(host);
+        for connection in self.connections.of(host) {
+            self.connections.close(connection, now);
+        }
+    }
+
+    /// It listens again.
+    pub fn listen(&mut self, host: IpAddr) {
+        self.deaf.remove(&host);
     }
 
     /// Loses datagrams on purpose from now on.
@@ -135,7 +151,8 @@ impl Network {
                     .push(flow.connection, from, &bytes, &mut self.random, now)
             }
             (Transport::Tcp | Transport::Tls, Hop::Destination(destination)) => {
-                let known = self.hosts.contains_key(&destination.addr.ip());
+                let host = destination.addr.ip();
+                let known = self.hosts.contains_key(&host) && !self.deaf.contains(&host);
                 let connections = &mut self.connections;
                 connections.push_to(from, destination, known, &bytes, &mut self.random, now)
             }
@@ -180,13 +197,6 @@ impl Network {
         self.connections.close(connection, now);
     }
 
-    /// All connections of a host break: it was switched off, or its cable was pulled.
-    pub fn close_all(&mut self, host: IpAddr, now: Instant) {
-        for connection in self.connections.of(host) {
-            self.connections.close(connection, now);
-        }
-    }
-
     /// When something arrives somewhere, or would.
     pub fn next(&self) -> Option<Instant> {
         let datagram = self.datagrams.keys().next().map(|(at, _)| *at);
@@ -206,7 +216,7 @@ impl Network {
             let (flow, bytes) = entry.remove();
             let host = flow.local.ip();
             let cut = self.cut_off.contains(&host) || self.cut_off.contains(&flow.remote.ip());
-            if !cut && self.hosts.contains_key(&host) {
+            if !cut && !self.deaf.contains(&host) && self.hosts.contains_key(&host) {
                 return Some((host, Arrival::Received { flow, bytes }));
             }
         }

@@ -221,7 +221,7 @@ impl Phone {
                 if self.connection == Some(flow.connection) {
                     self.connection = None;
                     self.say("connection lost".into());
-                    self.registration.forget();
+                    self.registration.connection_lost(now);
                 }
             }
             Arrival::Unreachable(destination) => self.endpoint.unreachable(&destination, now),

@@ -20,6 +20,7 @@ use crate::random::Random;
 const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
 const GIVE_UP: Duration = Duration::from_secs(32);
+const RECONNECT: Duration = Duration::from_secs(2);
 /// The pause after a refusal or silence.
 const TRY_AGAIN: Duration = Duration::from_secs(20);
 
@@ -104,10 +105,12 @@ impl Registration {
         self.ask(0, now)
     }
 
-    /// The device was switched off.
-    pub fn forget(&mut self) {
-        self.state = State::Off;
-        self.answerer = None;
+    /// The connection to the registrar broke: the telephone opens another one soon.
+    pub fn connection_lost(&mut self, now: Instant) {
+        if !matches!(self.state, State::Off) {
+            let again = now + RECONNECT;
+            self.state = State::Waiting { again };
+        }
     }
 
     pub fn is_on(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use model::StationState;
 use scenarios::clock::{MINUTE, SECOND};
+use scenarios::phone::Act;
 use scenarios::site::{Site, station};
 use scenarios::world::World;
 use sip::flow::Transport;
@@ -73,22 +74,27 @@ fn a_call_that_only_rings_ends_with_the_connection_of_its_callee() {
     world.expect_nothing_left();
 }
 
-/// Sound does not use the connection: a conversation goes on over a short break of it. Whether
-/// the telephone still lives, its sound tells.
+/// Sound does not use the connection: a conversation goes on over a break of it.
 #[test]
-fn a_conversation_outlives_its_connection_but_not_its_sound() {
+fn a_conversation_outlives_its_connection() {
     let mut world = over_a_connection();
     talk(&mut world, "101", "102");
-    let port = world.speaks_to("102").unwrap();
+    world.break_connections("102");
+    world.wait(10 * SECOND);
+    world.expect("102", &["connection lost", "registered"]);
+    world.expect_talk("101", "102", "G722");
+    goodbye(&mut world, &["101"]);
+}
+
+#[test]
+fn who_is_gone_for_good_is_unknown_as_soon_as_the_other_one_hangs_up() {
+    let mut world = over_a_connection();
+    talk(&mut world, "101", "102");
     world.switch_off("102");
-    world.wait(2 * SECOND);
-    assert_eq!(world.phone("101").lines().count(), 1);
-    world.media_falls_silent(port);
     world.wait(MINUTE);
-    world.expect(
-        "101",
-        &["over: the other end hung up (Network out of order)"],
-    );
+    assert_eq!(state(&world, "102"), StationState::InCall);
+    world.act("101", Act::HangUp);
+    world.wait(SECOND);
     assert_eq!(state(&world, "102"), StationState::Unknown);
     world.expect_nothing_left();
 }
