@@ -151,3 +151,6 @@ impl MediaShell {
         self.lost_commands + self.missing_ports
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,8 +54,9 @@ pub(super) struct RelayThread {
     relay: Relay,
     streams: BTreeMap<Stream, Opened>,
     sessions: BTreeMap<SessionId, BTreeSet<Stream>>,
-    /// Who hears whom: (source, listener).
-    routes: BTreeSet<(Stream, Stream)>,
+    /// Who hears whom: (source, listener), and when that was said. A listener hears one source: the
+    /// one that was named last.
+    routes: BTreeMap<(Stream, Stream), u64>,
     /// Sockets by the relay's number for them.
     sockets: Vec<Option<SocketKey>>,
     codecs: Vec<Format>,
@@ -75,7 +76,7 @@ impl RelayThread {
             relay: Relay::new(media::Config::default(), seed),
             streams: BTreeMap::new(),
             sessions: BTreeMap::new(),
-            routes: BTreeSet::new(),
+            routes: BTreeMap::new(),
             sockets: Vec::new(),
             codecs: Vec::new(),
             next: 0,
@@ -177,7 +178,8 @@ impl RelayThread {
     }
 
     fn route(&mut self, source: Stream, listener: Stream, now: Instant) {
-        self.routes.insert((source, listener));
+        self.next += 1;
+        self.routes.insert((source, listener), self.next);
         let (Some(from), Some(to)) = (self.streams.get(&source), self.streams.get(&listener))
         else {
             return;
@@ -212,11 +214,23 @@ impl RelayThread {
         if !stayed.is_empty() {
             self.sessions.insert(from, stayed);
         }
-        for (source, listener) in self.routes.clone() {
-            let of = |stream| self.streams.get(stream).map(|opened| opened.session);
-            if of(&source) == Some(into) && of(&listener) == Some(into) {
-                self.listen(source, listener, now);
-            }
+        let of = |stream: &Stream| self.streams.get(stream).map(|opened| opened.session);
+        let inside = |a: &Stream, b: &Stream| of(a) == Some(into) && of(b) == Some(into);
+        let routes = self.routes_where(inside);
+        self.listen_again(routes, now);
+    }
+
+    /// The routes for which this holds, in the order in which they were said.
+    fn routes_where(&self, holds: impl Fn(&Stream, &Stream) -> bool) -> Vec<(Stream, Stream)> {
+        let fitting = self.routes.iter().filter(|((a, b), _)| holds(a, b));
+        let mut ordered: Vec<_> = fitting.map(|(route, said)| (*said, *route)).collect();
+        ordered.sort_unstable();
+        ordered.into_iter().map(|(_, route)| route).collect()
+    }
+
+    fn listen_again(&mut self, routes: Vec<(Stream, Stream)>, now: Instant) {
+        for (source, listener) in routes {
+            self.listen(source, listener, now);
         }
     }
 
@@ -236,7 +250,7 @@ impl RelayThread {
             (from, StreamIndex::MAX),
             (LegId::new(u64::MAX), StreamIndex::MAX),
         );
-        let from_it = self.routes.range(first..=last).copied();
+        let from_it = self.routes.range(first..=last).map(|(route, _)| *route);
         let gone: Vec<_> = from_it.filter(|(_, listener)| listener.0 == to).collect();
         for route in gone {
             self.routes.remove(&route);
@@ -247,17 +261,14 @@ impl RelayThread {
             if let Err(error) = self.relay.disconnect(opened.session, opened.key) {
                 tracing::error!(%error, leg = %to, "a leg cannot be parted from another");
             }
-            let touches = |(a, b): &(Stream, Stream)| *a == route.1 || *b == route.1;
-            let left: Vec<_> = self.routes.iter().copied().filter(touches).collect();
-            for (source, listener) in left {
-                self.listen(source, listener, now);
-            }
+            let left = self.routes_where(|a, b| *a == route.1 || *b == route.1);
+            self.listen_again(left, now);
         }
     }
 
     fn close(&mut self, leg: LegId, now: Instant) {
         self.routes
-            .retain(|(source, listener)| source.0 != leg && listener.0 != leg);
+            .retain(|(source, listener), _| source.0 != leg && listener.0 != leg);
         let streams: Vec<_> = self
             .streams
             .range((leg, StreamIndex::MIN)..=(leg, StreamIndex::MAX))

@@ -1,0 +1,240 @@
+//! The media side on real sockets: who hears whom, whatever legs were joined before.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use gateway_core::{Medium, Remote};
+use model::LegId;
+use sip::sdp::Codec;
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Packets in a row that have to be missed for "hears nothing".
+const TRIES: u16 = 50;
+
+/// A shell and the peers of its legs.
+struct House {
+    shell: MediaShell,
+    phones: Vec<Phone>,
+    free: Vec<FreePort>,
+}
+
+/// The far end of a leg.
+struct Phone {
+    leg: LegId,
+    socket: UdpSocket,
+    gateway: SocketAddr,
+    sequence: u16,
+}
+
+impl House {
+    async fn with_phones(count: u64) -> Self {
+        let shell = MediaShell::start(MediaOptions {
+            addresses: vec!["127.0.0.1:0".parse().unwrap()],
+            ports: 30_000..=39_999,
+            dscp: 46,
+            seed: 7,
+        })
+        .unwrap();
+        let mut house = Self {
+            shell,
+            phones: Vec::new(),
+            free: Vec::new(),
+        };
+        for number in 1..=count {
+            house.add(LegId::new(number)).await;
+        }
+        house
+    }
+
+    async fn add(&mut self, leg: LegId) {
+        let port = loop {
+            if let Some(port) = self.free.pop() {
+                break port;
+            }
+            match self.shell.heard().await {
+                Some(Heard::Ports(ports)) => self.free = ports,
+                Some(Heard::Event(_)) => {}
+                None => panic!("the media thread has ended"),
+            }
+        };
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        self.shell.command(MediaCommand::Open {
+            leg,
+            stream: 0,
+            medium: Medium::Audio,
+            port,
+        });
+        self.shell.command(MediaCommand::Remote {
+            leg,
+            stream: 0,
+            remote: Remote {
+                rtp: socket.local_addr().unwrap(),
+                rtcp: None,
+                signalling: "127.0.0.1".parse().unwrap(),
+                sends: true,
+                receives: true,
+                formats: vec![Codec::Pcma.format(8)],
+            },
+        });
+        self.phones.push(Phone {
+            leg,
+            socket,
+            gateway: port.rtp,
+            sequence: 0,
+        });
+    }
+
+    fn route(&mut self, from: usize, to: usize) {
+        let (from, to) = (self.phones[from].leg, self.phones[to].leg);
+        let streams = vec![(0, 0)];
+        self.shell
+            .command(MediaCommand::Route { from, to, streams });
+    }
+
+    fn unroute(&mut self, from: usize, to: usize) {
+        let (from, to) = (self.phones[from].leg, self.phones[to].leg);
+        self.shell.command(MediaCommand::Unroute { from, to });
+    }
+
+    fn talk(&mut self, a: usize, b: usize) {
+        self.route(a, b);
+        self.route(b, a);
+    }
+
+    fn part(&mut self, a: usize, b: usize) {
+        self.unroute(a, b);
+        self.unroute(b, a);
+    }
+
+    /// Phone `from` speaks until `to` hears it. Commands travel beside packets, so the first ones
+    /// may be lost.
+    fn assert_hears(&mut self, to: usize, from: usize) {
+        self.forget(to);
+        for _ in 0..1_000 {
+            self.phones[from].speak();
+            if self.phones[to].hears(PATIENCE / 1_000) == Some(self.phones[from].mark()) {
+                return;
+            }
+        }
+        panic!("phone {to} does not hear phone {from}");
+    }
+
+    /// Phone `from` speaks, and while `witness` hears it, `to` does not.
+    fn assert_does_not_hear(&mut self, to: usize, from: usize, witness: usize) {
+        self.assert_hears(witness, from);
+        self.forget(to);
+        for _ in 0..TRIES {
+            self.phones[from].speak();
+        }
+        // What the witness has, was sent before or after what the other one would have.
+        self.assert_hears(witness, from);
+        assert_eq!(self.phones[to].hears(Duration::from_millis(1)), None);
+    }
+
+    fn forget(&self, phone: usize) {
+        while self.phones[phone].hears(Duration::from_millis(1)).is_some() {}
+    }
+}
+
+impl Phone {
+    /// What this phone says, so that others know whom they hear.
+    fn mark(&self) -> u8 {
+        u8::try_from(self.leg.get()).unwrap()
+    }
+
+    fn speak(&mut self) {
+        self.sequence += 1;
+        let mut packet = vec![0x80, 8];
+        packet.extend(self.sequence.to_be_bytes());
+        packet.extend((u32::from(self.sequence) * 160).to_be_bytes());
+        packet.extend(u32::from(self.mark()).to_be_bytes());
+        packet.extend([self.mark(); 160]);
+        self.socket.send_to(&packet, self.gateway).unwrap();
+    }
+
+    /// Whom this phone hears next.
+    fn hears(&self, patience: Duration) -> Option<u8> {
+        self.socket.set_read_timeout(Some(patience)).unwrap();
+        let mut packet = [0; 2_048];
+        let (length, from) = self.socket.recv_from(&mut packet).ok()?;
+        // RTCP comes from the next port.
+        (from == self.gateway && length == 172).then_some(packet[12])
+    }
+}
+
+#[tokio::test]
+async fn two_legs_hear_each_other_until_they_are_parted() {
+    let mut house = House::with_phones(3).await;
+    house.talk(0, 1);
+    house.assert_hears(1, 0);
+    house.assert_hears(0, 1);
+    house.unroute(0, 1);
+    house.route(0, 2);
+    house.assert_does_not_hear(1, 0, 2);
+    // The other direction was not meant.
+    house.assert_hears(0, 1);
+}
+
+#[tokio::test]
+async fn early_media_go_to_all_who_ring_and_leave_them_one_by_one() {
+    let mut house = House::with_phones(4).await;
+    for rung in 1..4 {
+        house.route(0, rung);
+    }
+    for rung in 1..4 {
+        house.assert_hears(rung, 0);
+    }
+    let leg = house.phones[1].leg;
+    house.shell.command(MediaCommand::Close { leg });
+    house.unroute(0, 2);
+    house.assert_does_not_hear(2, 0, 3);
+    house.route(3, 0);
+    house.assert_hears(0, 3);
+}
+
+#[tokio::test]
+async fn legs_of_two_conversations_are_joined_by_a_transfer() {
+    let mut house = House::with_phones(4).await;
+    house.talk(0, 1);
+    house.talk(2, 3);
+    house.assert_hears(1, 0);
+    house.assert_hears(3, 2);
+    house.part(0, 1);
+    house.part(2, 3);
+    house.talk(0, 2);
+    house.assert_hears(2, 0);
+    house.assert_hears(0, 2);
+    house.assert_does_not_hear(1, 0, 2);
+    assert_eq!(house.shell.lost_commands(), 0);
+}
+
+#[tokio::test]
+async fn joining_two_conversations_keeps_what_each_of_them_hears() {
+    let mut house = House::with_phones(4).await;
+    house.talk(0, 1);
+    house.route(2, 3);
+    house.assert_hears(3, 2);
+    // A fifth wheel: the talker of one conversation is now heard in the other, too.
+    house.route(0, 3);
+    house.assert_hears(3, 0);
+    house.assert_hears(1, 0);
+    house.assert_hears(0, 1);
+}
+
+#[tokio::test]
+async fn ports_of_a_closed_leg_are_given_back() {
+    let mut house = House::with_phones(2).await;
+    house.talk(0, 1);
+    house.assert_hears(1, 0);
+    assert_eq!(house.shell.counters().sockets, 4);
+    for phone in &house.phones {
+        house.shell.command(MediaCommand::Close { leg: phone.leg });
+    }
+    let begin = std::time::Instant::now();
+    while house.shell.counters().sockets > 0 {
+        assert!(begin.elapsed() < PATIENCE, "sockets stay open");
+        std::thread::yield_now();
+    }
+}
