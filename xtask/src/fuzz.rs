@@ -22,35 +22,78 @@ pub(crate) fn fuzz(root: &Path, minutes: u32, target: Option<&str>) -> Result<bo
         "there are no fuzz targets below {}",
         folder.display()
     );
-    let path = path_with_tools(root)?;
+    let driver = Driver {
+        path: path_with_tools(root)?,
+        folder,
+    };
     let mut found = Vec::new();
     for name in all
         .iter()
         .filter(|name| target.is_none_or(|target| target == *name))
     {
         println!("\n== fuzz {name}, {minutes} min");
-        let status = Command::new(crate::cargo())
-            .current_dir(&folder)
-            .env("PATH", &path)
-            // cargo-fuzz asks for flags of a nightly compiler.
-            .env("RUSTC_BOOTSTRAP", "1")
-            .args(["fuzz", "run", "--sanitizer", "none", name, "--"])
-            .arg(format!("-max_total_time={}", u64::from(minutes) * 60))
-            .arg("-rss_limit_mb=1024")
-            .status()
-            .context("could not run cargo fuzz; scripts/setup.sh fuzz installs it")?;
-        if !status.success() {
+        let built = driver.cargo_fuzz("build", name).status();
+        let built = built.context("could not run cargo fuzz; scripts/setup.sh fuzz installs it")?;
+        ensure!(built.success(), "the fuzz target {name} does not build");
+        if !driver.run(name, minutes)? {
             found.push(name.as_str());
         }
     }
     match found.as_slice() {
         [] => println!("\nno findings"),
         names => println!(
-            "\nfindings in: {}; the inputs are below tests/fuzz/artifacts",
+            "\nfindings in: {}; the inputs are in tests/fuzz/target/findings",
             names.join(", ")
         ),
     }
     Ok(found.is_empty())
+}
+
+/// cargo-fuzz on the targets in a folder.
+struct Driver {
+    path: OsString,
+    folder: PathBuf,
+}
+
+impl Driver {
+    fn cargo_fuzz(&self, verb: &str, target: &str) -> Command {
+        let mut command = Command::new(crate::cargo());
+        command.current_dir(&self.folder).env("PATH", &self.path);
+        // cargo-fuzz asks for flags of a nightly compiler.
+        command
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env_remove("CARGO_TARGET_DIR");
+        command.args([
+            "fuzz",
+            verb,
+            "--fuzz-dir",
+            ".",
+            "--sanitizer",
+            "none",
+            target,
+        ]);
+        command
+    }
+
+    /// True when nothing was found. New inputs go into a folder that git
+    /// ignores; the committed corpus is only read.
+    fn run(&self, target: &str, minutes: u32) -> Result<bool> {
+        let grown = self.folder.join("target/corpus").join(target);
+        let findings = self.folder.join("target/findings");
+        std::fs::create_dir_all(&grown)?;
+        std::fs::create_dir_all(&findings)?;
+        let mut run = self.cargo_fuzz("run", target);
+        run.arg(&grown);
+        let committed = self.folder.join("corpus").join(target);
+        if committed.is_dir() {
+            run.arg(&committed);
+        }
+        run.arg("--");
+        run.arg(format!("-max_total_time={}", u64::from(minutes) * 60));
+        run.arg(format!("-artifact_prefix={}/{target}-", findings.display()));
+        run.args(["-rss_limit_mb=1024", "-print_final_stats=1", "-verbosity=0"]);
+        Ok(run.status().context("cargo fuzz run")?.success())
+    }
 }
 
 /// The search path with the folder that setup installs cargo-fuzz into.
