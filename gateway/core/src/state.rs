@@ -77,6 +77,10 @@ impl GatewayState {
     }
 
     pub fn handle(&mut self, input: Input, now: Instant) {
+        // What became due comes before what happens now, for all children alike.
+        if self.deadline.is_some_and(|due| due <= now) {
+            self.handle_timeout(now);
+        }
         match input {
             Input::Received { flow, bytes } => self.sip.receive(&flow, bytes, now),
             Input::FlowOpened(flow) => self.sip.flow_opened(&flow, now),

@@ -173,6 +173,13 @@ impl Site {
     }
 
     #[must_use]
+    pub fn change_conference(mut self, change: impl FnOnce(&mut Conference)) -> Self {
+        let room = self.lists.conferences.last_mut();
+        change(room.expect("a conference of the site"));
+        self
+    }
+
+    #[must_use]
     pub fn group_call(mut self, own: &str, members: &[&str]) -> Self {
         let members = members.iter().map(|member| number(member)).collect();
         let room = GroupCall::new(GroupCallId::from_key(own), digits(own), members);

@@ -15,7 +15,7 @@ use sip::sdp::Codec;
 use crate::clock::start;
 use crate::gateway::Gateway;
 use crate::network::Network;
-use crate::phone::{Act, Manner, Phone, ToSend, sends, understands};
+use crate::phone::{Act, Manner, Phone, Promise, ToSend, sends, understands};
 use crate::random::Random;
 use crate::site::Site;
 
@@ -241,12 +241,17 @@ impl World {
 
     /// Forgets what was noticed so far, for the part of a story that another one tells.
     pub fn skip(&mut self) {
-        for phone in self.phones.values_mut() {
-            phone.take_log();
-        }
+        self.skip_log();
         self.gateway.records.clear();
         self.gateway.door_records.clear();
         self.gateway.events.clear();
+    }
+
+    /// Forgets what the users noticed so far.
+    pub fn skip_log(&mut self) {
+        for phone in self.phones.values_mut() {
+            phone.take_log();
+        }
     }
 
     /// Why the legs that ended since the last time did, in the order in which they ended.
@@ -328,6 +333,14 @@ impl World {
                 self.gateway.arrived(arrival, now);
             } else if let Some(phone) = self.phones.values_mut().find(|p| p.host() == host) {
                 phone.arrived(arrival, now);
+                // B4: what is confirmed survives the gateway.
+                let promised = phone.registration.take_promise() == Promise::Fresh;
+                let kept = self.gateway.storage.knows(&phone.name);
+                assert!(
+                    kept || !promised,
+                    "{} was promised what is not on disk",
+                    phone.name
+                );
             }
             self.post();
         }
@@ -413,7 +426,8 @@ impl World {
         assert_eq!(
             (gauges.calls, gauges.legs, gauges.rooms),
             (0, 0, 0),
-            "calls, legs, rooms"
+            "calls, legs, rooms: {:?}",
+            state.calls().calls().collect::<Vec<_>>()
         );
         assert_eq!(self.gateway.media.leftovers(), (0, 0), "media legs, routes");
         let sip = state.sip();

@@ -29,7 +29,7 @@ use crate::network::{Arrival, TCP, UDP};
 use crate::random::Random;
 use crate::site::PASSWORD;
 pub use line::{Line, Side, Stage};
-pub use registration::Registration;
+pub use registration::{Promise, Registration};
 pub use sound::{sends, understands};
 pub use user::{Act, Manner};
 
@@ -209,6 +209,8 @@ impl Phone {
         if self.switched == Switched::Off {
             return;
         }
+        // What became due comes before what happens now.
+        self.endpoint.handle_timeout(now);
         match arrival {
             Arrival::Received { flow, bytes } => self.received(&flow, &bytes, now),
             Arrival::Opened(flow) => {

@@ -42,6 +42,14 @@ pub struct Registration {
     state: State,
     /// What was heard, for the log of the telephone.
     news: Vec<String>,
+    promise: Promise,
+}
+
+/// Whether a binding of this telephone was confirmed since somebody asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    None,
+    Fresh,
 }
 
 #[derive(Debug)]
@@ -92,6 +100,7 @@ impl Registration {
             random,
             state: State::Off,
             news: Vec::new(),
+            promise: Promise::None,
         }
     }
 
@@ -177,6 +186,7 @@ impl Registration {
             self.state = State::Off;
         } else if code.is_success() {
             self.news.push("registered".into());
+            self.promise = Promise::Fresh;
             let granted = self.granted(response).unwrap_or(expires);
             let again = now + SECOND * granted * 4 / 5;
             self.state = State::On { again };
@@ -188,6 +198,10 @@ impl Registration {
             };
         }
         None
+    }
+
+    pub fn take_promise(&mut self) -> Promise {
+        std::mem::replace(&mut self.promise, Promise::None)
     }
 
     pub fn take_news(&mut self) -> Vec<String> {
