@@ -13,6 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::protocol::{LONGEST_REQUEST, Refusal, RefusalCode, Reply, Request};
@@ -20,6 +21,9 @@ use super::protocol::{LONGEST_REQUEST, Refusal, RefusalCode, Reply, Request};
 const CONNECTIONS: usize = 32;
 /// For the main loop to answer, and for a client to take what it asked for.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// For answers that the main loop gave at its end.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// The shortest time between two pictures of a watched gateway.
 const PICTURE: Duration = Duration::from_millis(100);
@@ -111,12 +115,15 @@ impl Drop for SocketFile {
     }
 }
 
-/// Serves until cancelled.
+/// Serves until cancelled; then whoever was promised an answer still gets it.
 pub(crate) async fn serve(socket: Listening, to: ToMainLoop, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut conversations = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
+            // A client that goes away is its own affair.
+            Some(_) = conversations.join_next() => continue,
             accepted = socket.listener.accept() => accepted,
         };
         let stream = match accepted {
@@ -129,33 +136,38 @@ pub(crate) async fn serve(socket: Listening, to: ToMainLoop, stop: CancellationT
         };
         let place = Arc::clone(&places).try_acquire_owned();
         let (to, stop) = (to.clone(), stop.clone());
-        tokio::spawn(async move {
-            let conversation = async {
-                match place {
-                    Ok(_place) => converse(stream, &to).await,
-                    Err(_) => send(&mut stream.into_split().1, &busy()).await,
-                }
-            };
-            tokio::select! {
-                () = stop.cancelled() => {}
-                // A client that goes away is its own affair.
-                _ = conversation => {}
+        conversations.spawn(async move {
+            match place {
+                Ok(_place) => converse(stream, &to, &stop).await,
+                Err(_) => send(&mut stream.into_split().1, &busy()).await,
             }
         });
     }
+    let rest = async { while conversations.join_next().await.is_some() {} };
+    // The others are cut off.
+    let _ = tokio::time::timeout(LAST_ANSWERS, rest).await;
 }
 
-async fn converse(stream: UnixStream, to: &ToMainLoop) -> io::Result<()> {
+async fn converse(stream: UnixStream, to: &ToMainLoop, stop: &CancellationToken) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read);
-    while let Some(line) = next_line(&mut lines).await? {
+    loop {
+        let line = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            line = next_line(&mut lines) => line?,
+        };
+        let Some(line) = line else { return Ok(()) };
         match serde_json::from_slice(&line) {
-            Ok(Request::Watch) => return watch(&mut lines, &mut write, to).await,
+            Ok(Request::Watch) => {
+                return tokio::select! {
+                    () = stop.cancelled() => Ok(()),
+                    watched = watch(&mut lines, &mut write, to) => watched,
+                };
+            }
             Ok(request) => send(&mut write, &ask(to, request).await).await?,
             Err(error) => send(&mut write, &not_understood(&error)).await?,
         }
     }
-    Ok(())
 }
 
 /// The next line without its end; nothing when the client has closed or the line is too long.

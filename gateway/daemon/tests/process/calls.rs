@@ -215,13 +215,15 @@ fn two_stations_talk_through_the_gateway_and_sigterm_lets_them_finish() {
 fn a_second_sigterm_ends_running_calls_at_once() {
     let site = Site::new(&directory(&["101", "102"]));
     let mut gateway = site.start();
-    let (caller, callee) = (Phone::new("101", &gateway), Phone::new("102", &gateway));
+    let (caller, mut callee) = (Phone::new("101", &gateway), Phone::new("102", &gateway));
     let to = format!("sip:102@{}", gateway.sip("udp"));
     std::thread::scope(|scope| {
         let calling = scope.spawn(|| caller.call(&to));
         let invite = callee.request("INVITE");
-        // RFC 3261 9.1: nothing is cancelled that has not answered at all.
+        // RFC 3261 9.1: nothing is cancelled that has not answered at all. What follows on the same
+        // way shows that the answer was read.
         callee.answer(&invite, StatusCode::RINGING, "");
+        assert_eq!(callee.station.register(PASSWORD).status, StatusCode::OK);
         gateway.signal(Signal::SIGTERM);
         gateway.wait_for("stopping: no new calls");
         gateway.signal(Signal::SIGTERM);

@@ -1,5 +1,6 @@
 //! A station of the test: a UDP socket that speaks just enough SIP.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 
 use sip::digest::client::{Answerer, Asked, Identity};
@@ -87,10 +88,14 @@ impl Station {
 
     pub(crate) fn receive(&self) -> Message {
         let mut buffer = vec![0; 65_535];
-        let (length, _) = self
-            .socket
-            .recv_from(&mut buffer)
-            .expect("an answer in time");
+        let length = loop {
+            match self.socket.recv_from(&mut buffer) {
+                Ok((length, _)) => break length,
+                // A process that was stopped and goes on hears this (signal(7)).
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => panic!("no answer in time: {error}"),
+            }
+        };
         parse_datagram(&buffer[..length], &Limits::default()).unwrap()
     }
 }
