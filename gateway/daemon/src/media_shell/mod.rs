@@ -87,14 +87,11 @@ impl MediaShell {
             };
             match event {
                 PortsEvent::Free { rtp } => {
-                    let mut rtcp = rtp;
-                    rtcp.set_port(rtp.port().saturating_add(1));
-                    let port = FreePort {
-                        rtp,
-                        rtcp,
-                        thread: 0,
-                    };
-                    return Some(Heard::Ports(vec![port]));
+                    let mut free = vec![free_port(rtp)];
+                    while let Some(rtp) = self.ports.next_free() {
+                        free.push(free_port(rtp));
+                    }
+                    return Some(Heard::Ports(free));
                 }
                 PortsEvent::Trouble { address, trouble } => {
                     tracing::error!(%address, %trouble, "no port for audio can be opened");
@@ -149,6 +146,16 @@ impl MediaShell {
 
     pub(crate) fn lost_commands(&self) -> u64 {
         self.lost_commands + self.missing_ports
+    }
+}
+
+fn free_port(rtp: SocketAddr) -> FreePort {
+    let mut rtcp = rtp;
+    rtcp.set_port(rtp.port().saturating_add(1));
+    FreePort {
+        rtp,
+        rtcp,
+        thread: 0,
     }
 }
 

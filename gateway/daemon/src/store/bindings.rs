@@ -5,7 +5,7 @@
 //! without bindings removes it.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use model::Timestamp;
 use rusqlite::{Connection, params};
@@ -50,6 +50,9 @@ pub(super) struct Bindings;
 
 impl Book for Bindings {
     type Write = BindingsWrite;
+
+    /// A station waits for its answer, but does not notice half a millisecond.
+    const PACE: Duration = Duration::from_micros(500);
 
     fn layout() -> Layout {
         LAYOUT

@@ -27,9 +27,6 @@ const GROUP: usize = 1_024;
 const BACKLOG: usize = 8_192;
 /// Pause between two tries while the disk fails.
 const RETRY: Duration = Duration::from_secs(1);
-/// Commits of a busy lane begin at least this far apart: a commit costs fifty times as much as a
-/// row, and a station does not notice half a millisecond.
-const PACE: Duration = Duration::from_micros(500);
 /// A file that only the system has is given to the disk after this time.
 const SETTLE: Duration = Duration::from_secs(10);
 /// Pause between two rounds of tidying.
@@ -78,6 +75,10 @@ pub struct LaneFigures {
 /// What one file holds.
 pub(super) trait Book: Send + 'static {
     type Write: Send + 'static;
+
+    /// Commits of a busy lane begin at least this far apart, because a commit costs fifty times as
+    /// much as a row. What comes to a lane at rest is committed at once.
+    const PACE: Duration;
 
     fn layout() -> Layout;
 
@@ -244,7 +245,7 @@ impl<B: Book, F: FnMut(Answer)> Writer<B, F> {
             Err(RecvTimeoutError::Timeout) => return true,
             Err(RecvTimeoutError::Disconnected) => return false,
         }
-        std::thread::sleep(PACE.saturating_sub(self.committed.elapsed()));
+        std::thread::sleep(B::PACE.saturating_sub(self.committed.elapsed()));
         for _ in 1..GROUP {
             match writes.try_recv() {
                 Ok(write) => self.add(write),

@@ -2,17 +2,19 @@
 //!
 //! A thread of its own binds pairs, so that a port in an SDP is always open and
 //! nobody waits for a bind. The owner is told of each free pair, takes the ones
-//! it names in an SDP, and each that it takes is replaced. A pair that is
-//! dropped, here or in a worker, goes back by itself.
+//! it names in an SDP, and those that it takes are replaced, several at a time:
+//! waking the thread costs more than binding. A pair that is dropped, here or
+//! in a worker, goes back by itself.
 //!
 //! Invariants: at most `ready` pairs per address wait bound; a pair is out at
 //! most once; ports that other programs hold are passed over.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -24,6 +26,9 @@ use super::range::{PortRange, Walk};
 
 /// How soon a pool that failed tries again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Pairs are replaced once this part of `ready` is gone.
+const REPLACED_AT: usize = 4;
 
 /// What is bound, and how.
 #[derive(Debug, Clone)]
@@ -61,14 +66,49 @@ pub struct PortPair {
 pub(crate) struct Lease {
     address: usize,
     pair: u16,
-    back: Sender<Request>,
+    back: Back,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Lease { address, pair, .. } = *self;
-        // Without a pool there is nothing to give back to.
-        let _ = self.back.send(Request::GiveBack { address, pair });
+        self.back.give(self.address, self.pair);
+    }
+}
+
+/// Where pairs go back to. The thread looks here when it needs one, and is
+/// woken only while it lacks some.
+#[derive(Debug, Clone)]
+struct Back {
+    given: Arc<Mutex<Given>>,
+    requests: Sender<Request>,
+}
+
+#[derive(Debug, Default)]
+struct Given {
+    pairs: Vec<(usize, u16)>,
+    is_awaited: bool,
+}
+
+impl Back {
+    fn give(&self, address: usize, pair: u16) {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given.pairs.push((address, pair));
+        if std::mem::take(&mut given.is_awaited) {
+            // Without a pool there is nothing to give back to.
+            let _ = self.requests.send(Request::Look);
+        }
+    }
+
+    fn take(&self) -> Vec<(usize, u16)> {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut given.pairs)
+    }
+
+    /// The next pair wakes the thread; false if there is one already.
+    fn wait_for_one(&self) -> bool {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given.is_awaited = given.pairs.is_empty();
+        given.is_awaited
     }
 }
 
@@ -101,8 +141,12 @@ pub enum PortsTrouble {
 /// Only what is sent per pair, so that the queue is bounded by the range.
 #[derive(Debug)]
 enum Request {
-    Replace { address: usize },
-    GiveBack { address: usize, pair: u16 },
+    Replace {
+        address: usize,
+        pairs: usize,
+    },
+    /// A pair has been given back.
+    Look,
     End,
 }
 
@@ -111,10 +155,15 @@ enum Request {
 pub struct Ports {
     stock: HashMap<SocketAddr, PortPair>,
     bound: mpsc::Receiver<Bound>,
+    /// Bound pairs that the owner has not been told of yet.
+    untold: VecDeque<PortPair>,
+    /// Pairs taken of each address and not yet asked to be replaced.
+    taken: Vec<usize>,
+    replaced_at: usize,
     requests: Sender<Request>,
 }
 
-type Bound = Result<PortPair, (SocketAddr, PortsTrouble)>;
+type Bound = Result<Vec<PortPair>, (SocketAddr, PortsTrouble)>;
 
 impl Ports {
     pub fn start(config: PortsConfig) -> io::Result<Ports> {
@@ -122,6 +171,8 @@ impl Ports {
         // Room for all that may wait: the thread blocks only on an owner that sleeps.
         let room = (config.addresses.len() * (config.ready + 1)).max(1);
         let (tell, bound) = mpsc::channel(room);
+        let taken = vec![0; config.addresses.len()];
+        let replaced_at = (config.ready / REPLACED_AT).max(1);
         let binder = Binder::new(config, requests.clone(), tell);
         std::thread::Builder::new()
             .name("media-ports".to_owned())
@@ -129,6 +180,9 @@ impl Ports {
         Ok(Ports {
             stock: HashMap::new(),
             bound,
+            untold: VecDeque::new(),
+            taken,
+            replaced_at,
             requests,
         })
     }
@@ -137,14 +191,11 @@ impl Ports {
     /// cancelled.
     pub async fn next(&mut self) -> Option<PortsEvent> {
         loop {
+            if let Some(rtp) = self.next_free() {
+                return Some(PortsEvent::Free { rtp });
+            }
             match self.bound.recv().await? {
-                Ok(pair) => {
-                    let Ok(rtp) = pair.rtp.local_addr() else {
-                        continue;
-                    };
-                    self.stock.insert(rtp, pair);
-                    return Some(PortsEvent::Free { rtp });
-                }
+                Ok(pairs) => self.untold.extend(pairs),
                 Err((address, trouble)) => {
                     return Some(PortsEvent::Trouble { address, trouble });
                 }
@@ -152,11 +203,26 @@ impl Ports {
         }
     }
 
-    /// Takes a free pair that was told. It is replaced by another.
+    /// Another free pair, if one came together with the last.
+    pub fn next_free(&mut self) -> Option<SocketAddr> {
+        loop {
+            let pair = self.untold.pop_front()?;
+            if let Ok(rtp) = pair.rtp.local_addr() {
+                self.stock.insert(rtp, pair);
+                return Some(rtp);
+            }
+        }
+    }
+
+    /// Takes a free pair that was told. It will be replaced by another.
     pub fn take(&mut self, rtp: SocketAddr) -> Option<PortPair> {
         let pair = self.stock.remove(&rtp)?;
         let address = pair.lease.address;
-        let _ = self.requests.send(Request::Replace { address });
+        self.taken[address] += 1;
+        if self.taken[address] >= self.replaced_at {
+            let pairs = std::mem::take(&mut self.taken[address]);
+            let _ = self.requests.send(Request::Replace { address, pairs });
+        }
         Some(pair)
     }
 }
@@ -177,7 +243,7 @@ struct Address {
 struct Binder {
     addresses: Vec<Address>,
     traffic_class: u32,
-    requests: Sender<Request>,
+    back: Back,
     tell: mpsc::Sender<Bound>,
 }
 
@@ -196,24 +262,31 @@ impl Binder {
         Binder {
             addresses: addresses.collect(),
             traffic_class: config.traffic_class,
-            requests,
+            back: Back {
+                given: Arc::default(),
+                requests,
+            },
             tell,
         }
     }
 
     fn run(mut self, inbox: &Receiver<Request>) {
-        while self.fill().is_ok() {
-            let waiting = self.addresses.iter().any(|address| address.wanted > 0);
-            let request = match waiting {
+        loop {
+            for (address, pair) in self.back.take() {
+                self.addresses[address].walk.give_back(pair);
+            }
+            if self.fill().is_err() {
+                return;
+            }
+            let is_short = self.addresses.iter().any(|address| address.wanted > 0);
+            let request = match is_short {
+                true if !self.back.wait_for_one() => continue,
                 true => inbox.recv_timeout(RETRY),
                 false => inbox.recv().map_err(RecvTimeoutError::from),
             };
             match request {
-                Ok(Request::Replace { address }) => self.addresses[address].wanted += 1,
-                Ok(Request::GiveBack { address, pair }) => {
-                    self.addresses[address].walk.give_back(pair);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Request::Replace { address, pairs }) => self.addresses[address].wanted += pairs,
+                Ok(Request::Look) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Request::End) | Err(RecvTimeoutError::Disconnected) => return,
             }
         }
@@ -221,26 +294,31 @@ impl Binder {
 
     fn fill(&mut self) -> Result<(), Gone> {
         for index in 0..self.addresses.len() {
+            let mut pairs = Vec::with_capacity(self.addresses[index].wanted);
+            let mut news = None;
             while self.addresses[index].wanted > 0 {
                 let bound = self.bind_next(index);
                 let address = &mut self.addresses[index];
-                let told = match bound {
+                match bound {
                     Ok(pair) => {
                         address.wanted -= 1;
                         address.trouble = None;
-                        Ok(pair)
+                        pairs.push(pair);
                     }
-                    Err(trouble) if address.trouble.as_ref() == Some(&trouble) => break,
                     Err(trouble) => {
-                        address.trouble = Some(trouble.clone());
-                        Err((address.local, trouble))
+                        if address.trouble.as_ref() != Some(&trouble) {
+                            address.trouble = Some(trouble.clone());
+                            news = Some((address.local, trouble));
+                        }
+                        break;
                     }
-                };
-                let failed = told.is_err();
-                self.tell.blocking_send(told).map_err(|_| Gone)?;
-                if failed {
-                    break;
                 }
+            }
+            if !pairs.is_empty() {
+                self.tell.blocking_send(Ok(pairs)).map_err(|_| Gone)?;
+            }
+            if let Some(news) = news {
+                self.tell.blocking_send(Err(news)).map_err(|_| Gone)?;
             }
         }
         Ok(())
@@ -267,7 +345,7 @@ impl Binder {
             lease: Lease {
                 address: index,
                 pair,
-                back: self.requests.clone(),
+                back: self.back.clone(),
             },
         })
     }

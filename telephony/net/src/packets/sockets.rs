@@ -239,6 +239,10 @@ impl<E> Io<E> {
         }
     }
 
+    pub(crate) fn is_attached(&self, key: SocketKey) -> bool {
+        self.attached(key).is_some()
+    }
+
     fn attached(&self, key: SocketKey) -> Option<&Attached> {
         let slot = self.slots.get(key.index as usize)?;
         let current = slot.generation == key.generation;

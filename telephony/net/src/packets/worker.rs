@@ -24,9 +24,14 @@ const LONGEST: usize = 9216;
 /// as an authentication tag.
 const TAIL: usize = 128;
 
-/// Sockets served per wait; each gives one datagram per turn, so that a flood
-/// at one delays the others by one datagram.
-const EVENTS: usize = 256;
+/// Sockets served per turn; each gives one datagram, so that a flood at one
+/// delays the others by one datagram.
+///
+/// A turn first receives all and then lets the handler send: each system call
+/// finds the path that it takes in the cache, and a far end on the same host is
+/// woken once. A fifth of the CPU time of a relayed packet was measured.
+const BATCH: usize = 4;
+const EVENTS: usize = 64;
 
 /// Commands served per turn.
 const COMMANDS: usize = 64;
@@ -211,7 +216,7 @@ impl<H: Handler> Turns<H> {
             let _ = rustix::process::setpriority_process(Some(thread), niceness);
         }
         let mut events = Vec::with_capacity(EVENTS);
-        let mut buffer = vec![0; LONGEST + TAIL];
+        let mut batch = Batch::new();
         let mut inbox = Inbox::Empty;
         loop {
             let wait = match inbox {
@@ -230,27 +235,20 @@ impl<H: Handler> Turns<H> {
                         let _ = rustix::io::read(&self.wake, &mut [0; 8]);
                         woken = true;
                     }
-                    bits => self.receive(SocketKey::from_bits(bits), &mut buffer),
+                    bits => {
+                        batch.receive(SocketKey::from_bits(bits), &self.io);
+                        if batch.received.len() == BATCH {
+                            batch.hand_over(&mut self.handler, &mut self.io);
+                        }
+                    }
                 }
             }
+            batch.hand_over(&mut self.handler, &mut self.io);
             if woken {
                 inbox = self.obey();
             }
             self.keep_time();
         }
-    }
-
-    fn receive(&mut self, socket: SocketKey, buffer: &mut [u8]) {
-        let Some((len, from)) = self.io.receive(socket, &mut buffer[..LONGEST]) else {
-            return;
-        };
-        let arrival = Arrival {
-            socket,
-            from,
-            at: Instant::now(),
-        };
-        let mut datagram = Datagram { buffer, len };
-        self.handler.packet(arrival, &mut datagram, &mut self.io);
     }
 
     fn obey(&mut self) -> Inbox {
@@ -272,6 +270,48 @@ impl<H: Handler> Turns<H> {
             let now = Instant::now();
             if deadline <= now {
                 self.handler.timeout(now, &mut self.io);
+            }
+        }
+    }
+}
+
+/// The datagrams of one turn, each in a buffer of its own.
+struct Batch {
+    buffers: Vec<u8>,
+    received: Vec<(SocketKey, usize, SocketAddr)>,
+}
+
+impl Batch {
+    const STRIDE: usize = LONGEST + TAIL;
+
+    fn new() -> Batch {
+        Batch {
+            buffers: vec![0; BATCH * Batch::STRIDE],
+            received: Vec::with_capacity(BATCH),
+        }
+    }
+
+    fn receive<E>(&mut self, socket: SocketKey, io: &Io<E>) {
+        let start = self.received.len() * Batch::STRIDE;
+        let Some(room) = self.buffers.get_mut(start..start + LONGEST) else {
+            return;
+        };
+        if let Some((len, from)) = io.receive(socket, room) {
+            self.received.push((socket, len, from));
+        }
+    }
+
+    fn hand_over<H: Handler>(&mut self, handler: &mut H, io: &mut Io<H::Event>) {
+        if self.received.is_empty() {
+            return;
+        }
+        let at = Instant::now();
+        let buffers = self.buffers.chunks_exact_mut(Batch::STRIDE);
+        for ((socket, len, from), buffer) in self.received.drain(..).zip(buffers) {
+            // The handler may have let go of it a moment ago.
+            if io.is_attached(socket) {
+                let arrival = Arrival { socket, from, at };
+                handler.packet(arrival, &mut Datagram { buffer, len }, io);
             }
         }
     }

@@ -18,6 +18,8 @@ struct NumberBook;
 impl Book for NumberBook {
     type Write = (u64, Arc<AtomicBool>);
 
+    const PACE: Duration = Duration::ZERO;
+
     fn layout() -> Layout {
         Layout {
             name: "numbers.db",
