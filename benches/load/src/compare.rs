@@ -12,7 +12,14 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use crate::subjects::{FLOOR_PORT, GATEWAY_PORT, KAMAILIO_PORT, RTPENGINE_PORT, Subject, Subjects};
+use crate::subjects::{
+    FLOOR_PORT, GATEWAY_PORT, KAMAILIO_PORT, RTPENGINE_PORT, Subject, Subjects, World,
+};
+
+/// How long a call of the overload lasts, and between how many pairs of stations: at three times
+/// the capacity the next call of a station comes after the last one has ended.
+const OVERLOAD_HOLD_MS: f64 = 100.0;
+const OVERLOAD_PAIRS: usize = 3_000;
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 enum Scenario {
@@ -74,16 +81,27 @@ impl Compare {
     }
 
     fn scenario(&self, scenario: Scenario) -> Result<()> {
-        let prefix: Vec<&str> = self.run_with.split_whitespace().collect();
-        let mut subjects = Subjects::new(&self.gateway, &prefix)?;
+        if scenario == Scenario::Overload {
+            return self.overload();
+        }
+        let mut subjects = self.subjects(World::default())?;
         let runs = self.runs(scenario, &mut subjects)?;
+        self.rounds_of(scenario, &runs, &subjects)
+    }
+
+    fn subjects(&self, world: World) -> Result<Subjects> {
+        let prefix: Vec<&str> = self.run_with.split_whitespace().collect();
+        Subjects::new(&self.gateway, &prefix, world)
+    }
+
+    fn rounds_of(&self, scenario: Scenario, runs: &[Run], subjects: &Subjects) -> Result<()> {
         let mut lines: BTreeMap<usize, Vec<Value>> = BTreeMap::new();
         for _ in 0..self.rounds.max(1) {
             for (index, run) in runs.iter().enumerate() {
                 lines
                     .entry(index)
                     .or_default()
-                    .push(self.measure(run, &subjects)?);
+                    .push(self.measure(run, subjects)?);
             }
         }
         let named: Vec<(&str, Vec<Value>)> = runs
@@ -183,22 +201,50 @@ impl Compare {
                 let command = subjects.command(Subject::Kamailio).join(" ");
                 add(Subject::Kamailio, format!("start {kamailio} -- {command}"));
             }
-            Scenario::Overload => {
-                subjects.start(&[Subject::Gateway])?;
-                // What one core of the gateway carries beside this tool on the other.
-                let capacity = 1000.0;
-                let hold = "--hold-ms 100 --spread 500 --register uas:pw";
-                let emergency = "--emergency-rate 5 --emergency-callee 112";
-                for factor in [1.0, 3.0] {
-                    let rate = capacity * factor;
-                    add(
-                        Subject::Gateway,
-                        format!("calls --rate {rate} --secs {secs} {hold} {emergency} {gateway}"),
-                    );
-                }
-            }
+            Scenario::Overload => {}
         }
         Ok(runs)
+    }
+
+    /// First the highest rate that the gateway carries whole, then that rate and three times as
+    /// much on one that takes no more calls at once than this rate makes.
+    fn overload(&self) -> Result<()> {
+        let run = |rate: f64, secs: f64, emergency: &str| {
+            let text = format!(
+                "calls --rate {rate} --secs {secs} --hold-ms {OVERLOAD_HOLD_MS} \
+                 --spread {OVERLOAD_PAIRS} --register uas:pw --target 127.0.0.1:{GATEWAY_PORT}\
+                 {emergency}"
+            );
+            Run {
+                subject: Subject::Gateway,
+                words: text.split_whitespace().map(str::to_owned).collect(),
+            }
+        };
+        let world = |calls_at_once| World {
+            pairs: OVERLOAD_PAIRS,
+            stations: 0,
+            calls_at_once,
+        };
+        let mut subjects = self.subjects(world(20_000))?;
+        subjects.start(&[Subject::Gateway])?;
+        let mut capacity = 0.0;
+        for rate in (1..=20).map(|step| f64::from(step) * 500.0) {
+            let line = self.measure(&run(rate, 2.0, ""), &subjects)?;
+            let figure = |name: &str| line[name].as_f64().unwrap_or(0.0);
+            if figure("retx") > 0.0 || figure("ok") < figure("sent") {
+                break;
+            }
+            capacity = rate;
+        }
+        ensure!(capacity > 0.0, "not even 500 calls a second get through");
+        drop(subjects);
+        // The rest is for setting up and clearing.
+        let at_once = capacity * (OVERLOAD_HOLD_MS + 10.0) / 1e3;
+        let mut subjects = self.subjects(world(at_once as usize))?;
+        subjects.start(&[Subject::Gateway])?;
+        let emergency = " --emergency-rate 10 --emergency-callee 112 --emergency-desk desk:pw:32";
+        let runs = [1.0, 3.0].map(|factor| run(capacity * factor, self.secs, emergency));
+        self.rounds_of(Scenario::Overload, &runs, &subjects)
     }
 
     fn measure(&self, run: &Run, subjects: &Subjects) -> Result<Value> {
@@ -240,6 +286,9 @@ impl Compare {
         Ok(serde_json::from_str(line)?)
     }
 }
+
+/// Where the goodput stands among the figures of the overload.
+const GOODPUT: usize = 1;
 
 fn figures(scenario: Scenario) -> &'static [&'static str] {
     match scenario {
@@ -311,6 +360,14 @@ fn print_table(scenario: Scenario, lines: &[(&str, Vec<Value>)], rounds: usize) 
     for ((name, _), row) in lines.iter().zip(&medians) {
         let cells: Vec<String> = row.iter().map(|value| cell(*value)).collect();
         println!("| {name} | {} |", cells.join(" | "));
+    }
+    if scenario == Scenario::Overload {
+        let goodput = |row: &[Option<f64>]| row.get(GOODPUT).copied().flatten();
+        if let [one, three] = &medians[..]
+            && let (Some(one), Some(three)) = (goodput(one), goodput(three))
+        {
+            println!("| goodput at three times the rate | {:.3}x |", three / one);
+        }
     }
     let ours = lines[0].0;
     for ((name, _), row) in lines

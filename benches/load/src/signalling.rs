@@ -38,6 +38,9 @@ pub(crate) struct Calls {
     emergency_rate: Option<f64>,
     #[arg(long)]
     emergency_callee: Option<String>,
+    /// `user:password:count` of the stations behind that callee, which are registered too.
+    #[arg(long)]
+    emergency_desk: Option<String>,
 }
 
 impl Calls {
@@ -79,6 +82,14 @@ impl Calls {
         agent.on_offer = Box::new(move |_| answer.clone());
         if let Some((user, password)) = self.parties.register.as_deref().map(user_and_password) {
             agent.register_all(&user, &password)?;
+        }
+        if let Some(desk) = &self.emergency_desk {
+            let (user, rest) = user_and_password(desk);
+            let (password, count) = rest.split_once(':').context("user:password:count")?;
+            for index in 1..=count.parse()? {
+                let index: usize = index;
+                agent.register(0, &format!("{user}{index}"), password)?;
+            }
         }
         Ok(agent)
     }
@@ -123,10 +134,16 @@ impl Calls {
             (Samples::default(), Samples::default(), Samples::default());
         let (mut urgent_ok, mut urgent_ring) = (0_u64, Samples::default());
         let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
+        let mut urgent_outcomes: BTreeMap<String, u64> = BTreeMap::new();
         let mut completed = 0_u64;
         for call in &agent.done {
             let urgent = emergencies.binary_search(&call.started).is_ok();
-            *outcomes.entry(format!("{:?}", call.outcome)).or_default() += 1;
+            let counted = if urgent {
+                &mut urgent_outcomes
+            } else {
+                &mut outcomes
+            };
+            *counted.entry(format!("{:?}", call.outcome)).or_default() += 1;
             if call.outcome == Outcome::Completed {
                 completed += u64::from(!urgent);
                 urgent_ok += u64::from(urgent);
@@ -155,6 +172,7 @@ impl Calls {
             .with("invite_retx", again.invite)
             .with("uas_200_retx", again.ok)
             .with("bye_retx", again.bye)
+            .with("retx", again.invite + again.ok + again.bye)
             .with("dup_from_peer", again.from_peer)
             .milliseconds("ring_ms_p50", &mut ring, 0.5)
             .milliseconds("ring_ms_p99", &mut ring, 0.99)
@@ -163,6 +181,7 @@ impl Calls {
             .milliseconds("refused_503_ms_p99", &mut refused_after, 0.99)
             .with("emergency_sent", emergencies.len())
             .with("emergency_ok", urgent_ok)
+            .with("emergency_outcomes", json!(urgent_outcomes))
             .milliseconds("emergency_ring_ms_p99", &mut urgent_ring, 0.99)
             .with("peer_cpu_ms_per_call", per(cpu * 1e3, completed as f64))
             .with("calls_per_s_per_core", per(completed as f64, cpu))

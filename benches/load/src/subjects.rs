@@ -18,8 +18,6 @@ pub(crate) const RTPENGINE_PORT: u16 = 2223;
 pub(crate) const FLOOR_PORT: u16 = 41_000;
 
 const KAMAILIO_CONFIGURATION: &str = include_str!("../../peers/kamailio.cfg");
-const STATIONS: usize = 5_000;
-const PAIRS: usize = 500;
 const EMERGENCY_POINTS: usize = 50;
 const RING_MEMBERS: usize = 32;
 
@@ -50,6 +48,27 @@ impl Subject {
     }
 }
 
+/// How large the gateway's world is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct World {
+    /// Callers, and as many who answer.
+    pub(crate) pairs: usize,
+    /// Stations that only register.
+    pub(crate) stations: usize,
+    /// Calls that the gateway takes at once.
+    pub(crate) calls_at_once: usize,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            pairs: 500,
+            stations: 5_000,
+            calls_at_once: 400,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Subjects {
     folder: tempfile::TempDir,
@@ -59,12 +78,12 @@ pub(crate) struct Subjects {
 }
 
 impl Subjects {
-    pub(crate) fn new(gateway: &Path, prefix: &[&str]) -> Result<Self> {
+    pub(crate) fn new(gateway: &Path, prefix: &[&str], world: World) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("kamailio.cfg"), KAMAILIO_CONFIGURATION)?;
         fs::write(
             folder.path().join("gateway.toml"),
-            gateway_configuration(folder.path())?,
+            gateway_configuration(folder.path(), world)?,
         )?;
         Ok(Self {
             folder,
@@ -205,16 +224,21 @@ fn options(port: u16) -> String {
 }
 
 /// Stations for every scenario: callers and answerers, a ring group of 32, emergency points and
-/// 5,000 that register. MD5 is what the load tool and its peers speak; the peers ask no password of
+/// the 32 whom they call, and many that register. MD5 is what the load tool and its peers speak; the peers ask no password of
 /// a caller, so here callers are trusted.
-fn gateway_configuration(folder: &Path) -> Result<String> {
+fn gateway_configuration(folder: &Path, world: World) -> Result<String> {
     let folder = folder.display();
+    let World {
+        pairs,
+        stations,
+        calls_at_once,
+    } = world;
     let mut text = format!(
         "name = \"bench\"\nstate_folder = \"{folder}/state\"\ncontrol_socket = \"{folder}/control.sock\"\n\
          [sip]\nrealm = \"127.0.0.1\"\ntrusted_peers = [\"127.0.0.1\"]\n\
          [[sip.listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:{GATEWAY_PORT}\"\n\
          [sip.limits]\nrequests_per_source = 1000000\ncalls_per_source = 1000000\n\
-         [calls]\nat_once = 400\n[metrics]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n"
+         [calls]\nat_once = {calls_at_once}\n[metrics]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n"
     );
     let mut station = |number: usize, account: &str, rest: &str| {
         write!(
@@ -223,19 +247,20 @@ fn gateway_configuration(folder: &Path) -> Result<String> {
              password = \"pw\"\nallow_md5 = true\n{rest}"
         )
     };
-    for index in 1..=PAIRS {
+    for index in 1..=pairs {
         station(10_000 + index, &format!("uac{index}"), "")?;
         station(20_000 + index, &format!("uas{index}"), "")?;
     }
     for member in 1..=RING_MEMBERS {
         station(8000 + member, &format!("ring{member:02}"), "")?;
+        station(7000 + member, &format!("desk{member}"), "")?;
     }
     let button =
         "kind = \"emergency_point\"\n[[directory.stations.buttons]]\nkey = 1\ntarget = \"112\"\n";
     for index in 1..=EMERGENCY_POINTS {
         station(30_000 + index, &format!("sos{index}"), button)?;
     }
-    for index in 1..=STATIONS {
+    for index in 1..=stations {
         station(40_000 + index, &format!("u{index}"), "")?;
     }
     let quoted = |numbers: &mut dyn Iterator<Item = usize>| {
@@ -245,7 +270,7 @@ fn gateway_configuration(folder: &Path) -> Result<String> {
             .join(", ")
     };
     let ring = quoted(&mut (1..=RING_MEMBERS).map(|member| 8000 + member));
-    let desk = quoted(&mut (1..=RING_MEMBERS).map(|member| 20_000 + PAIRS - RING_MEMBERS + member));
+    let desk = quoted(&mut (1..=RING_MEMBERS).map(|member| 7000 + member));
     write!(
         text,
         "[[directory.ring_groups]]\nnumber = \"9000\"\nmembers = [{ring}]\n\
