@@ -112,8 +112,8 @@ section! {
             r#""0000000000000000000000000000000000000000000000000000000000000000""#,
         /// The same for stations that know MD5 only; needs `allow_md5`.
         ha1_md5: Optional<Secret> = r#""00000000000000000000000000000000""#,
-        /// Let this station log in with MD5, which can be broken by guessing. Old stations know
-        /// nothing else.
+        /// Ask this station for MD5, which can be broken by guessing, in place of SHA-256. Old
+        /// stations know nothing else; one that answers with SHA-256 is let in as well.
         allow_md5: Defaulted<bool> = "false",
         /// How urgent its calls are: 1 to 20 alarm, 21 to 40 high, 41 to 100 normal, 101 to 250
         /// low. Without it, 70, and an alarm for an emergency point.

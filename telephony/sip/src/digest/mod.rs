@@ -223,8 +223,12 @@ impl Ha1Set {
         }
     }
 
-    pub fn allows(&self, algorithm: Algorithm) -> bool {
-        self.get(algorithm).is_some()
+    /// What its station is asked for: MD5 is allowed only where it knows nothing better.
+    pub fn asked_for(&self) -> Algorithm {
+        match self.md5 {
+            Some(_) => Algorithm::Md5,
+            None => Algorithm::Sha256,
+        }
     }
 }
 

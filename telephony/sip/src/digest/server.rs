@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 
 use super::nonce::{NonceId, Nonces};
-use super::{Algorithm, Credentials, Ha1Set, Hash, Malformed, Md5Use, Protection};
+use super::{Algorithm, Credentials, Ha1Set, Hash, Malformed, Protection};
 use crate::message::{Host, Uri};
 
 /// The realm of a challenge: text that needs no escape between quotes.
@@ -92,32 +92,31 @@ impl Server {
         self.realm.as_str()
     }
 
-    /// The `WWW-Authenticate` values, strongest first (RFC 8760 2.3). The same for every user, so
-    /// that a challenge does not tell whether there is such a user.
+    /// The value of `WWW-Authenticate`. One algorithm, because old stations refuse a challenge
+    /// beside which they find one that they do not know.
     pub fn challenge(
         &mut self,
         to: IpAddr,
-        md5: Md5Use,
+        algorithm: Algorithm,
         staleness: Staleness,
         now: Instant,
-    ) -> Vec<String> {
+    ) -> String {
         let nonce = self.nonces.issue(to, now);
-        let algorithms: &[Algorithm] = match md5 {
-            Md5Use::Refused => &[Algorithm::Sha256],
-            Md5Use::Allowed => &[Algorithm::Sha256, Algorithm::Md5],
-        };
         let stale = match staleness {
             Staleness::New => "",
             Staleness::Stale => ", stale=true",
         };
-        let realm = self.realm.as_str();
-        let value = |algorithm: &Algorithm| {
-            let algorithm = algorithm.name();
-            format!(
-                r#"Digest realm="{realm}", nonce="{nonce}", algorithm={algorithm}, qop="auth"{stale}"#
-            )
-        };
-        algorithms.iter().map(value).collect()
+        let (realm, algorithm) = (self.realm.as_str(), algorithm.name());
+        format!(
+            r#"Digest realm="{realm}", nonce="{nonce}", algorithm={algorithm}, qop="auth"{stale}"#
+        )
+    }
+
+    /// A number that always comes with the same user, and that nobody else can tell.
+    pub(crate) fn decoy_of(&self, user: &str) -> u64 {
+        let hash = Algorithm::Sha256.hash(&[self.decoy.as_bytes(), user.as_bytes()]);
+        let bytes = hash.as_bytes().iter().take(8);
+        bytes.fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 
     /// Whether the nonce is one that address may use now. `None` calls for a challenge with
@@ -214,6 +213,7 @@ fn covers(written: &str, request_uri: &Uri) -> bool {
 mod tests {
     use std::net::Ipv4Addr;
 
+    use super::super::Md5Use;
     use super::super::client::{Answerer, Asked, Identity};
     use super::*;
 
@@ -237,12 +237,11 @@ mod tests {
             }
         }
 
-        fn answerer(&mut self, md5: Md5Use) -> Vec<Answerer> {
-            let values = self.server.challenge(HERE, md5, Staleness::New, self.now);
-            values
-                .iter()
-                .map(|value| Answerer::choose([value.as_bytes()]).unwrap())
-                .collect()
+        fn answerer(&mut self, algorithm: Algorithm) -> Answerer {
+            let value = self
+                .server
+                .challenge(HERE, algorithm, Staleness::New, self.now);
+            Answerer::choose([value.as_bytes()]).unwrap()
         }
 
         fn check(&mut self, authorization: &str, request_uri: &str) -> Option<Result<(), Refusal>> {
@@ -274,7 +273,7 @@ mod tests {
     #[test]
     fn the_right_password_is_accepted_once_for_each_count() {
         let mut fixture = Fixture::new(Md5Use::Refused);
-        let mut answerer = fixture.answerer(Md5Use::Refused).remove(0);
+        let mut answerer = fixture.answerer(Algorithm::Sha256);
         let first = answer(&mut answerer, "secret", URI);
         assert_eq!(fixture.check(&first, URI), Some(Ok(())));
         assert_eq!(fixture.check(&first, URI), Some(Err(Refusal::Replayed)));
@@ -294,17 +293,10 @@ mod tests {
             (Md5Use::Allowed, Ok(())),
         ] {
             let mut fixture = Fixture::new(account);
-            let mut answerers = fixture.answerer(Md5Use::Allowed);
-            assert_eq!(answerers[0].challenge().algorithm, Some(Algorithm::Sha256));
-            let strong = answer(&mut answerers[0], "secret", URI);
-            let weak = answer(&mut answerers[1], "secret", URI);
+            let strong = answer(&mut fixture.answerer(Algorithm::Sha256), "secret", URI);
+            let weak = answer(&mut fixture.answerer(Algorithm::Md5), "secret", URI);
             assert_eq!(fixture.check(&weak, URI), Some(md5));
-            let strong_expected = if md5.is_ok() {
-                Err(Refusal::Replayed)
-            } else {
-                Ok(())
-            };
-            assert_eq!(fixture.check(&strong, URI), Some(strong_expected));
+            assert_eq!(fixture.check(&strong, URI), Some(Ok(())));
         }
     }
 
@@ -327,7 +319,7 @@ mod tests {
         ];
         for (written, request) in accepted {
             let mut fixture = Fixture::new(Md5Use::Refused);
-            let mut answerer = fixture.answerer(Md5Use::Refused).remove(0);
+            let mut answerer = fixture.answerer(Algorithm::Sha256);
             let value = answer(&mut answerer, "secret", written);
             assert_eq!(
                 fixture.check(&value, request),
@@ -337,7 +329,7 @@ mod tests {
         }
         for (written, request) in refused {
             let mut fixture = Fixture::new(Md5Use::Refused);
-            let mut answerer = fixture.answerer(Md5Use::Refused).remove(0);
+            let mut answerer = fixture.answerer(Algorithm::Sha256);
             let value = answer(&mut answerer, "secret", written);
             assert_eq!(
                 fixture.check(&value, request),
@@ -350,17 +342,17 @@ mod tests {
     #[test]
     fn an_answer_without_qop_is_for_old_stations_and_serves_once() {
         let mut fixture = Fixture::new(Md5Use::Allowed);
-        let challenge =
-            fixture
-                .server
-                .challenge(HERE, Md5Use::Allowed, Staleness::New, fixture.now);
-        let legacy = |value: &str| value.replace(", qop=\"auth\"", "");
-        let mut md5 = Answerer::choose([legacy(&challenge[1]).as_bytes()]).unwrap();
+        let mut legacy = |algorithm| {
+            let server = &mut fixture.server;
+            let value = server.challenge(HERE, algorithm, Staleness::New, fixture.now);
+            let value = value.replace(", qop=\"auth\"", "");
+            Answerer::choose([value.as_bytes()]).unwrap()
+        };
+        let (mut md5, mut sha) = (legacy(Algorithm::Md5), legacy(Algorithm::Sha256));
         let value = answer(&mut md5, "secret", URI);
         assert!(!value.contains("qop"));
         assert_eq!(fixture.check(&value, URI), Some(Ok(())));
         assert_eq!(fixture.check(&value, URI), Some(Err(Refusal::Replayed)));
-        let mut sha = Answerer::choose([legacy(&challenge[0]).as_bytes()]).unwrap();
         let value = answer(&mut sha, "secret", URI);
         assert_eq!(fixture.check(&value, URI), Some(Err(Refusal::Wrong)));
     }
@@ -368,7 +360,7 @@ mod tests {
     #[test]
     fn protection_that_was_not_offered_is_malformed() {
         let mut fixture = Fixture::new(Md5Use::Refused);
-        let mut answerer = fixture.answerer(Md5Use::Refused).remove(0);
+        let mut answerer = fixture.answerer(Algorithm::Sha256);
         let value = answer(&mut answerer, "secret", URI).replace("qop=auth", "qop=auth-int");
         let refusal = Refusal::Malformed(Malformed::Value("qop"));
         assert_eq!(fixture.check(&value, URI), Some(Err(refusal)));

@@ -9,7 +9,7 @@ use super::guard::{OnBar, OnFlood, Standing};
 use super::output::Event;
 use super::{Answer, Output, Registrar};
 use crate::digest::server::{Proof, Refusal as DigestRefusal, Staleness};
-use crate::digest::{Credentials, Malformed};
+use crate::digest::{Algorithm, Credentials, Malformed};
 use crate::flow::Flow;
 use crate::message::{HeaderName, Request, StatusCode};
 
@@ -104,7 +104,7 @@ impl Registrar {
                 Some(_) => Staleness::Stale,
                 None => Staleness::New,
             };
-            return Err(self.challenge(source, role, staleness, now).into());
+            return Err(self.challenge(user, source, role, staleness, now).into());
         };
         // The digest user must be the one the request speaks of (RFC 3261 10.3 (4)).
         let named = credentials.username() == user;
@@ -120,11 +120,13 @@ impl Registrar {
                 if !at_home {
                     self.note_failure(source, slot, now);
                 }
-                Err(self.challenge(source, role, Staleness::New, now).into())
+                Err(self
+                    .challenge(user, source, role, Staleness::New, now)
+                    .into())
             }
-            (Err(DigestRefusal::Replayed), _) => {
-                Err(self.challenge(source, role, Staleness::Stale, now).into())
-            }
+            (Err(DigestRefusal::Replayed), _) => Err(self
+                .challenge(user, source, role, Staleness::Stale, now)
+                .into()),
             (Err(DigestRefusal::OtherUri), _) => {
                 self.counters.malformed += 1;
                 Err(malformed("the digest is for another URI").into())
@@ -192,8 +194,11 @@ impl Registrar {
         malformed(&why.to_string()).into()
     }
 
+    /// The same whether there is such a user or not: a name that no account has is asked for what
+    /// some account is asked for.
     fn challenge(
         &mut self,
+        user: &str,
         source: IpAddr,
         role: Role,
         staleness: Staleness,
@@ -203,8 +208,13 @@ impl Registrar {
             Staleness::New => self.counters.challenges += 1,
             Staleness::Stale => self.counters.stale += 1,
         }
-        let md5 = self.md5();
-        let values = self.digest.challenge(source, md5, staleness, now);
+        let decoy = self.digest.decoy_of(user);
+        let station = match self.stations.find(user) {
+            Some(slot) => self.stations.get(slot),
+            None => self.stations.any(decoy),
+        };
+        let algorithm = station.map_or(Algorithm::Sha256, |station| station.ha1.asked_for());
+        let value = self.digest.challenge(source, algorithm, staleness, now);
         let (status, name) = match role {
             Role::Server => (StatusCode::UNAUTHORIZED, HeaderName::WwwAuthenticate),
             Role::Proxy => (
@@ -212,11 +222,7 @@ impl Registrar {
                 HeaderName::ProxyAuthenticate,
             ),
         };
-        let headers = values
-            .into_iter()
-            .map(|value| (name.clone(), value))
-            .collect();
-        Answer { status, headers }
+        Answer::new(status).with(name, value)
     }
 
     fn note_failure(&mut self, source: IpAddr, slot: Option<u32>, now: Instant) {

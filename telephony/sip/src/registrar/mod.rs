@@ -29,8 +29,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::digest::Algorithm;
 use crate::digest::server::Server;
-use crate::digest::{Algorithm, Md5Use};
 use crate::flow::{Flow, ListenerId, Transport};
 use crate::message::{HeaderName, Headers, NameAddr, Request, Uri};
 
@@ -302,13 +302,6 @@ impl Registrar {
     /// Seconds since the start, cut.
     fn second(&self, now: Instant) -> u32 {
         now.saturating_duration_since(self.start).as_secs() as u32
-    }
-
-    fn md5(&self) -> Md5Use {
-        match self.stations.any_md5() {
-            true => Md5Use::Allowed,
-            false => Md5Use::Refused,
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::binding::Binding;
 use super::settings::{Account, Transports};
-use crate::digest::{Algorithm, Ha1Set};
+use crate::digest::Ha1Set;
 use crate::flow::{ConnectionId, Flow, Transport};
 
 #[derive(Debug)]
@@ -60,7 +60,6 @@ pub(super) struct Stations {
     deadlines: BinaryHeap<Reverse<(u32, u32)>>,
     /// May hold pairs that no binding is behind any more, until the connection closes.
     connections: BTreeSet<(ConnectionId, u32)>,
-    md5_accounts: usize,
     bindings: usize,
 }
 
@@ -86,8 +85,11 @@ impl Stations {
         self.bindings
     }
 
-    pub(super) fn any_md5(&self) -> bool {
-        self.md5_accounts > 0
+    /// Some account, the same one for the same number until accounts come or go.
+    pub(super) fn any(&self, number: u64) -> Option<&Station> {
+        let start = number.checked_rem(self.slots.len() as u64)? as usize;
+        let (before, from) = self.slots.split_at(start);
+        from.iter().chain(before).find_map(Option::as_ref)
     }
 
     /// Adds an account, or changes the one of that user and keeps its bindings.
@@ -98,11 +100,9 @@ impl Stations {
             max_contacts,
             transports,
         } = account;
-        self.md5_accounts += usize::from(ha1.allows(Algorithm::Md5));
         if let Some(slot) = self.find(&user)
             && let Some(station) = &mut self.slots[slot as usize]
         {
-            self.md5_accounts -= usize::from(station.ha1.allows(Algorithm::Md5));
             (station.ha1, station.max_contacts, station.transports) =
                 (ha1, max_contacts, transports);
             return slot;
@@ -130,7 +130,6 @@ impl Stations {
         let station = self.slots.get_mut(slot as usize)?.take()?;
         self.by_user.remove(&station.user);
         self.free.push(slot);
-        self.md5_accounts -= usize::from(station.ha1.allows(Algorithm::Md5));
         self.bindings -= station.bindings.len();
         Some(station)
     }

@@ -13,27 +13,47 @@ fn old(user: &str) -> Account {
     )
 }
 
+/// Old stations refuse a challenge beside which they find an algorithm that they do not know.
 #[test]
-fn a_challenge_offers_sha_256_and_md5_only_where_some_account_needs_it() {
-    for (accounts, offered) in [
-        (vec![account("101")], vec!["SHA-256"]),
-        (vec![account("101"), old("102")], vec!["SHA-256", "MD5"]),
-    ] {
-        let mut world = World::new(settings(), accounts);
-        let mut station = Station::udp("101", "10.0.0.7:5060");
-        let request = station.request(&[]);
-        let answer = world.give(&request, &station.flow).unwrap();
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
-        let values = header(&answer, HeaderName::WwwAuthenticate);
-        assert_eq!(values.len(), offered.len());
-        for (value, algorithm) in values.iter().zip(offered) {
-            assert!(
-                value.contains(&format!("algorithm={algorithm}, qop=\"auth\"")),
-                "{value}"
-            );
-            assert!(value.contains("realm=\"site\"") && !value.contains("stale"));
-        }
+fn a_station_is_asked_for_md5_alone_where_its_account_allows_it() {
+    let mut world = World::new(settings(), vec![account("101"), old("102")]);
+    for (user, algorithm) in [("101", "SHA-256"), ("102", "MD5")] {
+        let value = challenge(&mut world, user);
+        assert!(
+            value.contains(&format!("algorithm={algorithm}, qop=\"auth\"")),
+            "{value}"
+        );
+        assert!(value.contains("realm=\"site\"") && !value.contains("stale"));
     }
+}
+
+/// Otherwise the algorithm would tell which names have an account.
+#[test]
+fn unknown_users_are_asked_for_what_known_ones_are_asked_for() {
+    let asked = |accounts: Vec<Account>| {
+        let mut world = World::new(settings(), accounts);
+        let ask = |number| {
+            let user = format!("9{number:02}");
+            let value = challenge(&mut world, &user);
+            assert_eq!(value.len(), challenge(&mut world, &user).len(), "{user}");
+            usize::from(value.contains("algorithm=MD5"))
+        };
+        (0..40).map(ask).sum::<usize>()
+    };
+    assert_eq!(asked(vec![account("101"), account("102")]), 0);
+    assert_eq!(asked(vec![old("101"), old("102")]), 40);
+    let mixed = asked(vec![account("101"), old("102")]);
+    assert!((5..=35).contains(&mixed), "{mixed} of 40");
+}
+
+fn challenge(world: &mut World, user: &str) -> String {
+    let mut station = Station::udp(user, "10.0.0.7:5060");
+    let request = station.request(&[]);
+    let answer = world.give(&request, &station.flow).unwrap();
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    let values = header(&answer, HeaderName::WwwAuthenticate);
+    assert_eq!(values.len(), 1, "{values:?}");
+    values[0].to_owned()
 }
 
 #[test]
