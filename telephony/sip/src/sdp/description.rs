@@ -15,6 +15,8 @@ use super::stream::{Kind, Stream, address_words};
 
 pub(super) const MAX_STREAMS: usize = 16;
 pub(super) const MAX_FORMATS: usize = 64;
+/// Leaves room for what stands before the first stream.
+const MAX_WRITTEN: usize = MAX_BYTES - 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
@@ -58,9 +60,13 @@ impl Description {
         }
         let streams = session.medias.iter().enumerate();
         let streams = streams.map(|(at, media)| Stream::read(at + 1, media, &session));
-        Ok(Self {
-            streams: streams.collect::<Result<_, _>>()?,
-        })
+        let streams: Vec<Stream> = streams.collect::<Result<_, _>>()?;
+        // A line for all formats is written for each, and a byte that is no UTF-8 as three.
+        let written: usize = streams.iter().map(Stream::written_bound).sum();
+        match written <= MAX_WRITTEN {
+            true => Ok(Self { streams }),
+            false => Err(DescriptionError::TooLong),
+        }
     }
 
     /// The first stream of a kind that is not refused.
@@ -130,6 +136,31 @@ mod tests {
                 "bare line feeds"
             );
         }
+    }
+
+    /// A line for all formats is written for each of them.
+    #[test]
+    fn little_that_would_become_much_is_refused() {
+        let video = "m=video 4000 RTP/AVP 96 97 98 99 100\n";
+        let maps: String = (96..=100)
+            .map(|n| format!("a=rtpmap:{n} VP8/90000\n"))
+            .collect();
+        let sdp = |lines| {
+            let feedback = "a=rtcp-fb:* nack\n".repeat(lines);
+            parse(&format!("{PLAIN}{video}{maps}{feedback}"))
+        };
+        assert!(sdp(10).is_ok());
+        assert_eq!(sdp(60), Err(DescriptionError::TooLong));
+    }
+
+    #[test]
+    fn a_format_counts_once() {
+        let sdp = parse(&format!(
+            "{PLAIN}m=audio 4000 RTP/AVP {}\n",
+            "8 ".repeat(100)
+        ))
+        .unwrap();
+        assert_eq!(sdp.streams[0].formats.len(), 1);
     }
 
     #[test]

@@ -14,6 +14,9 @@ use super::format::Format;
 const PASSED: [&str; 5] = ["maxptime", "framerate", "imageattr", "content", "quality"];
 const MAX_PASSED: usize = 8;
 const MAX_CRYPTO: usize = 16;
+/// What a short line takes, and the words around the text of a long one.
+const LINE: usize = 64;
+const WORDS: usize = 32;
 
 /// One m-line with what belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,6 +209,9 @@ impl Stream {
             .split_whitespace()
             .filter_map(|word| word.parse::<u8>().ok());
         for payload_type in numbers.filter(|number| *number < 128) {
+            if self.formats.iter().any(|f| f.payload_type == payload_type) {
+                continue;
+            }
             if self.formats.len() == MAX_FORMATS {
                 return Err(DescriptionError::TooManyFormats(number));
             }
@@ -302,6 +308,28 @@ impl Stream {
             None => media.port.checked_add(1).map(at),
         };
         Ok(())
+    }
+
+    /// No fewer bytes than [`Stream::write`] writes; a line counts as [`LINE`] at least, so that
+    /// the number of lines is bounded too.
+    pub(super) fn written_bound(&self) -> usize {
+        let line = |text: &str| LINE.max(text.len() + WORDS);
+        let formats = self.formats.iter().map(|format| {
+            let fmtp = format.fmtp.as_deref().map_or(0, line);
+            let feedback = format.feedback.iter().map(|text| line(text));
+            line(&format.name) + fmtp + feedback.sum::<usize>()
+        });
+        let others = self.bandwidth.iter().chain(&self.passed);
+        let others = others.map(|text| line(text)).sum::<usize>();
+        let crypto = self.crypto.iter().map(|crypto| line(crypto.reveal()));
+        let media = line(self.kind.name()) + self.profile.name().len() + self.raw_formats.len();
+        // Connection, packet time, RTCP and direction beside them.
+        media
+            + 5 * LINE
+            + 4 * self.formats.len()
+            + formats.sum::<usize>()
+            + others
+            + crypto.sum::<usize>()
     }
 
     pub(super) fn write(&self, address: IpAddr, out: &mut String) -> fmt::Result {
