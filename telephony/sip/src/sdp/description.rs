@@ -141,8 +141,9 @@ mod tests {
     /// A line for all formats is written for each of them.
     #[test]
     fn little_that_would_become_much_is_refused() {
-        let video = "m=video 4000 RTP/AVP 96 97 98 99 100\n";
-        let maps: String = (96..=100)
+        let numbers: String = (96..=115).map(|n| format!(" {n}")).collect();
+        let video = format!("m=video 4000 RTP/AVP{numbers}\n");
+        let maps: String = (96..=115)
             .map(|n| format!("a=rtpmap:{n} VP8/90000\n"))
             .collect();
         let sdp = |lines| {
