@@ -185,19 +185,26 @@ impl Admission {
 
     /// A new call was read.
     pub(crate) fn invite(&mut self, address: IpAddr, urgency: Urgency, now: Instant) -> Verdict {
-        let all = self.calls.take(self.settings.calls, now);
-        if self.is_trusted(address) {
-            return Verdict::Pass;
+        let trusted = self.is_trusted(address);
+        let (calls, invites, emergencies) = (
+            self.settings.calls,
+            self.settings.invites,
+            self.settings.emergencies,
+        );
+        let own = match urgency {
+            _ if trusted => Verdict::Pass,
+            Urgency::Emergency => self.source(address).emergencies.take(emergencies, now),
+            Urgency::Normal => self.source(address).invites.take(invites, now),
+        };
+        // What a source sends beyond its own rate takes nothing from the others.
+        if own != Verdict::Pass {
+            return own;
         }
-        if urgency == Urgency::Emergency {
-            let rate = self.settings.emergencies;
-            return self.source(address).emergencies.take(rate, now);
+        let all = self.calls.take(calls, now);
+        match trusted || urgency == Urgency::Emergency {
+            true => Verdict::Pass,
+            false => all,
         }
-        if all != Verdict::Pass {
-            return all;
-        }
-        let rate = self.settings.invites;
-        self.source(address).invites.take(rate, now)
     }
 
     pub(crate) fn remembered(&self) -> usize {
@@ -305,6 +312,20 @@ mod tests {
             admission.invite(address(1), Urgency::Emergency, now),
             Verdict::Pass
         );
+    }
+
+    #[test]
+    fn a_flood_from_one_source_leaves_the_common_rate_to_the_others() {
+        let now = Instant::now();
+        let mut admission = admission(Settings {
+            invites: Rate::per_second(10, 10),
+            calls: Rate::per_second(100, 100),
+            ..Settings::default()
+        });
+        let mut invite = |n| admission.invite(address(n), Urgency::Normal, now);
+        let passed = (0..10_000).filter(|_| invite(1) == Verdict::Pass).count();
+        assert_eq!(passed, 10);
+        assert_eq!(invite(2), Verdict::Pass);
     }
 
     #[test]

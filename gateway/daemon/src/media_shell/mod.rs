@@ -10,11 +10,13 @@ mod relay;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use gateway_core::{FreePort, MediaCommand, MediaEvent};
 use net::packets::{Counters, PortRange, Ports, PortsConfig, PortsEvent, Worker, WorkerConfig};
 use tokio::sync::mpsc;
 
+pub(crate) use self::relay::Refused;
 use self::relay::{RelayThread, ThreadCommand};
 
 /// Pairs of ports that wait bound at each address: enough for a burst of calls with video.
@@ -46,6 +48,7 @@ pub(crate) struct MediaShell {
     ports: Ports,
     worker: Worker<ThreadCommand>,
     events: mpsc::Receiver<MediaEvent>,
+    refused: Arc<Refused>,
     /// Commands that the thread was too busy to take. A call without sound, so never silently.
     lost_commands: u64,
     /// Ports that a call named and that were not there.
@@ -64,15 +67,14 @@ impl MediaShell {
             traffic_class: u32::from(options.dscp) << 2,
         })?;
         let (sender, events) = mpsc::channel(EVENTS);
-        let worker = Worker::spawn(
-            WorkerConfig::default(),
-            RelayThread::new(options.seed),
-            sender,
-        )?;
+        let refused = Arc::<Refused>::default();
+        let relay = RelayThread::new(options.seed, Arc::clone(&refused));
+        let worker = Worker::spawn(WorkerConfig::default(), relay, sender)?;
         Ok(Self {
             ports,
             worker,
             events,
+            refused,
             lost_commands: 0,
             missing_ports: 0,
         })
@@ -142,6 +144,10 @@ impl MediaShell {
 
     pub(crate) fn counters(&self) -> Counters {
         self.worker.counters()
+    }
+
+    pub(crate) fn refused(&self) -> &Refused {
+        &self.refused
     }
 
     pub(crate) fn lost_commands(&self) -> u64 {

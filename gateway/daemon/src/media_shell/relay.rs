@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use gateway_core::{MediaEvent, Medium, Remote, StreamIndex};
-use media::{LegKey, LegSetup, LegUpdate, PortKey, Relay, SessionId};
+use media::{LegKey, LegSetup, LegUpdate, PortKey, Reason, Relay, SessionId, Totals};
 use model::{Digit, LegId};
 use net::packets::{Arrival, Datagram, Handler, Io, PortPair, SocketKey};
 use sip::sdp::Format;
@@ -48,6 +50,31 @@ pub(super) enum ThreadCommand {
 /// A stream of a leg.
 type Stream = (LegId, StreamIndex);
 
+/// Packets that nobody was given, by reason. The thread counts, everybody may look.
+#[derive(Debug, Default)]
+pub(crate) struct Refused {
+    by_reason: [AtomicU64; Reason::ALL.len()],
+    /// At sockets that no leg has.
+    stray: AtomicU64,
+}
+
+impl Refused {
+    pub(crate) fn of(&self, reason: Reason) -> u64 {
+        self.by_reason[reason as usize].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn stray(&self) -> u64 {
+        self.stray.load(Ordering::Relaxed)
+    }
+
+    fn show(&self, totals: &Totals) {
+        for reason in Reason::ALL {
+            self.by_reason[reason as usize].store(totals.drops.of(reason), Ordering::Relaxed);
+        }
+        self.stray.store(totals.stray, Ordering::Relaxed);
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct RelayThread {
@@ -62,6 +89,7 @@ pub(super) struct RelayThread {
     codecs: Vec<Format>,
     next: u64,
     deadline: Option<Instant>,
+    refused: Arc<Refused>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +99,7 @@ struct Opened {
 }
 
 impl RelayThread {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, refused: Arc<Refused>) -> Self {
         Self {
             relay: Relay::new(media::Config::default(), seed),
             streams: BTreeMap::new(),
@@ -81,6 +109,7 @@ impl RelayThread {
             codecs: Vec::new(),
             next: 0,
             deadline: None,
+            refused,
         }
     }
 
@@ -409,6 +438,7 @@ impl Handler for RelayThread {
             io,
         };
         self.relay.receive(&at, datagram.bytes(), &mut out);
+        self.refused.show(&self.relay.totals());
         self.drain(io);
     }
 

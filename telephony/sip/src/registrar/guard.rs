@@ -11,6 +11,10 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+/// What an account forgives, as a multiple of what a source may do wrong. One source alone is barred
+/// long before, so that only many together keep a station waiting.
+const ACCOUNT_PATIENCE: u32 = 4;
+
 #[derive(Clone, Copy, Debug)]
 pub struct GuardSettings {
     /// Requests without a current nonce, from one source.
@@ -19,7 +23,7 @@ pub struct GuardSettings {
     pub proven: Rate,
     pub on_flood: OnFlood,
     pub on_bar: OnBar,
-    /// Wrong passwords that cost nothing yet.
+    /// Wrong passwords from one source that cost nothing yet.
     pub free_failures: u32,
     /// The first bar; each further failure doubles it.
     pub first_bar: Duration,
@@ -158,10 +162,12 @@ impl Guard {
         let second = self.second(now);
         let settings = self.settings;
         let by_source = self.sources.entry(source);
-        let source_bar = by_source.add(&settings, settings.source_bar_max, second);
+        let free = settings.free_failures;
+        let source_bar = by_source.add(&settings, free, settings.source_bar_max, second);
         let by_account = account.map(|slot| self.accounts.entry(slot).or_default());
+        let free = free.saturating_mul(ACCOUNT_PATIENCE);
         let account_bar =
-            by_account.and_then(|f| f.add(&settings, settings.account_bar_max, second));
+            by_account.and_then(|f| f.add(&settings, free, settings.account_bar_max, second));
         (source_bar, account_bar)
     }
 
@@ -208,14 +214,20 @@ impl Failures {
         Some(Duration::from_secs(left.into())).filter(|_| self.count > 0)
     }
 
-    fn add(&mut self, settings: &GuardSettings, max: Duration, second: u32) -> Option<Bar> {
+    fn add(
+        &mut self,
+        settings: &GuardSettings,
+        free: u32,
+        max: Duration,
+        second: u32,
+    ) -> Option<Bar> {
         let quiet = second.saturating_sub(self.barred_until);
         if u64::from(quiet) > settings.forget_after.as_secs() {
             self.count = 0;
         }
         self.count = self.count.saturating_add(1);
         self.barred_until = self.barred_until.max(second);
-        let over = self.count.checked_sub(settings.free_failures + 1)?;
+        let over = self.count.checked_sub(free + 1)?;
         let first = settings.first_bar.as_secs().max(1);
         let seconds = first.saturating_mul(1u64.checked_shl(over).unwrap_or(u64::MAX));
         let seconds = seconds.min(max.as_secs().max(1)) as u32;
@@ -302,7 +314,7 @@ mod tests {
             ..GuardSettings::default()
         });
         let mut now = start;
-        let bars: Vec<_> = (0..6)
+        let bars: Vec<_> = (0..10)
             .map(|_| {
                 let (source, account) = guard.failed(HERE, Some(1), now);
                 let seconds = |bar: Option<Bar>| bar.map_or(0, |bar| bar.duration.as_secs());
@@ -312,7 +324,9 @@ mod tests {
                 (seconds(source), seconds(account))
             })
             .collect();
-        assert_eq!(bars, [(0, 0), (0, 0), (2, 2), (4, 3), (8, 3), (10, 3)]);
+        let (source, account): (Vec<_>, Vec<_>) = bars.into_iter().unzip();
+        assert_eq!(source, [0, 0, 2, 4, 8, 10, 10, 10, 10, 10]);
+        assert_eq!(account, [0, 0, 0, 0, 0, 0, 0, 0, 2, 3]);
         assert!(guard.barred(THERE, Some(2), now).is_none());
         now += Duration::from_secs(901);
         assert_eq!(guard.failed(HERE, None, now), (None, None));
