@@ -17,15 +17,18 @@ mod latch;
 mod leg;
 mod limiter;
 mod quality;
+mod rate;
 mod relay;
 mod seed;
 mod session;
+mod sine;
 mod source;
 mod stream;
 mod telephone_event;
 mod traffic;
 mod translate;
 
+pub mod resample;
 pub mod rtcp;
 pub mod rtp;
 
@@ -36,6 +39,7 @@ pub use leg::{
 };
 pub use limiter::Rate;
 pub use quality::{Drops, FarReport, Quality, Reason, mos};
+pub use rate::{FRAME, MAX_FRAME, SampleRate};
 pub use relay::{
     Arrival, CommandError, Config, Event, MoveError, OpenError, Output, Relay, Sink, Totals,
 };
