@@ -44,8 +44,6 @@ pub struct Setup<'a> {
 pub enum Answers {
     ByItself,
     WhenTold,
-    /// Sends its sound before it answers, when told.
-    EarlyMedia,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +110,7 @@ impl Baresip {
         sound::tone(&folder.join("tone.wav"), rate(setup), 60, setup.hertz)?;
         let mut command = Command::new("baresip");
         command.arg("-f").arg(&folder).arg("-v");
-        let program = Program::start(&format!("baresip {}", setup.user), &command)?;
+        let program = Program::start(&format!("baresip {}", setup.user), setup.address, &command)?;
         program.wait_for("baresip is ready")?;
         let control = Control::open(SocketAddr::new(setup.address, setup.port + 2))?;
         Ok(Self {
@@ -144,11 +142,10 @@ impl Baresip {
             .wait_where(0, "that it was refused", is_failure)
     }
 
-    /// Waits for a digit, pressed at the other side.
+    /// Waits for a digit, pressed at the other side; digits before it are passed over.
     pub fn digit_heard(&mut self, digit: char) -> Result<()> {
-        let event = self.event("CALL_DTMF_START")?;
-        let heard = event["param"].as_str().unwrap_or_default();
-        ensure!(heard == digit.to_string(), "heard {heard}, not {digit}");
+        let digit = digit.to_string();
+        while self.event("CALL_DTMF_START")?["param"] != digit.as_str() {}
         Ok(())
     }
 
@@ -213,11 +210,14 @@ impl Baresip {
     /// newest call.
     pub fn wait_until_heard(&self, seconds: f64) -> Result<()> {
         wait::until_true("enough of a recording", || {
-            match self.newest_recording()? {
-                Some(file) => sound::recorded(&file, seconds),
-                None => Ok(false),
-            }
+            Ok(self.seconds_heard()? >= seconds)
         })
+    }
+
+    /// How much it has recorded so far, in its newest call.
+    pub fn seconds_heard(&self) -> Result<f64> {
+        self.newest_recording()?
+            .map_or(Ok(0.0), |file| sound::seconds_recorded(&file))
     }
 
     /// The recording of what it heard in its newest call; complete after the call.
@@ -313,7 +313,6 @@ fn account(setup: &Setup<'_>) -> String {
     let answers = match setup.answers {
         Answers::ByItself => "auto",
         Answers::WhenTold => "manual",
-        Answers::EarlyMedia => "early",
     };
     let mut text = format!(
         "<sip:{}@{host};transport={transport}>;regint={interval};answermode={answers};audio_codecs={};ptime=20",

@@ -3,16 +3,17 @@
 //! tshark is the judge: it decodes SIP, SDP and RTP with code that shares
 //! nothing with ours. This module only asks it questions.
 
-use std::net::{IpAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 
+use crate::network::{self, SWITCH};
 use crate::{PATIENCE, Program, wait};
 
-/// A running capture of one interface.
+/// A running capture.
 #[derive(Debug)]
 pub struct Capture {
     tshark: Program,
@@ -38,19 +39,21 @@ pub struct Stream {
     pub max_jitter_ms: f64,
 }
 
-/// Where the capture's first packet goes: a port on which nobody listens.
-const SEEN_PORT: u16 = 9;
+/// Where the capture's last packet goes: to everybody at the switch, to a port
+/// on which nobody listens.
+const EVERYBODY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 255);
+const DISCARD: u16 = 9;
 
 impl Capture {
-    /// Starts to capture `interface` of the calling thread's network into
-    /// `folder`; returns when the first packet has been seen.
-    pub fn start(interface: &str, folder: &Path) -> Result<Self> {
-        let file = folder.join(format!("{interface}.pcapng"));
+    /// Starts to capture what passes the switch into `folder`; returns once it
+    /// is under way.
+    pub fn start(folder: &Path) -> Result<Self> {
+        let file = folder.join("wire.pcapng");
         let mut command = Command::new("tshark");
         command
-            .args(["-i", interface, "-s", "2048", "-B", "16", "-w"])
+            .args(["-i", SWITCH, "-s", "2048", "-B", "16", "-w"])
             .arg(&file);
-        let tshark = Program::start("tshark", &command)?;
+        let tshark = Program::start("tshark", network::ipv4(1).into(), &command)?;
         tshark.wait_for("Capture started")?;
         Ok(Self { tshark, file })
     }
@@ -66,8 +69,9 @@ impl Capture {
     /// Sends a packet with a mark and waits until it stands in the file.
     fn see_everything(&self) -> Result<()> {
         let mark = format!("end of capture {}", std::process::id());
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
-        socket.send_to(mark.as_bytes(), ("127.0.0.1", SEEN_PORT))?;
+        let socket = UdpSocket::bind("0.0.0.0:0")?;
+        socket.set_broadcast(true)?;
+        socket.send_to(mark.as_bytes(), (EVERYBODY, DISCARD))?;
         wait::until_true("the capture's last packet", || {
             let bytes = std::fs::read(&self.file).unwrap_or_default();
             let tail = &bytes[bytes.len().saturating_sub(64 * 1024)..];
@@ -148,6 +152,8 @@ impl Wire {
             .arg("-n")
             .arg("-r")
             .arg(&self.file)
+            // What stations put into video is theirs to answer for; it passes untouched.
+            .args(["--disable-protocol", "vp8"])
             // RTP behind encrypted signalling is found by its looks.
             .args(["--enable-heuristic", "rtp_udp"])
             .args(arguments)

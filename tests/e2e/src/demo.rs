@@ -3,7 +3,7 @@
 //!
 //! Uses fixed ports of one address, and says clearly when one is taken.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -12,11 +12,12 @@ use crate::baresip::{Answers, Setup};
 use crate::gateway::{self, password};
 use crate::{Baresip, DoorDevice, Gateway, sound, wait};
 
-const DOOR_STATION: (&str, u16) = ("101", 5070);
-const DESK: (&str, u16) = ("102", 5080);
+/// Numbers of the stations, and their ports as an offset to the gateway's.
+const DOOR_STATION: (&str, u16) = ("101", 10);
+const DESK: (&str, u16) = ("102", 20);
 /// For a phone of the user's own.
 pub const YOURS: &str = "103";
-const DOOR_DEVICE_PORT: u16 = 5090;
+const DOOR_DEVICE: u16 = 30;
 
 #[derive(Debug)]
 pub struct Demo {
@@ -28,23 +29,19 @@ pub struct Demo {
 
 impl Demo {
     /// Starts everything; `folder` keeps the gateway's state.
-    pub fn start(address: IpAddr, folder: &Path) -> Result<Self> {
-        // Stations need an address that an interface has; of 127.0.0.0/8 that is only this one.
-        let stations = match address {
-            IpAddr::V4(v4) if v4.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            address => address,
-        };
-        ports_must_be_free(address, stations)?;
-        let door_address = SocketAddr::new(stations, DOOR_DEVICE_PORT);
+    pub fn start(at: SocketAddr, folder: &Path) -> Result<Self> {
+        ports_must_be_free(at)?;
+        let address = at.ip();
+        let door_address = SocketAddr::new(address, at.port() + DOOR_DEVICE);
         let door = DoorDevice::start(door_address)?;
-        let gateway = Gateway::start(&house(address, door_address), folder)?;
+        let gateway = Gateway::start(&house(at, door_address), folder)?;
         let station = |(number, port), hertz, answers| Setup {
-            registrar: Some(address.to_string()),
+            registrar: Some(at.to_string()),
             password: password(number),
-            port,
+            port: at.port() + port,
             hertz,
             answers,
-            ..Setup::new(number, stations)
+            ..Setup::new(number, address)
         };
         let desk = station(DESK, 1000, Answers::ByItself);
         let desk = Baresip::start(&desk, folder)?;
@@ -115,48 +112,50 @@ impl Demo {
     }
 }
 
-fn house(address: IpAddr, door: SocketAddr) -> gateway::Setup<'static> {
-    gateway::Setup::new(address)
-        .station(
-            DOOR_STATION.0,
-            &format!(
-                "name = \"Main gate\"\nkind = \"door_station\"\n\
+fn house(at: SocketAddr, door: SocketAddr) -> gateway::Setup<'static> {
+    gateway::Setup {
+        port: at.port(),
+        ..gateway::Setup::new(at.ip())
+    }
+    .station(
+        DOOR_STATION.0,
+        &format!(
+            "name = \"Main gate\"\nkind = \"door_station\"\n\
                  [[stations.doors]]\nkey = \"gate\"\nurl = \"http://{door}/open\"\ncode = \"#1\"\n"
-            ),
-        )
-        .station(DESK.0, "name = \"Reception\"\nkind = \"desk_station\"\n")
-        .station(YOURS, "name = \"Your phone\"\nkind = \"sip_phone\"\n")
-        .directory("[[ring_groups]]\nnumber = \"200\"\nname = \"Everybody\"\nmembers = [\"102\", \"103\"]\n")
+        ),
+    )
+    .station(DESK.0, "name = \"Reception\"\nkind = \"desk_station\"\n")
+    .station(YOURS, "name = \"Your phone\"\nkind = \"sip_phone\"\n")
+    .directory(
+        "[[ring_groups]]\nnumber = \"200\"\nname = \"Everybody\"\nmembers = [\"102\", \"103\"]\n",
+    )
 }
 
-fn ports_must_be_free(gateway: IpAddr, stations: IpAddr) -> Result<()> {
-    let udp = [
-        (gateway, 5060),
-        (stations, DOOR_STATION.1),
-        (stations, DESK.1),
+fn ports_must_be_free(at: SocketAddr) -> Result<()> {
+    let port = |offset: u16| (at.ip(), at.port() + offset);
+    let sip = [0, DOOR_STATION.1, DESK.1];
+    let udp = sip.map(|offset| ("UDP", port(offset), UdpSocket::bind(port(offset)).err()));
+    let others = [
+        gateway::METRICS,
+        DOOR_STATION.1 + 2,
+        DESK.1 + 2,
+        DOOR_DEVICE,
     ];
-    let tcp = [
-        (gateway, 5060),
-        (gateway, 9460),
-        (stations, DOOR_STATION.1),
-        (stations, DESK.1),
-        (stations, DOOR_DEVICE_PORT),
-    ];
+    let tcp = sip.into_iter().chain(others);
+    let tcp = tcp.map(|offset| ("TCP", port(offset), TcpListener::bind(port(offset)).err()));
     let taken = udp
         .into_iter()
-        .filter_map(|at| UdpSocket::bind(at).err().map(|error| ("UDP", at, error)))
-        .chain(
-            tcp.into_iter()
-                .filter_map(|at| TcpListener::bind(at).err().map(|error| ("TCP", at, error))),
-        )
-        .next();
+        .chain(tcp)
+        .find_map(|(transport, at, error)| Some((transport, at, error?)));
     let Some((transport, (address, port), error)) = taken else {
         return Ok(());
     };
     match error.kind() {
         std::io::ErrorKind::AddrInUse => bail!(
             "{transport} port {port} of {address} is in use (`ss -lntup` tells by whom). Stop that \
-             program, or give the demo another address: ANTIPHON_DEMO_ADDRESS=127.0.0.2 make run"
+             program, or move the demo: ANTIPHON_DEMO={}:{} make run",
+            at.ip(),
+            at.port() + 100
         ),
         std::io::ErrorKind::AddrNotAvailable => {
             bail!("{address} is no address of this machine (`ip address` lists them)")
@@ -180,8 +179,8 @@ pub fn folder() -> Result<PathBuf> {
 }
 
 /// One call, both directions heard, the gate opened.
-pub fn smoke(address: IpAddr, folder: &Path) -> Result<()> {
-    let mut demo = Demo::start(address, folder)?;
+pub fn smoke(at: SocketAddr, folder: &Path) -> Result<()> {
+    let mut demo = Demo::start(at, folder)?;
     let door = demo.take_door()?;
     demo.call()?;
     demo.wait_until_heard(2.0)?;

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::PATIENCE;
+use crate::{PATIENCE, network};
 
 #[derive(Debug)]
 pub struct DoorDevice {
@@ -16,7 +16,11 @@ pub struct DoorDevice {
 impl DoorDevice {
     /// Listens until the test is over.
     pub fn start(address: SocketAddr) -> Result<Self> {
-        let listener = TcpListener::bind(address).context("the door device's port")?;
+        let listener = match network::namespace(address.ip())? {
+            Some(_) => network::at(address.ip(), move || TcpListener::bind(address))?,
+            None => TcpListener::bind(address),
+        };
+        let listener = listener.context("the door device's port")?;
         let (opened, requests) = mpsc::channel();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::raw;
+
 /// The most a flood ever sends, should nobody end it.
 const AT_MOST: u64 = 200_000;
 
@@ -30,8 +32,8 @@ impl Flood {
     ) -> Result<Self> {
         let sockets: Vec<UdpSocket> = from
             .iter()
-            .map(|from| UdpSocket::bind((*from, 0)))
-            .collect::<Result<_, _>>()?;
+            .map(|from| raw::socket_at(*from))
+            .collect::<Result<_>>()?;
         let locals: Vec<SocketAddr> = sockets
             .iter()
             .map(UdpSocket::local_addr)

@@ -42,7 +42,7 @@ pub fn gateway(site: &Site) -> Result<Gateway> {
 pub fn host_of(number: &str) -> u8 {
     number
         .parse::<u8>()
-        .expect("numbers from 102 to 140 are used")
+        .expect("numbers from 102 to 199 are used")
         - 100
 }
 

@@ -32,7 +32,7 @@ impl Kamailio {
             .arg("-P")
             .arg(folder.join("pid"))
             .args(["-DD", "-E", "-m", "32", "-M", "8"]);
-        let program = Program::start("kamailio", &command)?;
+        let program = Program::start("kamailio", address, &command)?;
         wait::until_true("kamailio to answer", || answers(address))?;
         Ok(Self {
             _program: program,

@@ -1,8 +1,7 @@
 //! Real processes and SIP clients nobody here wrote, with tshark as the judge.
 //!
-//! Each test makes a [`Network`] of its own (a network namespace of its
-//! thread), in which all addresses and ports are free and nothing from outside
-//! is heard; starts the gateway and clients in it; and waits for what they say,
+//! Each test has a [`Network`] of its own, with a switch, the gateway and as many
+//! hosts as it wants, in which nothing from outside is heard; it starts the gateway and clients in it; and waits for what they say,
 //! never for a time to pass. Everything started here is ended here, by its
 //! process id, also when a test fails; then the tail of what it said is printed.
 //!

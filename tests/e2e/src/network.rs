@@ -1,25 +1,35 @@
-//! A network of its own for each test.
+//! A network of its own for each test: a switch, the gateway at it, and hosts.
 //!
-//! The calling thread leaves the machine's network for a new, empty namespace;
-//! threads and processes it starts afterwards are in there with it. So every
-//! test may use port 5060, and a capture sees this test's packets alone. All of
-//! 127.0.0.0/8 and ::1 are there; a [`Neighbour`] across a cable gives link-local
-//! IPv6 and a wire that can be cut.
+//! The calling thread leaves the machine's network for a new namespace, in which
+//! the gateway runs. Every other host is a namespace too, on a cable of its own
+//! to the switch, so that each program has one address like a device has: every
+//! test may use port 5060, and a capture sees this test's packets alone.
 //!
 //! Needs the right to make namespaces: root, or a user namespace around the
-//! tests (`unshare --user --map-root-user cargo test -p e2e`).
+//! tests (`unshare --user --map-root-user --net cargo test -p e2e`).
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::mpsc;
 
 use anyhow::{Context, Result, bail};
 use nix::sched::{CloneFlags, unshare};
 
-use crate::wait;
+/// The interface at the switch where the gateway is.
+pub const SWITCH: &str = "switch0";
+/// The interface of every other host.
+pub const CABLE: &str = "eth0";
+/// The gateway's host.
+const FIRST: u8 = 1;
+const LAST: u8 = 99;
 
-/// Hosts 1 to 40 of the loopback network have an address of their own.
-const HOSTS: u8 = 40;
+thread_local! {
+    /// The hosts of this thread's network, by address; `None` without a network.
+    static HOSTS: RefCell<Option<BTreeMap<u8, Host>>> = const { RefCell::new(None) };
+}
 
 #[derive(Debug)]
 pub struct Network {
@@ -30,120 +40,143 @@ impl Network {
     /// Moves the calling thread into a new network.
     pub fn new() -> Result<Self> {
         unshare(CloneFlags::CLONE_NEWNET).context(
-            "a network of its own needs root; or run: unshare --user --map-root-user cargo test -p e2e",
+            "a network of its own needs root; or run: \
+             unshare --user --map-root-user --net cargo test -p e2e",
         )?;
-        // Programs that list the addresses of an interface find these.
-        let mut batch = "link set lo up\n".to_owned();
-        for host in 2..=HOSTS {
-            batch += &format!("address add 127.0.0.{host}/8 dev lo\n");
-        }
-        ip_batch(&batch)?;
+        ip_batch(&[
+            "link set lo up".to_owned(),
+            format!("link add {SWITCH} type bridge"),
+            format!("link set {SWITCH} up"),
+            format!("address add {}/24 dev {SWITCH}", ipv4(FIRST)),
+            format!("address add {}/64 dev {SWITCH} nodad", link_local(FIRST)),
+        ])?;
+        HOSTS.set(Some(BTreeMap::new()));
         Ok(Self { _private: () })
     }
+}
 
-    /// The address of a host, 1 to 40.
-    pub fn host(&self, number: u8) -> IpAddr {
-        assert!(
-            (1..=HOSTS).contains(&number),
-            "hosts are numbered from 1 to {HOSTS}"
-        );
-        IpAddr::V4(Ipv4Addr::new(127, 0, 0, number))
+impl Drop for Network {
+    fn drop(&mut self) {
+        HOSTS.set(None);
     }
+}
 
-    /// Lays a cable to a second network: `cable0` here, `cable1` there. Both
-    /// ends have nothing but a link-local address.
-    pub fn neighbour(&self) -> Result<Neighbour> {
+/// The address of a host, from the block that is for documentation (RFC 5737):
+/// nobody else's, even if a packet ever got out.
+pub fn ipv4(host: u8) -> Ipv4Addr {
+    assert!(
+        (FIRST..=LAST).contains(&host),
+        "hosts are numbered from {FIRST} to {LAST}"
+    );
+    Ipv4Addr::new(192, 0, 2, host)
+}
+
+/// The same host by its link-local address; it needs an interface to be reached.
+pub fn link_local(host: u8) -> Ipv6Addr {
+    Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, host.into())
+}
+
+/// Runs `work` at the host with this address and returns what it returns. A
+/// socket made there stays there.
+pub fn at<T: Send + 'static>(
+    address: IpAddr,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    let (answer, result) = mpsc::channel();
+    let order: Order = Box::new(move || {
+        // Nobody waits for the answer any more when the test has failed.
+        let _ = answer.send(work());
+    });
+    let sent = with_host(address, |host| host.work.send(order).ok())?;
+    match sent {
+        Some(sent) => sent.context("the host is gone")?,
+        None => bail!("{address} is no host of this network"),
+    }
+    result
+        .recv()
+        .context("the work over there did not end well")
+}
+
+/// The file that stands for the namespace of the host with this address; `None`
+/// for the namespace that the calling thread is in.
+pub(crate) fn namespace(address: IpAddr) -> Result<Option<PathBuf>> {
+    with_host(address, |host| {
+        PathBuf::from(format!(
+            "/proc/{}/task/{}/ns/net",
+            std::process::id(),
+            host.tid
+        ))
+    })
+}
+
+/// Hands the host to `work`; makes the host when it is needed for the first time.
+fn with_host<T>(address: IpAddr, work: impl FnOnce(&Host) -> T) -> Result<Option<T>> {
+    let Some(number) = number(address) else {
+        return Ok(None);
+    };
+    HOSTS.with_borrow_mut(|hosts| {
+        let Some(hosts) = hosts else { return Ok(None) };
+        let host = match hosts.entry(number) {
+            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::btree_map::Entry::Vacant(entry) => entry.insert(Host::new(number)?),
+        };
+        Ok(Some(work(host)))
+    })
+}
+
+/// The number of a host other than the gateway's.
+fn number(address: IpAddr) -> Option<u8> {
+    (FIRST + 1..=LAST).find(|&host| address == ipv4(host) || address == link_local(host))
+}
+
+type Order = Box<dyn FnOnce() + Send>;
+
+/// A thread in a namespace of its own, which lives as long as this does.
+#[derive(Debug)]
+struct Host {
+    work: mpsc::Sender<Order>,
+    tid: nix::unistd::Pid,
+}
+
+impl Host {
+    fn new(number: u8) -> Result<Self> {
         let (work, orders) = mpsc::channel::<Order>();
         let (ready, tid) = mpsc::channel();
         std::thread::spawn(move || {
-            let moved = unshare(CloneFlags::CLONE_NEWNET).context("a second network");
+            let moved = unshare(CloneFlags::CLONE_NEWNET).context("a host's network");
             if ready.send(moved.map(|()| nix::unistd::gettid())).is_ok() {
                 for order in orders {
                     order();
                 }
             }
         });
-        let tid = tid.recv().context("the neighbour's thread")??;
-        ip(&[
-            "link", "add", "cable0", "type", "veth", "peer", "name", "cable1",
+        let tid = tid.recv().context("the host's thread")??;
+        ip_batch(&[
+            format!("link add host{number} type veth peer name {CABLE} netns {tid}"),
+            format!("link set host{number} master {SWITCH} up"),
         ])?;
-        ip(&["link", "set", "cable1", "netns", &tid.to_string()])?;
-        let neighbour = Neighbour { work };
-        neighbour.run(|| ip_batch("link set lo up\nlink set cable1 up\n"))??;
-        ip(&["link", "set", "cable0", "up"])?;
-        Ok(neighbour)
-    }
-
-    /// The link-local address of an interface here, once it may be used.
-    pub fn link_local(&self, interface: &str) -> Result<Ipv6Addr> {
-        link_local(interface)
-    }
-}
-
-type Order = Box<dyn FnOnce() + Send>;
-
-/// A host across the cable.
-#[derive(Debug)]
-pub struct Neighbour {
-    work: mpsc::Sender<Order>,
-}
-
-impl Neighbour {
-    /// Runs `work` over there and returns what it returns.
-    pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let (answer, result) = mpsc::channel();
-        let order: Order = Box::new(move || {
-            // Nobody waits for the answer any more when the test has failed.
-            let _ = answer.send(work());
+        let (done, wired) = mpsc::channel();
+        let wire: Order = Box::new(move || {
+            let _ = done.send(ip_batch(&[
+                "link set lo up".to_owned(),
+                format!("link set {CABLE} up"),
+                format!("address add {}/24 dev {CABLE}", ipv4(number)),
+                format!("address add {}/64 dev {CABLE} nodad", link_local(number)),
+            ]));
         });
-        self.work
-            .send(order)
-            .ok()
-            .context("the neighbour is gone")?;
-        result
-            .recv()
-            .context("the work over there did not end well")
-    }
-
-    /// Its link-local address, once it may be used.
-    pub fn link_local(&self) -> Result<Ipv6Addr> {
-        self.run(|| link_local("cable1"))?
+        work.send(wire).ok().context("the host's thread")?;
+        wired.recv().context("the host's thread")??;
+        Ok(Self { work, tid })
     }
 }
 
-/// A fresh address is checked for duplicates first and cannot be bound until then.
-fn link_local(interface: &str) -> Result<Ipv6Addr> {
-    wait::until("a link-local address", || {
-        let shown = ip(&[
-            "-6", "-oneline", "address", "show", "dev", interface, "scope", "link",
-        ])?;
-        if shown.contains("tentative") {
-            return Ok(None);
-        }
-        let address = shown
-            .split_whitespace()
-            .find_map(|word| word.strip_suffix("/64"));
-        address
-            .map(|address| address.parse().context("an address from ip"))
-            .transpose()
-    })
-}
-
-fn ip(arguments: &[&str]) -> Result<String> {
-    let output = Command::new("ip")
-        .args(arguments)
-        .output()
-        .context("could not run ip")?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("ip {}: {said}", arguments.join(" "));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-fn ip_batch(lines: &str) -> Result<()> {
+fn ip_batch(lines: &[String]) -> Result<()> {
     let file = tempfile::NamedTempFile::new().context("a file for ip")?;
-    std::fs::write(file.path(), lines)?;
-    let path = file.path().to_str().context("a path in UTF-8")?;
-    ip(&["-batch", path]).map(|_| ())
+    std::fs::write(file.path(), lines.join("\n") + "\n")?;
+    let output = Command::new("ip").arg("-batch").arg(file.path()).output();
+    let output = output.context("could not run ip; scripts/setup.sh test installs it")?;
+    if !output.status.success() {
+        bail!("ip {lines:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
 }

@@ -35,7 +35,7 @@ impl Pjsua2 {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/pjsua2_station.py");
         let mut command = Command::new(python());
         command.arg(script).arg(address.to_string()).arg(&recording);
-        let program = Program::start_listening("pjsua2", &command)?;
+        let program = Program::start_listening("pjsua2", address, &command)?;
         let mut station = Self {
             program,
             recording,

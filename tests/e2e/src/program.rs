@@ -4,6 +4,7 @@
 //! itself is killed, because the kernel ends it with the thread that started it.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::IpAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::{PATIENCE, site};
+use crate::{PATIENCE, network, site};
 
 /// Lines kept of each program; beyond, the oldest go.
 const KEPT: usize = 20_000;
@@ -40,18 +41,18 @@ struct Lines {
 }
 
 impl Program {
-    /// Starts it. Standard input is a pipe if `command` asked for one, else empty.
-    pub fn start(name: &str, command: &Command) -> Result<Self> {
-        Self::start_with_input(name, command, Stdio::null())
+    /// Starts it at the host with this address. Its standard input is empty.
+    pub fn start(name: &str, at: IpAddr, command: &Command) -> Result<Self> {
+        Self::start_with_input(name, at, command, Stdio::null())
     }
 
     /// Starts it with a pipe to its standard input; see [`Program::say`].
-    pub fn start_listening(name: &str, command: &Command) -> Result<Self> {
-        Self::start_with_input(name, command, Stdio::piped())
+    pub fn start_listening(name: &str, at: IpAddr, command: &Command) -> Result<Self> {
+        Self::start_with_input(name, at, command, Stdio::piped())
     }
 
-    fn start_with_input(name: &str, command: &Command, input: Stdio) -> Result<Self> {
-        let mut child = bound_to_this_thread(command)
+    fn start_with_input(name: &str, at: IpAddr, command: &Command, input: Stdio) -> Result<Self> {
+        let mut child = wrapped(at, command)?
             .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -198,13 +199,17 @@ impl Program {
     }
 }
 
-/// The same command, run so that the kernel ends it with the calling thread.
-fn bound_to_this_thread(command: &Command) -> Command {
+/// The same command at its host, run so that the kernel ends it with the calling thread.
+fn wrapped(at: IpAddr, command: &Command) -> Result<Command> {
     let mut bound = Command::new("setpriv");
-    bound
-        .args(["--pdeathsig", "KILL", "--"])
-        .arg(command.get_program())
-        .args(command.get_args());
+    bound.args(["--pdeathsig", "KILL", "--"]);
+    if let Some(namespace) = network::namespace(at)? {
+        bound
+            .arg("nsenter")
+            .arg(format!("--net={}", namespace.display()))
+            .arg("--");
+    }
+    bound.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => bound.env(name, value),
@@ -214,7 +219,7 @@ fn bound_to_this_thread(command: &Command) -> Command {
     if let Some(folder) = command.get_current_dir() {
         bound.current_dir(folder);
     }
-    bound
+    Ok(bound)
 }
 
 /// What a program said, also after it is gone.

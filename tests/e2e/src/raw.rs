@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::PATIENCE;
+use crate::{PATIENCE, network};
 
 /// A request with what every request needs; `more` are further header lines,
 /// each ended by CRLF.
@@ -18,6 +18,8 @@ pub struct Request<'a> {
     pub local: SocketAddr,
     pub from_user: String,
     pub to_user: String,
+    /// In a dialog.
+    pub to_tag: Option<String>,
     pub call: String,
     pub number: u32,
     pub more: String,
@@ -33,6 +35,7 @@ impl<'a> Request<'a> {
             local,
             from_user: user.to_owned(),
             to_user: user.to_owned(),
+            to_tag: None,
             call: format!("{user}-{}", local.port()),
             number: 1,
             more: String::new(),
@@ -48,17 +51,21 @@ impl<'a> Request<'a> {
             local,
             from_user,
             to_user,
+            to_tag,
             call,
             number,
             more,
             body,
         } = self;
+        let to_tag = to_tag
+            .as_ref()
+            .map_or(String::new(), |tag| format!(";tag={tag}"));
         format!(
             "{method} {uri} SIP/2.0\r\n\
              Via: SIP/2.0/{transport} {local};rport;branch=z9hG4bK{call}-{number}\r\n\
              Max-Forwards: 70\r\n\
              From: <sip:{from_user}@{}>;tag=t{call}\r\n\
-             To: <sip:{to_user}@{}>\r\n\
+             To: <sip:{to_user}@{}>{to_tag}\r\n\
              Call-ID: {call}\r\n\
              CSeq: {number} {method}\r\n\
              Contact: <sip:{from_user}@{local}>\r\n\
@@ -94,30 +101,17 @@ pub fn status(answer: &str) -> Option<u16> {
     answer.strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()
 }
 
-/// A TCP connection to the gateway that comes from a host of the test's choice.
-pub fn connect_from(local: IpAddr, to: SocketAddr) -> Result<TcpStream> {
-    use nix::sys::socket as sys;
-    use std::os::fd::AsRawFd;
-    let family = if local.is_ipv4() {
-        sys::AddressFamily::Inet
-    } else {
-        sys::AddressFamily::Inet6
-    };
-    let socket = sys::socket(
-        family,
-        sys::SockType::Stream,
-        sys::SockFlag::SOCK_CLOEXEC,
-        None,
-    )?;
-    sys::bind(
-        socket.as_raw_fd(),
-        &sys::SockaddrStorage::from(SocketAddr::new(local, 0)),
-    )?;
-    sys::connect(socket.as_raw_fd(), &sys::SockaddrStorage::from(to)).context("connecting")?;
-    let stream = TcpStream::from(socket);
+/// A TCP connection that comes from the host with this address.
+pub fn connect_from(host: IpAddr, to: SocketAddr) -> Result<TcpStream> {
+    let stream = network::at(host, move || TcpStream::connect(to))?.context("connecting")?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     Ok(stream)
+}
+
+/// A UDP socket at the host with this address.
+pub fn socket_at(host: IpAddr) -> Result<UdpSocket> {
+    network::at(host, move || UdpSocket::bind((host, 0)))?.context("a socket")
 }
 
 /// Writes everything, as far as the other side lets us; true if all went out.

@@ -2,7 +2,7 @@
 //!
 //! The scripts are the XML files below `scenarios`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -22,22 +22,35 @@ pub struct Sipp {
 pub struct Load {
     pub calls: u32,
     pub per_second: u32,
+    /// Calls at the same time, at most.
+    pub at_once: u32,
+}
+
+/// One end of the wire, as sipp sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Side {
+    pub address: IpAddr,
+    /// The interface that a link-local address belongs to, at sipp's host.
+    pub interface: Option<&'static str>,
+    pub port: u16,
 }
 
 impl Load {
     pub const ONCE: Self = Self {
         calls: 1,
         per_second: 10,
+        at_once: 10,
     };
 }
 
 impl Sipp {
     /// Plays `scenarios/NAME.xml` from `local`, towards `remote` if the scenario
-    /// begins by sending. `keys` fill `[name]` in the scenario.
+    /// begins by sending. `keys` fill `[name]` in the scenario;
+    /// `user`, `password` and `uri` are for its `[authentication]`.
     pub fn start(
         scenario: &str,
-        local: SocketAddr,
-        remote: Option<SocketAddr>,
+        local: Side,
+        remote: Option<Side>,
         load: Load,
         keys: &[(&str, &str)],
         folder: &Path,
@@ -45,7 +58,7 @@ impl Sipp {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scenarios/{scenario}.xml"));
         let mut command = Command::new("sipp");
         command.current_dir(folder).arg("-sf").arg(file);
-        command.args(["-i", &host(local), "-p", &local.port().to_string()]);
+        command.args(["-i", &local.host(), "-p", &local.port.to_string()]);
         command.args([
             "-m",
             &load.calls.to_string(),
@@ -53,14 +66,21 @@ impl Sipp {
             &load.per_second.to_string(),
         ]);
         command.args(["-nostdin", "-trace_err", "-error_file"]);
-        command.arg(folder.join(format!("{scenario}-{}.err", local.port())));
+        command.arg(folder.join(format!("{scenario}-{}.err", local.port)));
+        command.args(["-l", &load.at_once.to_string()]);
         for (name, value) in keys {
-            command.args(["-key", name, value]);
+            match *name {
+                // What `[authentication]` in a scenario is made from.
+                "user" => command.args(["-au", value]),
+                "password" => command.args(["-ap", value]),
+                "uri" => command.args(["-auth_uri", value]),
+                name => command.args(["-key", name, value]),
+            };
         }
         if let Some(remote) = remote {
-            command.arg(format!("{}:{}", host(remote), remote.port()));
+            command.arg(format!("{}:{}", remote.host(), remote.port));
         }
-        let program = Program::start(&format!("sipp {scenario}"), &command)?;
+        let program = Program::start(&format!("sipp {scenario}"), local.address, &command)?;
         Ok(Self {
             program,
             scenario: scenario.to_owned(),
@@ -98,19 +118,23 @@ impl Sipp {
     }
 }
 
-/// With brackets and the interface, as sipp wants IPv6.
-fn host(address: SocketAddr) -> String {
-    match address {
-        SocketAddr::V4(v4) => v4.ip().to_string(),
-        SocketAddr::V6(v6) if v6.scope_id() == 0 => format!("[{}]", v6.ip()),
-        SocketAddr::V6(v6) => {
-            let interface = nix::net::if_::if_indextoname(v6.scope_id());
-            let interface = interface.map(|name| name.to_string_lossy().into_owned());
-            format!(
-                "[{}%{}]",
-                v6.ip(),
-                interface.unwrap_or_else(|_| v6.scope_id().to_string())
-            )
+impl Side {
+    /// With brackets and the interface, as sipp wants IPv6.
+    fn host(&self) -> String {
+        match (self.address, self.interface) {
+            (IpAddr::V4(v4), _) => v4.to_string(),
+            (IpAddr::V6(v6), Some(interface)) => format!("[{v6}%{interface}]"),
+            (IpAddr::V6(v6), None) => format!("[{v6}]"),
+        }
+    }
+}
+
+impl From<SocketAddr> for Side {
+    fn from(address: SocketAddr) -> Self {
+        Self {
+            address: address.ip(),
+            interface: None,
+            port: address.port(),
         }
     }
 }

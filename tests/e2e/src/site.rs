@@ -1,18 +1,18 @@
 //! One test: its network, its folder, and what is told when it fails.
 
 use std::cell::RefCell;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::Network;
 use crate::program::Transcript;
+use crate::{Network, network};
 
 /// Where a test takes place.
 #[derive(Debug)]
 pub struct Site {
-    pub network: Network,
+    _network: Network,
     folder: tempfile::TempDir,
 }
 
@@ -50,12 +50,29 @@ impl Site {
     fn new() -> Result<Self> {
         let network = Network::new()?;
         let folder = tempfile::tempdir().context("a folder for the test")?;
-        Ok(Self { network, folder })
+        Ok(Self {
+            _network: network,
+            folder,
+        })
     }
 
-    /// The address of a host, 1 to 40.
+    /// The address of a host, 1 to 99; the gateway is at 1.
     pub fn host(&self, number: u8) -> IpAddr {
-        self.network.host(number)
+        IpAddr::V4(network::ipv4(number))
+    }
+
+    /// The same host's link-local address.
+    pub fn link_local(&self, number: u8) -> Ipv6Addr {
+        network::link_local(number)
+    }
+
+    /// Runs `work` at a host and returns what it returns.
+    pub fn at<T: Send + 'static>(
+        &self,
+        number: u8,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        network::at(self.host(number), work)
     }
 
     pub fn folder(&self) -> &Path {

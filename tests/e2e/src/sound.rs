@@ -9,10 +9,20 @@ use anyhow::{Context, Result, bail, ensure};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sound {
     pub seconds: f64,
-    /// Rough frequency in Hz; right for a single tone.
+    /// Frequency in Hz; right for a single tone.
     pub frequency: f64,
     /// Root mean square of the amplitude; a full sine has 0.71.
     pub rms: f64,
+}
+
+/// Writes a sine tone as raw A-law, 8,000 samples a second, for sipp.
+pub fn raw_tone(file: &Path, seconds: u32, hertz: u32) -> Result<()> {
+    let (seconds, hertz) = (seconds.to_string(), hertz.to_string());
+    sox(Command::new("sox")
+        .args(["-n", "-t", "al", "-r", "8000", "-c", "1"])
+        .arg(file)
+        .args(["synth", &seconds, "sine", &hertz, "vol", "0.5"]))?;
+    Ok(())
 }
 
 /// Writes a sine tone, 16 bit, one channel.
@@ -25,17 +35,31 @@ pub fn tone(file: &Path, rate: u32, seconds: u32, hertz: u32) -> Result<()> {
     Ok(())
 }
 
-/// Whether a recording that still grows has `seconds` of 16-bit samples; judged
-/// by its size, because its header is written at the end.
-pub fn recorded(file: &Path, seconds: f64) -> Result<bool> {
-    const HEADER: usize = 44;
+/// The length of a recording of 16-bit samples that still grows; judged by its
+/// size, because its header is written at the end.
+pub fn seconds_recorded(file: &Path) -> Result<f64> {
+    const HEADER: u64 = 44;
+    const BYTES_PER_SAMPLE: f64 = 2.0;
+    let length = std::fs::metadata(file)
+        .context("looking at a recording")?
+        .len();
+    if length <= HEADER {
+        return Ok(0.0);
+    }
+    Ok((length - HEADER) as f64 / BYTES_PER_SAMPLE / f64::from(sample_rate(file)?))
+}
+
+/// sox takes the steepness of a sine for that of its tangent, which is too low
+/// for high tones; this takes it back.
+fn true_frequency(rough: f64, rate: f64) -> f64 {
+    let turn = std::f64::consts::PI / rate;
+    (rough * turn).clamp(-1.0, 1.0).asin() / turn
+}
+
+fn sample_rate(file: &Path) -> Result<u32> {
     let bytes = std::fs::read(file).context("reading a recording")?;
-    let Some(rate) = bytes.get(24..28) else {
-        return Ok(false);
-    };
-    let rate = u32::from_le_bytes([rate[0], rate[1], rate[2], rate[3]]);
-    let needed = seconds * f64::from(rate) * 2.0;
-    Ok(bytes.len() as f64 >= needed + HEADER as f64)
+    let rate = bytes.get(24..28).context("a recording without a header")?;
+    Ok(u32::from_le_bytes([rate[0], rate[1], rate[2], rate[3]]))
 }
 
 /// Measures a recording, leaving out `skipped` seconds at its start, in which a
@@ -58,9 +82,10 @@ pub fn measure(file: &Path, skipped: f64) -> Result<Sound> {
             .parse()
             .context("a number from sox")
     };
+    let rate = f64::from(sample_rate(file)?);
     Ok(Sound {
         seconds: number("Length (seconds)")?,
-        frequency: number("Rough   frequency")?,
+        frequency: true_frequency(number("Rough   frequency")?, rate),
         rms: number("RMS     amplitude")?,
     })
 }

@@ -2,7 +2,7 @@
 //! listens, and says with its exit code whether all went well.
 #![expect(clippy::print_stdout, reason = "a program for people at a terminal")]
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -24,12 +24,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn address() -> Result<IpAddr> {
-    match std::env::var("ANTIPHON_DEMO_ADDRESS") {
-        Ok(text) => text
-            .parse()
-            .with_context(|| format!("ANTIPHON_DEMO_ADDRESS={text}")),
-        Err(_) => Ok(IpAddr::from([127, 0, 0, 1])),
+/// Where the gateway of the demo speaks SIP.
+fn place() -> Result<SocketAddr> {
+    match std::env::var("ANTIPHON_DEMO") {
+        Ok(text) => text.parse().with_context(|| {
+            format!("ANTIPHON_DEMO={text}: an address and port is needed, such as 127.0.0.1:5160")
+        }),
+        Err(_) => Ok(SocketAddr::from(([127, 0, 0, 1], 5060))),
     }
 }
 
@@ -38,7 +39,7 @@ fn smoke() -> Result<()> {
     let _network = Network::new().ok();
     let folder = tempfile::tempdir()?;
     let started = Instant::now();
-    demo::smoke(address()?, folder.path()).inspect_err(|_| e2e::site::print_what_was_said())?;
+    demo::smoke(place()?, folder.path()).inspect_err(|_| e2e::site::print_what_was_said())?;
     println!(
         "smoke: one call, heard in both directions, the gate opened; {:.1} s",
         started.elapsed().as_secs_f64()
@@ -52,10 +53,9 @@ fn show() -> Result<()> {
         "Starting a gateway and two stations; their state is in {}",
         folder.display()
     );
-    let address = address()?;
-    let mut demo =
-        Demo::start(address, &folder).inspect_err(|_| e2e::site::print_what_was_said())?;
-    explain(address, &folder)?;
+    let place = place()?;
+    let mut demo = Demo::start(place, &folder).inspect_err(|_| e2e::site::print_what_was_said())?;
+    explain(place, &folder)?;
     let door = demo.take_door()?;
     std::thread::spawn(move || {
         while door.next_opening().is_some() {
@@ -122,7 +122,7 @@ async fn play(demo: &mut Demo) -> Result<()> {
     }
 }
 
-fn explain(address: IpAddr, folder: &Path) -> Result<()> {
+fn explain(place: SocketAddr, folder: &Path) -> Result<()> {
     let program = gateway::binary()?.display();
     let socket = gateway::control_socket(folder);
     let yours = demo::YOURS;
@@ -135,15 +135,16 @@ fn explain(address: IpAddr, folder: &Path) -> Result<()> {
     $G status $S                who is there
     $G open gate $S             open the gate
     $G end 1 $S                 end call 1
-    curl http://{address}:9460/metrics
+    curl http://{}/metrics
 
-  With a SIP phone on this machine: server {address}, user {yours}, password \"{}\";
+  With a SIP phone on this machine: server {place}, user {yours}, password \"{}\";
   then dial 102, or 200 to ring everybody.
-  For phones elsewhere in your network: ANTIPHON_DEMO_ADDRESS=<address of this machine> make run
+  For phones elsewhere in your network: ANTIPHON_DEMO=<address of this machine>:5060 make run
 
   Ctrl-C ends everything. The calls:
 ",
         socket.display(),
+        SocketAddr::new(place.ip(), place.port() + gateway::METRICS),
         gateway::password(yours),
     );
     Ok(())

@@ -1,0 +1,9 @@
+//! What must not harm the others: each test attacks from one address while two
+//! stations go on calling each other, then looks at the counter and the memory.
+
+mod connections;
+mod floods;
+mod messages;
+mod packets;
+mod passwords;
+mod victims;

@@ -1,0 +1,11 @@
+//! What stations do every day, with clients nobody here wrote.
+
+mod calls;
+mod doors;
+mod groups;
+mod hold_and_transfer;
+mod link_local;
+mod media;
+mod registration;
+mod scripted;
+mod secure;
