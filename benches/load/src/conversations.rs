@@ -88,7 +88,7 @@ impl Media {
         setup.hang_up(&mut pump)?;
         let cores = (after.cpu_seconds - before.cpu_seconds) / elapsed;
         self.report(&pump, &setup, cores, elapsed, after, fresh);
-        Ok(())
+        setup.agent.unregister_all()
     }
 
     fn report(

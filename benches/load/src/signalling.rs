@@ -10,7 +10,7 @@ use clap::Args;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::json;
 
-use crate::agent::{Agent, Outcome, Registration, md5_challenge, registrar_uri, socket};
+use crate::agent::{Agent, EXPIRES, Outcome, Registration, md5_challenge, registrar_uri, socket};
 use crate::process::Usage;
 use crate::report::{Line, Samples, per};
 use crate::text::{authorization, cseq, description, header, random, status};
@@ -72,7 +72,7 @@ impl Calls {
             after.cpu_seconds - before.cpu_seconds,
             after.rss_kb,
         );
-        Ok(())
+        agent.unregister_all()
     }
 
     fn agent(&self) -> Result<Agent> {
@@ -319,6 +319,7 @@ impl RegisterRun<'_> {
             via_port: self.socket.local_addr()?.port(),
             call_id: id,
             cseq: attempt.cseq,
+            expires: EXPIRES,
             credentials,
         }
         .request();
@@ -410,7 +411,7 @@ impl Ring {
         }
         let cpu = Usage::of(&self.peer.pid).cpu_seconds - before.cpu_seconds;
         presses.report(&self, cpu);
-        Ok(())
+        agent.unregister_all()
     }
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::agent::{Registration, socket};
+use crate::agent::{EXPIRES, Registration, socket};
 use crate::process::Usage;
 use crate::report::{Line, Samples};
 use crate::text::random;
@@ -68,6 +68,7 @@ impl Start {
                 via_port: port,
                 call_id: &format!("{:x}", random()),
                 cseq: 1,
+                expires: EXPIRES,
                 credentials: "",
             }
             .request();

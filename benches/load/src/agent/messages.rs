@@ -122,6 +122,8 @@ pub(crate) struct Registration<'a> {
     pub(crate) via_port: u16,
     pub(crate) call_id: &'a str,
     pub(crate) cseq: u32,
+    /// In seconds; nothing ends the registration.
+    pub(crate) expires: u32,
     pub(crate) credentials: &'a str,
 }
 
@@ -131,7 +133,7 @@ impl Registration<'_> {
         format!(
             "REGISTER {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {ip}:{port};branch=z9hG4bK{branch:012x};rport\r\n\
              Max-Forwards: 70\r\nFrom: <sip:{user}@{domain}>;tag={cseq}{port}\r\nTo: <sip:{user}@{domain}>\r\n\
-             Call-ID: {id}\r\nCSeq: {cseq} REGISTER\r\nContact: <{contact}>\r\nExpires: 3600\r\n\
+             Call-ID: {id}\r\nCSeq: {cseq} REGISTER\r\nContact: <{contact}>\r\nExpires: {expires}\r\n\
              {credentials}Content-Length: 0\r\n\r\n",
             uri = registrar_uri(self.parties),
             ip = self.parties.target.ip(),
@@ -141,6 +143,7 @@ impl Registration<'_> {
             id = self.call_id,
             cseq = self.cseq,
             contact = self.contact,
+            expires = self.expires,
             credentials = self.credentials,
         )
     }

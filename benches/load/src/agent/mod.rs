@@ -23,6 +23,8 @@ use crate::{Parties, user_and_password};
 pub(crate) use messages::{Registration, md5_challenge, registrar_uri};
 
 const T1: Duration = Duration::from_millis(500);
+/// In seconds, of every registration: longer than any run.
+pub(crate) const EXPIRES: u32 = 3_600;
 const BYE_GIVES_UP: Duration = Duration::from_secs(6);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +130,8 @@ pub(crate) struct Agent {
     caller: UdpSocket,
     answerers: Vec<UdpSocket>,
     registrations: VecDeque<String>,
+    /// Socket, user and password of what is registered.
+    bound: Vec<(usize, String, String)>,
     timers: BinaryHeap<Reverse<(Instant, Timer)>>,
 }
 
@@ -162,6 +166,7 @@ impl Agent {
                 .map(|_| socket(ip))
                 .collect::<Result<_>>()?,
             registrations: VecDeque::new(),
+            bound: Vec::new(),
             timers: BinaryHeap::new(),
         })
     }
@@ -237,6 +242,19 @@ impl Agent {
 
     /// Registers one answering socket as a contact of a user, digest included.
     pub(crate) fn register(&mut self, socket: usize, user: &str, password: &str) -> Result<()> {
+        self.bound.push((socket, user.into(), password.into()));
+        self.bind(socket, user, password, EXPIRES)
+    }
+
+    /// Leaves the peer as it was: in the next run a contact of this one would ring for nobody.
+    pub(crate) fn unregister_all(&mut self) -> Result<()> {
+        for (socket, user, password) in std::mem::take(&mut self.bound) {
+            self.bind(socket, &user, &password, 0)?;
+        }
+        Ok(())
+    }
+
+    fn bind(&mut self, socket: usize, user: &str, password: &str, expires: u32) -> Result<()> {
         let id = format!("reg{:012x}@{}", random() >> 16, self.ip());
         let port = self.answerers[socket].local_addr()?.port();
         let contact = format!("sip:{user}@{}:{port}", self.ip());
@@ -249,6 +267,7 @@ impl Agent {
                 via_port: port,
                 call_id: &id,
                 cseq: attempt,
+                expires,
                 credentials: &credentials,
             }
             .request();
