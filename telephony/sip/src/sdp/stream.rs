@@ -323,8 +323,11 @@ impl Stream {
         let others = others.map(|text| line(text)).sum::<usize>();
         let crypto = self.crypto.iter().map(|crypto| line(crypto.reveal()));
         let media = line(self.kind.name()) + self.profile.name().len() + self.raw_formats.len();
+        // Where no format is known a 0 is written, and that means one to a reader.
+        let unnamed = usize::from(self.formats.is_empty()) * (LINE + 4);
         // Connection, packet time, RTCP and direction beside them.
         media
+            + unnamed
             + 5 * LINE
             + 4 * self.formats.len()
             + formats.sum::<usize>()

@@ -276,7 +276,10 @@ impl Uri {
         match self.scheme {
             Scheme::Other => return self.clone(),
             Scheme::Tel => text.push_str(self.slice(self.user)),
-            Scheme::Sip | Scheme::Sips if !self.user.is_empty() => {
+            // What stands before the first `@` is the user; so is nothing, where one follows.
+            Scheme::Sip | Scheme::Sips
+                if !self.user.is_empty() || params.contains('@') || headers.contains('@') =>
+            {
                 text.push_str(self.slice(self.user));
                 text.push('@');
             }
