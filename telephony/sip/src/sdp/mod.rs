@@ -14,6 +14,7 @@
 //! numbers are those the far end chose, and a relay must carry their packets unchanged
 //! ([`Stream::is_verbatim`]). [`Policy`] refuses them, or plain ones.
 
+mod bridge;
 mod crypto;
 mod description;
 mod format;
