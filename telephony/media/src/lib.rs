@@ -16,6 +16,7 @@ mod format;
 mod latch;
 mod leg;
 mod limiter;
+mod pitch;
 mod quality;
 mod rate;
 mod relay;
@@ -28,6 +29,10 @@ mod telephone_event;
 mod traffic;
 mod translate;
 
+pub mod conceal;
+pub mod jitter;
+pub mod level;
+pub mod mixer;
 pub mod resample;
 pub mod rtcp;
 pub mod rtp;
