@@ -36,6 +36,7 @@ pub mod mixer;
 pub mod resample;
 pub mod rtcp;
 pub mod rtp;
+pub mod srtp;
 
 pub use format::{Codec, Format, FormatError, MAX_FORMATS};
 pub use latch::{LatchPolicy, LatchWindow, Network};
