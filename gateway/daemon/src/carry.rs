@@ -106,19 +106,19 @@ impl Hands {
         now: Instant,
     ) -> Option<Instant> {
         let mut told_back = 0;
-        loop {
+        let deadline = loop {
             match state.poll_output() {
                 Output::Timeout(deadline) => match self.back.pop_front() {
                     // The rest has its turn after others had theirs.
                     Some(input) if told_back == MOST_BACK => {
                         self.back.push_front(input);
-                        return Some(now);
+                        break Some(now);
                     }
                     Some(input) => {
                         told_back += 1;
                         state.handle(input, now);
                     }
-                    None => return deadline,
+                    None => break deadline,
                 },
                 Output::Transmit { to, bytes } => self.transmit(&to, &bytes, outlet),
                 Output::CloseFlow(connection) => outlet.close(net_connection(connection)),
@@ -140,7 +140,9 @@ impl Hands {
                     let _ = self.changes.send(());
                 }
             }
-        }
+        };
+        self.media.flush();
+        deadline
     }
 
     /// What a flow says, in the machine's words.

@@ -45,13 +45,14 @@ async fn call(range: (u16, u16)) -> (Worker<Open>, SocketAddr, SocketAddr) {
     })
     .expect("the pool starts");
     let (events, _) = mpsc::channel(1);
-    let worker =
+    let mut worker =
         Worker::spawn(WorkerConfig::default(), Calls::new(), events).expect("the thread starts");
     let Some(PortsEvent::Free { rtp: a }) = ports.next().await else {
         panic!("no ports");
     };
     let pair = ports.take(a).expect("it was told");
     assert!(worker.command(Open(pair)).is_ok());
+    worker.flush();
     let mut b = a;
     b.set_port(a.port() + 1);
     (worker, a, b)

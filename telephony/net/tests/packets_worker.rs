@@ -158,6 +158,7 @@ impl Rig {
 
     async fn order(&mut self, order: Do) -> Said {
         assert!(self.worker.command(order).is_ok());
+        self.worker.flush();
         self.heard().await
     }
 
@@ -265,6 +266,7 @@ async fn what_was_queued_before_a_connection_keeps_its_sender() {
     stranger.send_to(b"early", rig.address).unwrap();
     let friendly = friend.local_addr().unwrap();
     assert!(rig.worker.command(Do::Connect(friendly)).is_ok());
+    rig.worker.flush();
     drop(open);
     assert_eq!(rig.heard().await, Said::Done);
     let from = stranger.local_addr().unwrap();
@@ -329,6 +331,7 @@ async fn commands_and_events_beyond_their_room_are_refused_and_counted() {
     for n in 0..8 {
         assert!(rig.worker.command(Do::Tell(n)).is_ok());
     }
+    rig.worker.flush();
     let refused = rig.worker.command(Do::Tell(8));
     assert!(matches!(refused, Err(CommandError::Full(Do::Tell(8)))));
     drop(open);

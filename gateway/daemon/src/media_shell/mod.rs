@@ -102,7 +102,7 @@ impl MediaShell {
         }
     }
 
-    /// Passes a command on.
+    /// Passes a command on, with the next [`MediaShell::flush`].
     pub(crate) fn command(&mut self, command: MediaCommand) {
         let command = match command {
             MediaCommand::Open {
@@ -140,6 +140,10 @@ impl MediaShell {
             self.lost_commands += 1;
             tracing::error!(%error, "the media thread has not taken a command");
         }
+    }
+
+    pub(crate) fn flush(&mut self) {
+        self.worker.flush();
     }
 
     pub(crate) fn counters(&self) -> Counters {

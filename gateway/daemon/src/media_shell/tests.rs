@@ -48,6 +48,11 @@ impl House {
         house
     }
 
+    fn tell(&mut self, command: MediaCommand) {
+        self.shell.command(command);
+        self.shell.flush();
+    }
+
     async fn add(&mut self, leg: LegId) {
         let port = loop {
             if let Some(port) = self.free.pop() {
@@ -60,13 +65,13 @@ impl House {
             }
         };
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        self.shell.command(MediaCommand::Open {
+        self.tell(MediaCommand::Open {
             leg,
             stream: 0,
             medium: Medium::Audio,
             port,
         });
-        self.shell.command(MediaCommand::Remote {
+        self.tell(MediaCommand::Remote {
             leg,
             stream: 0,
             remote: Remote {
@@ -89,13 +94,12 @@ impl House {
     fn route(&mut self, from: usize, to: usize) {
         let (from, to) = (self.phones[from].leg, self.phones[to].leg);
         let streams = vec![(0, 0)];
-        self.shell
-            .command(MediaCommand::Route { from, to, streams });
+        self.tell(MediaCommand::Route { from, to, streams });
     }
 
     fn unroute(&mut self, from: usize, to: usize) {
         let (from, to) = (self.phones[from].leg, self.phones[to].leg);
-        self.shell.command(MediaCommand::Unroute { from, to });
+        self.tell(MediaCommand::Unroute { from, to });
     }
 
     fn talk(&mut self, a: usize, b: usize) {
@@ -187,7 +191,7 @@ async fn early_media_go_to_all_who_ring_and_leave_them_one_by_one() {
         house.assert_hears(rung, 0);
     }
     let leg = house.phones[1].leg;
-    house.shell.command(MediaCommand::Close { leg });
+    house.tell(MediaCommand::Close { leg });
     house.unroute(0, 2);
     house.assert_does_not_hear(2, 0, 3);
     house.route(3, 0);
@@ -229,8 +233,8 @@ async fn ports_of_a_closed_leg_are_given_back() {
     house.talk(0, 1);
     house.assert_hears(1, 0);
     assert_eq!(house.shell.counters().sockets, 4);
-    for phone in &house.phones {
-        house.shell.command(MediaCommand::Close { leg: phone.leg });
+    for leg in [0, 1].map(|phone| house.phones[phone].leg) {
+        house.tell(MediaCommand::Close { leg });
     }
     let begin = std::time::Instant::now();
     while house.shell.counters().sockets > 0 {

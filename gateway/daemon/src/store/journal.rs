@@ -77,7 +77,7 @@ impl Book for Journal {
     type Write = JournalWrite;
 
     /// Nobody waits for a record, and every commit waits for the disk.
-    const PACE: Duration = Duration::from_millis(50);
+    const PACE: Duration = Duration::from_millis(100);
 
     fn layout() -> Layout {
         LAYOUT

@@ -34,12 +34,13 @@ async fn main() -> Outcome<()> {
         ..PortsConfig::default()
     })?;
     let (events, _told) = mpsc::channel(16);
-    let worker = Worker::spawn(WorkerConfig::default(), Calls::new(), events)?;
+    let mut worker = Worker::spawn(WorkerConfig::default(), Calls::new(), events)?;
     for _ in 0..calls {
         match ports.next().await {
             Some(PortsEvent::Free { rtp }) => {
                 let pair = ports.take(rtp).ok_or("a free pair is there")?;
                 worker.command(Open(pair)).map_err(|_| "too many calls")?;
+                worker.flush();
             }
             Some(PortsEvent::Trouble { trouble, .. }) => return Err(trouble.into()),
             None => return Err("the pool ended".into()),

@@ -118,6 +118,8 @@ pub enum CommandError<C> {
 #[derive(Debug)]
 pub struct Worker<C> {
     commands: Option<SyncSender<C>>,
+    /// The thread has yet to be told of commands.
+    untold: bool,
     wake: Arc<OwnedFd>,
     counters: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -152,14 +154,16 @@ impl<C: Send + 'static> Worker<C> {
             .spawn(move || turns.run())?;
         Ok(Worker {
             commands: Some(commands),
+            untold: false,
             wake,
             counters,
             thread: Some(thread),
         })
     }
 
-    /// Gives the handler a command; never waits.
-    pub fn command(&self, command: C) -> Result<(), CommandError<C>> {
+    /// Gives the handler a command, which it finds after the next [`Worker::flush`] at the latest;
+    /// never waits.
+    pub fn command(&mut self, command: C) -> Result<(), CommandError<C>> {
         let Some(commands) = &self.commands else {
             return Err(CommandError::Ended(command));
         };
@@ -167,8 +171,16 @@ impl<C: Send + 'static> Worker<C> {
             TrySendError::Full(command) => CommandError::Full(command),
             TrySendError::Disconnected(command) => CommandError::Ended(command),
         })?;
-        wake(&self.wake);
+        self.untold = true;
         Ok(())
+    }
+
+    /// Wakes the thread for the commands given since the last time: once for all that an input has
+    /// caused, because to wake costs more than most commands do.
+    pub fn flush(&mut self) {
+        if std::mem::take(&mut self.untold) {
+            wake(&self.wake);
+        }
     }
 
     pub fn counters(&self) -> Counters {
