@@ -30,6 +30,7 @@ mod traffic;
 mod translate;
 
 pub mod conceal;
+pub mod dtmf;
 pub mod jitter;
 pub mod level;
 pub mod mixer;
@@ -37,6 +38,7 @@ pub mod resample;
 pub mod rtcp;
 pub mod rtp;
 pub mod srtp;
+pub mod tones;
 
 pub use format::{Codec, Format, FormatError, MAX_FORMATS};
 pub use latch::{LatchPolicy, LatchWindow, Network};
