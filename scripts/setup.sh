@@ -28,7 +28,8 @@ die() {
 # Packages that bring a daemon are marked with a last word "service".
 
 build_packages='
-gcc|/usr/bin/cc|links programs and compiles the bundled SQLite and the crypto
+gcc|/usr/bin/cc|links programs and compiles the bundled SQLite, Opus and the crypto
+cmake|/usr/bin/cmake|builds the bundled Opus
 libc6-dev|/usr/include/stdio.h|headers for the same
 make|/usr/bin/make|runs the front doors
 '
@@ -43,6 +44,7 @@ baresip-core|/usr/bin/baresip|first independent SIP client
 linphone-cli|/usr/bin/linphonec|second independent SIP client
 tshark|/usr/bin/tshark|judges what is on the wire
 sox|/usr/bin/sox|makes test tones and measures what arrived
+ffmpeg|/usr/bin/ffmpeg|a second opinion on G.722 and G.711
 iproute2|/usr/bin/ip /sbin/ip /usr/sbin/ip|gives each test a network of its own
 python3-venv|/usr/bin/python3|a folder of its own for the third SIP client
 kamailio|/usr/sbin/kamailio|a foreign registrar, to check the test clients themselves|service

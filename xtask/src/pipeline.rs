@@ -13,8 +13,8 @@ use anyhow::{Context, Result};
 use crate::runner::{Outcome, Tests, run};
 use crate::{deps, licences, metadata::Workspace, tidy};
 
-/// Where end-to-end tests that cannot run on this machine say so, a line each.
-/// `tests/e2e` writes it; libtest itself knows only passed and failed.
+/// Where tests that cannot run on this machine say so, a line each. `tests/e2e`
+/// writes it, and so do the codecs' tests; libtest itself knows only passed and failed.
 const NOT_RUN_FILE: &str = "ANTIPHON_NOT_RUN_FILE";
 
 type Step = fn(&Path) -> Result<Outcome>;
@@ -109,7 +109,7 @@ fn unit_tests(root: &Path) -> Result<Outcome> {
         "--locked",
         "--no-fail-fast",
     ]);
-    run(&mut tests)
+    run(tests.env(NOT_RUN_FILE, not_run_file(root)))
 }
 
 /// The tests mostly wait for the network, so more of them run at once than

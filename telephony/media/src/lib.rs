@@ -29,6 +29,7 @@ mod telephone_event;
 mod traffic;
 mod translate;
 
+pub mod codec;
 pub mod conceal;
 pub mod dtmf;
 pub mod jitter;

@@ -1,0 +1,141 @@
+//! The quadrature mirror filters between 16 kHz and the two bands of 8 kHz
+//! (ITU-T G.722 3.1 and 4.4).
+//!
+//! A block goes through at once, because sums of products over plain arrays
+//! are what compilers make vector instructions of.
+
+use super::BLOCK;
+use super::predictor::saturate;
+use super::tables::QMF;
+
+/// Samples that a filter remembers of the last block: its length less one pair.
+const MEMORY: usize = 22;
+const TAPS: usize = 24;
+
+/// The band's coefficients in the order of time, oldest first. `x[odd]` of the
+/// recommendation is the older sample of a pair.
+const LOW_TAPS: [i16; TAPS] = QMF;
+const HIGH_TAPS: [i16; TAPS] = {
+    let mut taps = QMF;
+    let mut index = 0;
+    while index < TAPS {
+        taps[index] = -taps[index];
+        index += 2;
+    }
+    taps
+};
+
+/// Splits 16 kHz into the two bands.
+#[derive(Debug, Clone)]
+pub(super) struct Splitter {
+    memory: [i16; MEMORY],
+}
+
+impl Splitter {
+    pub(super) const fn new() -> Splitter {
+        Splitter {
+            memory: [0; MEMORY],
+        }
+    }
+
+    /// Gives a sample of each band for each pair of `pcm`, at most [`BLOCK`].
+    pub(super) fn split(&mut self, pcm: &[i16], low: &mut [i16; BLOCK], high: &mut [i16; BLOCK]) {
+        let mut line = [0; MEMORY + 2 * BLOCK];
+        line[..MEMORY].copy_from_slice(&self.memory);
+        line[MEMORY..][..pcm.len()].copy_from_slice(pcm);
+        let windows = line.windows(TAPS).step_by(2);
+        for ((window, low), high) in windows.zip(low).zip(high).take(pcm.len() / 2) {
+            *low = limit(dot(window, &LOW_TAPS) >> 14);
+            *high = limit(dot(window, &HIGH_TAPS) >> 14);
+        }
+        self.memory.copy_from_slice(&line[pcm.len()..][..MEMORY]);
+    }
+}
+
+#[inline(always)]
+fn dot<const TAPS: usize>(window: &[i16], taps: &[i16; TAPS]) -> i32 {
+    let products = window.iter().zip(taps);
+    products.map(|(&x, &h)| i32::from(x) * i32::from(h)).sum()
+}
+
+/// LIMIT of the recommendation: 15 bits.
+#[inline(always)]
+pub(super) fn limit(value: i32) -> i16 {
+    value.clamp(-16384, 16383) as i16
+}
+
+/// Each output sample takes twelve taps; four of no weight before them make
+/// whole vectors.
+const PHASE_TAPS: usize = 16;
+const PHASE_MEMORY: usize = PHASE_TAPS - 1;
+const FIRST_PHASE: [i16; PHASE_TAPS] = phase(1);
+const SECOND_PHASE: [i16; PHASE_TAPS] = phase(0);
+
+const fn phase(offset: usize) -> [i16; PHASE_TAPS] {
+    let mut taps = [0; PHASE_TAPS];
+    let mut index = 0;
+    while index < TAPS / 2 {
+        taps[PHASE_TAPS - TAPS / 2 + index] = QMF[2 * index + offset];
+        index += 1;
+    }
+    taps
+}
+
+/// Joins the two bands to 16 kHz.
+#[derive(Debug, Clone)]
+pub(super) struct Joiner {
+    differences: [i16; PHASE_MEMORY],
+    sums: [i16; PHASE_MEMORY],
+}
+
+/// A block of the two bands as the joiner takes them, after room for its memory.
+#[derive(Debug)]
+pub(super) struct Bands {
+    differences: [i16; PHASE_MEMORY + BLOCK],
+    sums: [i16; PHASE_MEMORY + BLOCK],
+}
+
+impl Bands {
+    pub(super) const fn new() -> Bands {
+        Bands {
+            differences: [0; PHASE_MEMORY + BLOCK],
+            sums: [0; PHASE_MEMORY + BLOCK],
+        }
+    }
+
+    /// Both bands' samples have 15 bits, so that nothing overflows.
+    #[inline(always)]
+    pub(super) fn set(&mut self, index: usize, low: i16, high: i16) {
+        self.differences[PHASE_MEMORY + index] = low - high;
+        self.sums[PHASE_MEMORY + index] = low + high;
+    }
+}
+
+impl Joiner {
+    pub(super) const fn new() -> Joiner {
+        Joiner {
+            differences: [0; PHASE_MEMORY],
+            sums: [0; PHASE_MEMORY],
+        }
+    }
+
+    /// Gives two samples for each of the bands' first `pcm.len() / 2`.
+    pub(super) fn join(&mut self, bands: &mut Bands, pcm: &mut [i16]) {
+        bands.differences[..PHASE_MEMORY].copy_from_slice(&self.differences);
+        bands.sums[..PHASE_MEMORY].copy_from_slice(&self.sums);
+        let (pairs, _) = pcm.as_chunks_mut();
+        let length = pairs.len();
+        let differences = bands.differences.windows(PHASE_TAPS);
+        let sums = bands.sums.windows(PHASE_TAPS);
+        for ((pair, differences), sums) in pairs.iter_mut().zip(differences).zip(sums) {
+            *pair = [
+                saturate(dot(differences, &FIRST_PHASE) >> 11) as i16,
+                saturate(dot(sums, &SECOND_PHASE) >> 11) as i16,
+            ];
+        }
+        let last = length..length + PHASE_MEMORY;
+        self.differences
+            .copy_from_slice(&bands.differences[last.clone()]);
+        self.sums.copy_from_slice(&bands.sums[last]);
+    }
+}
