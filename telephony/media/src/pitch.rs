@@ -15,7 +15,10 @@ pub(crate) struct Pitch {
     pub(crate) likeness: f32,
 }
 
-pub(crate) const fn shortest(rate: SampleRate) -> usize {
+/// No more of the sound is looked at in the first search.
+const THINNED_MS: usize = 40;
+
+const fn shortest(rate: SampleRate) -> usize {
     rate.hz() as usize / 400
 }
 
@@ -23,47 +26,54 @@ pub(crate) const fn longest(rate: SampleRate) -> usize {
     rate.samples_in_ms(15)
 }
 
-/// The period of the last 20 ms of `heard`, which must hold 35 ms at least.
+/// The period of the last 20 ms of `heard`, which should hold 40 ms at least.
 pub(crate) fn of_the_end(heard: &[f32], rate: SampleRate) -> Pitch {
-    let Some((_, window)) = heard.split_at_checked(heard.len().saturating_sub(rate.frame())) else {
-        return Pitch::none(rate);
-    };
-    let start = heard.len() - window.len();
-    let longest = longest(rate).min(start);
-    search(shortest(rate)..=longest, rate, |period, step| {
-        likeness(window, &heard[start - period..], step)
+    search(heard, rate, |heard, rate, period| {
+        let (before, window) = heard.split_at(heard.len().saturating_sub(rate.frame()));
+        let start = before.len().checked_sub(period)?;
+        Some(likeness(window, &heard[start..]))
     })
 }
 
 /// The period of the beginning of `frame`: how far on it is most like itself.
 pub(crate) fn of_the_beginning(frame: &[f32], rate: SampleRate) -> Pitch {
-    // At least as much again must be left to compare.
-    let longest = longest(rate).min(frame.len() / 2);
-    search(shortest(rate)..=longest, rate, |period, step| {
-        let rest = &frame[period..];
-        likeness(&frame[..period.max(frame.len() / 4)], rest, step)
+    search(frame, rate, |frame, _, period| {
+        // At least as much again must be left to compare.
+        let rest = frame.get(period..).filter(|rest| rest.len() >= period)?;
+        Some(likeness(&frame[..period.max(frame.len() / 4)], rest))
     })
 }
 
-/// Each step at 8 kHz first, then each sample around the best.
+/// Each sample at 8 kHz first, then each one at the real rate around the best.
 fn search(
-    periods: std::ops::RangeInclusive<usize>,
+    sound: &[f32],
     rate: SampleRate,
-    likeness: impl Fn(usize, usize) -> f32,
+    likeness: impl Fn(&[f32], SampleRate, usize) -> Option<f32>,
 ) -> Pitch {
-    let step = rate.hz() as usize / 8000;
-    let mut best = Pitch::none(rate);
-    for period in periods.clone().step_by(step) {
-        best.improve(period, likeness(period, step));
+    const COARSE: SampleRate = SampleRate::Hz8000;
+    let step = rate.hz() as usize / COARSE.hz() as usize;
+    let mut thinned = [0.0; COARSE.samples_in_ms(THINNED_MS)];
+    let len = (sound.len() / step).min(thinned.len());
+    let end = &sound[sound.len() - len * step..];
+    for (to, from) in thinned.iter_mut().zip(end.iter().step_by(step)) {
+        *to = *from;
     }
-    if step > 1 {
-        let around = best.period.saturating_sub(step - 1)..best.period + step;
-        best.likeness = -1.0;
-        for period in around.filter(|period| periods.contains(period)) {
-            best.improve(period, likeness(period, 1));
+    let thinned = &thinned[..len];
+    let mut best = Pitch::none(COARSE);
+    for period in shortest(COARSE)..=longest(COARSE) {
+        best.improve(period, likeness(thinned, COARSE, period));
+    }
+    let middle = best.period * step;
+    let mut exact = Pitch {
+        period: middle,
+        likeness: -1.0,
+    };
+    for period in middle.saturating_sub(step - 1)..middle + step {
+        if (shortest(rate)..=longest(rate)).contains(&period) {
+            exact.improve(period, likeness(sound, rate, period));
         }
     }
-    best
+    exact
 }
 
 impl Pitch {
@@ -74,27 +84,18 @@ impl Pitch {
         }
     }
 
-    fn improve(&mut self, period: usize, likeness: f32) {
-        if likeness > self.likeness {
+    fn improve(&mut self, period: usize, likeness: Option<f32>) {
+        if let Some(likeness) = likeness.filter(|likeness| *likeness > self.likeness) {
             *self = Pitch { period, likeness };
         }
     }
 }
 
-/// Of every `step`th sample.
-fn likeness(a: &[f32], b: &[f32], step: usize) -> f32 {
+fn likeness(a: &[f32], b: &[f32]) -> f32 {
     let (mut ab, mut aa, mut bb) = (Lanes::default(), Lanes::default(), Lanes::default());
     let len = a.len().min(b.len());
-    let lanes = a[..len]
-        .chunks_exact(8 * step)
-        .zip(b[..len].chunks_exact(8 * step));
-    for (a, b) in lanes {
-        for (lane, (a, b)) in a
-            .iter()
-            .step_by(step)
-            .zip(b.iter().step_by(step))
-            .enumerate()
-        {
+    for (a, b) in a[..len].chunks_exact(8).zip(b[..len].chunks_exact(8)) {
+        for (lane, (a, b)) in a.iter().zip(b).enumerate() {
             ab.0[lane] += a * b;
             aa.0[lane] += a * a;
             bb.0[lane] += b * b;

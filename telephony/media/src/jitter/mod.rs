@@ -26,6 +26,7 @@
 //! memory is bounded whatever comes; no step allocates once the store has grown
 //! to what the stream needs.
 
+mod arrival;
 mod buffer;
 mod delays;
 mod elastic;

@@ -33,6 +33,8 @@ struct Leg {
     epoch: u32,
     sequence: i64,
     timestamp: u32,
+    /// Of the last packet that was not dropped.
+    taken: u32,
     /// The last that was played, in its epoch.
     played: Option<(u32, i64)>,
     /// Packets that were told to wait.
@@ -57,6 +59,7 @@ impl Leg {
             epoch: 0,
             sequence: i64::from(kind),
             timestamp: 0,
+            taken: 0,
             played: None,
             waits: 0,
         }
@@ -95,6 +98,9 @@ impl Leg {
         let placed = self.buffer.insert(&packet, self.now);
         assert!(len <= MAX_PAYLOAD || placed == Placed::Dropped);
         self.waits += u64::from(placed == Placed::Waits);
+        if placed != Placed::Dropped {
+            self.taken = self.epoch;
+        }
         self.sequence = self.sequence.wrapping_add(1);
         self.take();
         assert!(self.buffer.waiting() <= MOST_WAITING);
@@ -168,12 +174,12 @@ impl Leg {
     /// A jump of the numbers counts as a new epoch inside.
     fn judge_order(&mut self, sequence: i64) {
         if let Some((epoch, last)) = self.played
-            && epoch == self.epoch
+            && epoch == self.taken
         {
             let jumped = last.abs_diff(sequence) > 3000;
             assert!(sequence > last || jumped, "{sequence} after {last}");
         }
-        self.played = Some((self.epoch, sequence));
+        self.played = Some((self.taken, sequence));
     }
 
     fn end(&self) {
