@@ -23,9 +23,20 @@ pub enum ProtectError {
     KeyExhausted,
 }
 
+/// Keys given up that are remembered: as many as there are suites to change to.
+const RETIRED: usize = 5;
+
 /// One direction of a leg, towards its peer.
 #[derive(Debug)]
 pub struct Sender {
+    current: Generation,
+    /// The oldest first. A key that comes back counts on, or its key stream would repeat.
+    retired: Vec<Generation>,
+}
+
+/// One master key and what was sent under it.
+#[derive(Debug)]
+struct Generation {
     keys: Keys,
     sources: [Source; MAX_SOURCES],
     known: usize,
@@ -42,6 +53,49 @@ struct Source {
 impl Sender {
     pub fn new(key: MasterKey) -> Sender {
         Sender {
+            current: Generation::new(key),
+            retired: Vec::new(),
+        }
+    }
+
+    pub fn suite(&self) -> Suite {
+        self.current.keys.suite()
+    }
+
+    /// From now on packets are protected by `key`, with the roll-over counter at zero. The same
+    /// key again changes nothing, and one of the last five counts on; an older one must not come
+    /// back.
+    pub fn rekey(&mut self, key: MasterKey) {
+        if self.current.keys.is_of(&key) {
+            return;
+        }
+        let known = self.retired.iter().position(|old| old.keys.is_of(&key));
+        let next = match known {
+            Some(at) => self.retired.remove(at),
+            None => Generation::new(key),
+        };
+        if self.retired.len() == RETIRED {
+            self.retired.remove(0);
+        }
+        self.retired
+            .push(std::mem::replace(&mut self.current, next));
+    }
+
+    /// Protects the RTP packet in the first `len` octets of `buffer`; returns its new length. On
+    /// an error the packet is as it was.
+    pub fn protect_rtp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, ProtectError> {
+        self.current.protect_rtp(buffer, len)
+    }
+
+    /// The same for an RTCP compound.
+    pub fn protect_rtcp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, ProtectError> {
+        self.current.protect_rtcp(buffer, len)
+    }
+}
+
+impl Generation {
+    fn new(key: MasterKey) -> Generation {
+        Generation {
             keys: Keys::new(key),
             sources: [Source::default(); MAX_SOURCES],
             known: 0,
@@ -50,21 +104,7 @@ impl Sender {
         }
     }
 
-    pub fn suite(&self) -> Suite {
-        self.keys.suite()
-    }
-
-    /// From now on packets are protected by `key`, with the roll-over counter at zero; the same
-    /// key again changes nothing. A key that was given up must never come back.
-    pub fn rekey(&mut self, key: MasterKey) {
-        if !self.keys.is_of(&key) {
-            *self = Sender::new(key);
-        }
-    }
-
-    /// Protects the RTP packet in the first `len` octets of `buffer`; returns its new length. On
-    /// an error the packet is as it was.
-    pub fn protect_rtp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, ProtectError> {
+    fn protect_rtp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, ProtectError> {
         let packet = buffer.get(..len).ok_or(ProtectError::Malformed)?;
         let head = RtpHead::read(packet).ok_or(ProtectError::Malformed)?;
         if buffer.len() - len < self.keys.rtp_trailer() {
@@ -96,8 +136,7 @@ impl Sender {
         Ok(self.keys.seal_rtp(buffer, len, head.len, place))
     }
 
-    /// The same for an RTCP compound.
-    pub fn protect_rtcp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, ProtectError> {
+    fn protect_rtcp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, ProtectError> {
         let packet = buffer.get(..len).ok_or(ProtectError::Malformed)?;
         let ssrc = rtcp_ssrc(packet).ok_or(ProtectError::Malformed)?;
         if buffer.len() - len < self.keys.rtcp_trailer() {
@@ -129,7 +168,7 @@ mod tests {
         let mut packet = [0x80; 64];
         packet[2..4].copy_from_slice(&[0xff, 0xfe]);
         assert!(sender.protect_rtp(&mut packet, 20).is_ok());
-        sender.sources[0].sent.mark(LAST_INDEX - 1);
+        sender.current.sources[0].sent.mark(LAST_INDEX - 1);
         packet[2..4].copy_from_slice(&[0xff, 0xff]);
         assert!(sender.protect_rtp(&mut packet, 20).is_ok());
         packet[2..4].copy_from_slice(&[0, 0]);
@@ -142,7 +181,7 @@ mod tests {
     #[test]
     fn all_streams_together_use_the_key_up() {
         let mut sender = sender();
-        sender.rtp_left = 1;
+        sender.current.rtp_left = 1;
         let mut packet = [0x80; 64];
         assert!(sender.protect_rtp(&mut packet, 20).is_ok());
         packet[8] = 1;
@@ -153,7 +192,7 @@ mod tests {
     #[test]
     fn a_key_ends_with_its_last_rtcp_packet() {
         let mut sender = sender();
-        sender.rtcp_sent = RTCP_LIFETIME - 1;
+        sender.current.rtcp_sent = RTCP_LIFETIME - 1;
         let mut packet = [0x80; 64];
         assert!(sender.protect_rtcp(&mut packet, 8).is_ok());
         assert_eq!(packet[8..12], [0xff; 4], "encrypted, and the last index");

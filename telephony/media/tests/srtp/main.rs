@@ -1,5 +1,6 @@
 //! SRTP from outside: what others make of the same packets, what must hold for any packet, new keys.
 
+mod corpus;
 mod foreign;
 mod properties;
 mod rekey;

@@ -65,6 +65,31 @@ fn a_key_that_comes_back_remembers_its_packets() {
     assert_eq!(receive(&mut receiver, &packet), Err(UnprotectError::Replay));
 }
 
+// Its key stream would repeat otherwise.
+#[test]
+fn a_sender_whose_key_comes_back_counts_on() {
+    let mut sender = Sender::new(key(SUITE, 1));
+    let mut receiver = Receiver::new(key(SUITE, 1));
+    for sequence in [0, 0x7000, 0xe000, 5] {
+        let packet = protected(&mut sender, &rtp(7, sequence));
+        assert!(receive(&mut receiver, &packet).is_ok());
+    }
+    for number in 2..=6 {
+        sender.rekey(key(SUITE, number));
+        protected(&mut sender, &rtp(7, 5));
+    }
+    sender.rekey(key(SUITE, 1));
+    let packet = protected(&mut sender, &rtp(7, 6));
+    assert!(
+        receive(&mut receiver, &packet).is_ok(),
+        "of the second turn"
+    );
+    let mut again = rtp(7, 5);
+    again.resize(again.len() + MAX_GROWTH, 0);
+    let refused = sender.protect_rtp(&mut again, 172);
+    assert_eq!(refused, Err(ProtectError::Reused));
+}
+
 /// Some begin a new key with a new count, some count on.
 #[test]
 fn a_peer_may_keep_its_count_over_a_new_key_or_begin_anew() {

@@ -62,14 +62,3 @@ fn genuine(sender: &mut Sender, receiver: &mut Receiver, datagram: &[u8]) {
         assert_eq!(packet[..inside], *datagram);
     }
 }
-
-#[test]
-fn packets_and_forgeries_take_turns() {
-    let mut script = vec![1, 3];
-    for n in 0..40u8 {
-        let packet = super::rtp(u32::from(n % 3), u16::from(n));
-        script.extend([n, 60]);
-        script.extend(&packet[..60]);
-    }
-    datagrams(&script);
-}
