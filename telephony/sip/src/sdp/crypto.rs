@@ -1,10 +1,23 @@
 //! The `crypto` attribute of SDES (RFC 4568): read far enough to know what it offers and that it is
 //! whole, written as it came.
 //!
-//! At this stage the keys belong to the two ends: a secure stream is passed on as it is, and its
-//! lines with it. Nothing here encrypts. Invariant: no key is ever shown by `Debug`.
+//! Where the keys belong to the two ends, a line is passed on as it is; where they are ours, it
+//! is made here and [`Crypto::key`] reads it (see [`super::secure`]). Nothing here encrypts.
+//! Invariant: no key is ever shown by `Debug`.
 
 use std::fmt;
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+/// Devices leave the padding out, or fill the last digit with what they had.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// One line: a tag, a suite, and the keys.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,6 +45,16 @@ pub enum Suite {
 }
 
 impl Suite {
+    /// What we can protect by ourselves, the best first.
+    pub const PREFERRED: [Self; 6] = [
+        Self::AeadAes256Gcm,
+        Self::AeadAes128Gcm,
+        Self::AesCm128HmacSha1_80,
+        Self::AesCm256HmacSha1_80,
+        Self::AesCm128HmacSha1_32,
+        Self::AesCm256HmacSha1_32,
+    ];
+
     /// Names of RFC 4568 6.2, RFC 6188 4, RFC 7714 14.2; with the bytes of key and salt.
     const TABLE: [(Self, &'static str, usize); 9] = [
         (Self::AesCm128HmacSha1_80, "AES_CM_128_HMAC_SHA1_80", 30),
@@ -58,7 +81,15 @@ impl Suite {
         row.map_or_else(|| Self::Other(name.into()), |(suite, ..)| suite.clone())
     }
 
-    fn key_len(&self) -> Option<usize> {
+    pub fn name(&self) -> &str {
+        let row = Self::TABLE.iter().find(|(suite, ..)| suite == self);
+        match (self, row) {
+            (Self::Other(name), _) => name,
+            (_, row) => row.map_or("", |(_, name, _)| name),
+        }
+    }
+
+    pub(super) fn key_len(&self) -> Option<usize> {
         Self::TABLE
             .iter()
             .find(|(suite, ..)| suite == self)
@@ -67,6 +98,32 @@ impl Suite {
 }
 
 const MAX_LEN: usize = 1024;
+/// Octets of a key identifier; a longer one makes packets longer than they need be.
+const MAX_MKI: usize = 16;
+
+/// What protects one direction of a stream: master key and master salt, one behind the other.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key {
+    keying: Box<[u8]>,
+    mki: Box<[u8]>,
+}
+
+impl Key {
+    pub fn reveal(&self) -> &[u8] {
+        &self.keying
+    }
+
+    /// The identifier that its packets carry; empty: they carry none.
+    pub fn mki(&self) -> &[u8] {
+        &self.mki
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
 
 impl Crypto {
     /// Reads the value of the attribute. `None`: malformed, or a key that cannot fit the suite.
@@ -90,6 +147,39 @@ impl Crypto {
             .join(" ")
             .into();
         Some(Self { tag, suite, text })
+    }
+
+    /// A line of ours. `None`: the keying material is not as long as the suite wants it.
+    pub fn new(tag: u32, suite: Suite, keying: &[u8]) -> Option<Self> {
+        if suite.key_len() != Some(keying.len()) {
+            return None;
+        }
+        let (name, key) = (suite.name(), LENIENT.encode(keying));
+        let text = format!("{tag} {name} inline:{key}").into();
+        Some(Self { tag, suite, text })
+    }
+
+    /// The key of a line that we can do all of what it asks for: one key, and no session parameter
+    /// that takes protection away or that we do not know (RFC 4568 6.3).
+    pub fn key(&self) -> Option<Key> {
+        let mut words = self.text.split(' ').skip(2);
+        let inline = words.next()?.strip_prefix("inline:")?;
+        if !words.all(is_harmless) {
+            return None;
+        }
+        let mut parts = inline.split('|');
+        let keying = LENIENT.decode(parts.next()?).ok()?;
+        let mut mki = Box::default();
+        for part in parts {
+            match part.split_once(':') {
+                Some((value, len)) => mki = key_identifier(value, len)?,
+                None => is_lifetime(part).then_some(())?,
+            }
+        }
+        (self.suite.key_len() == Some(keying.len())).then(|| Key {
+            keying: keying.into(),
+            mki,
+        })
     }
 
     pub fn tag(&self) -> u32 {
@@ -122,6 +212,28 @@ fn is_key(text: &str, len: Option<usize>) -> bool {
     // Devices leave the padding out; the digits alone say how many bytes there are.
     let whole = key.len() - digits.len() <= 2 && digits.bytes().all(base64) && !digits.is_empty();
     whole && len.is_none_or(|len| digits.len() * 6 / 8 == len)
+}
+
+/// RFC 4568 6.3: what changes nothing for us, and what may be passed over (6.3.7).
+fn is_harmless(parameter: &str) -> bool {
+    parameter.starts_with('-')
+        || parameter.starts_with("WSH=")
+        || parameter.starts_with("FEC_ORDER=")
+}
+
+/// RFC 4568 6.1: a count of packets, also as a power of two. Who sends with the key minds it.
+fn is_lifetime(text: &str) -> bool {
+    let digits = text.strip_prefix("2^").unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// RFC 4568 6.1: a number, and in how many octets packets carry it.
+fn key_identifier(value: &str, len: &str) -> Option<Box<[u8]>> {
+    let (value, len): (u128, usize) = (value.parse().ok()?, len.parse().ok()?);
+    let octets = value.to_be_bytes();
+    let (zeros, mki) = octets.split_at_checked(octets.len().checked_sub(len)?)?;
+    let fits = (1..=MAX_MKI).contains(&len) && zeros.iter().all(|octet| *octet == 0);
+    fits.then(|| mki.into())
 }
 
 impl fmt::Debug for Crypto {

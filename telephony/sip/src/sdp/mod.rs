@@ -10,9 +10,11 @@
 //! of its answer: [`Description::parse`], [`answer_to`] to the caller. Who wants to talk without
 //! an offer of the other side makes one by [`fresh_offer`].
 //!
-//! Secure streams (SDES) belong to the two ends: their keys are passed on untouched, payload
-//! numbers are those the far end chose, and a relay must carry their packets unchanged
-//! ([`Stream::is_verbatim`]). [`Policy`] refuses them, or plain ones.
+//! Secure streams (SDES) come in two ways. A leg with a [`Keyring`] agrees on keys with its peer,
+//! and its descriptions go through all of the above without their protection
+//! ([`Security::unprotected`]). Without one, keys belong to the two ends: they are passed on
+//! untouched, payload numbers are those the far end chose, and a relay must carry their packets
+//! unchanged ([`Stream::is_verbatim`]). [`Policy`] refuses secure streams, or plain ones.
 
 mod bridge;
 mod crypto;
@@ -21,13 +23,15 @@ mod format;
 mod normalise;
 mod offer_answer;
 mod policy;
+mod secure;
 mod stream;
 
-pub use crypto::{Crypto, Suite};
+pub use crypto::{Crypto, Key, Suite};
 pub use description::{Description, DescriptionError};
 pub use format::{Codec, Format, WIDEBAND_FIRST, best_common};
 pub use offer_answer::{
     Local, LocalStream, Origin, agreed_formats, answer_to, fresh_offer, offer_from,
 };
 pub use policy::{CodecPolicy, Policy, ProtectionPolicy, VideoPolicy};
+pub use secure::{Agreed, Keyring, Security, SecurityError};
 pub use stream::{Direction, Kind, Profile, Stream};

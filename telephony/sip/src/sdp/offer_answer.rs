@@ -56,6 +56,12 @@ impl Stream {
             host: None,
             formats,
             direction,
+            // Keys beside a plain stream are for us, not for the other end.
+            crypto: if self.is_verbatim() {
+                self.crypto.clone()
+            } else {
+                Vec::new()
+            },
             ..self.clone()
         }
     }
@@ -157,9 +163,13 @@ fn answer(stream: &Stream, other: &Stream, place: LocalStream) -> Option<Stream>
         other.direction.sends() && stream.direction.receives(),
         other.direction.receives() && stream.direction.sends(),
     );
+    let crypto = match other.is_verbatim() {
+        true => other.crypto.clone(),
+        false => Vec::new(),
+    };
     Some(Stream {
         // The keys and limits of an answer are those of the one who really answers.
-        crypto: other.crypto.clone(),
+        crypto,
         bandwidth: other.bandwidth.clone(),
         passed: other.passed.clone(),
         ptime: other.ptime.or(stream.ptime),

@@ -33,7 +33,7 @@ pub struct Stream {
     pub formats: Vec<Format>,
     /// Milliseconds of audio per packet.
     pub ptime: Option<u32>,
-    /// The keys offered or chosen (RFC 4568).
+    /// The keys offered or chosen (RFC 4568); beside a plain profile, those of "best effort".
     pub crypto: Vec<Crypto>,
     /// A host name instead of an address in `c=`: `rtp` is unspecified until its owner resolves
     /// it, or learns the address from the packets that arrive.
@@ -190,10 +190,6 @@ impl Stream {
                 &attribute.attribute,
                 attribute.value.as_deref().unwrap_or(""),
             );
-        }
-        if !stream.profile.is_secure() {
-            // Keys for packets that are not protected: "best effort" that nobody relies on.
-            stream.crypto.clear();
         }
         stream.read_addresses(number, media, session)?;
         Ok(stream)
