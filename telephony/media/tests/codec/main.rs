@@ -1,6 +1,7 @@
 //! The codecs as the transcoder uses them, against references made elsewhere.
 
 mod contract;
+mod corpus;
 mod foreign;
 mod g711;
 mod g722;
