@@ -43,19 +43,35 @@ impl Splitter {
         let mut line = [0; MEMORY + 2 * BLOCK];
         line[..MEMORY].copy_from_slice(&self.memory);
         line[MEMORY..][..pcm.len()].copy_from_slice(pcm);
-        let windows = line.windows(TAPS).step_by(2);
-        for ((window, low), high) in windows.zip(low).zip(high).take(pcm.len() / 2) {
-            *low = limit(dot(window, &LOW_TAPS) >> 14);
-            *high = limit(dot(window, &HIGH_TAPS) >> 14);
+        for index in 0..pcm.len() / 2 {
+            let window = window(&line, 2 * index);
+            low[index] = limit(dot(window, &LOW_TAPS) >> 14);
+            high[index] = limit(dot(window, &HIGH_TAPS) >> 14);
         }
         self.memory.copy_from_slice(&line[pcm.len()..][..MEMORY]);
     }
 }
 
 #[inline(always)]
-fn dot<const TAPS: usize>(window: &[i16], taps: &[i16; TAPS]) -> i32 {
-    let products = window.iter().zip(taps);
-    products.map(|(&x, &h)| i32::from(x) * i32::from(h)).sum()
+fn window<const N: usize>(line: &[i16], start: usize) -> &[i16; N] {
+    let window = line[start..].first_chunk();
+    window.expect("a line is as long as its block and its memory")
+}
+
+/// A sum of products in the shape of the vector instruction that multiplies
+/// eight samples and adds them in pairs.
+#[inline(always)]
+fn dot<const N: usize>(window: &[i16; N], taps: &[i16; N]) -> i32 {
+    let (window, _) = window.as_chunks::<8>();
+    let (taps, _) = taps.as_chunks::<8>();
+    let mut sums = [0; 4];
+    for (x, h) in window.iter().zip(taps) {
+        let product = |lane: usize| i32::from(x[lane]) * i32::from(h[lane]);
+        for (lane, sum) in sums.iter_mut().enumerate() {
+            *sum += product(2 * lane) + product(2 * lane + 1);
+        }
+    }
+    sums.iter().sum()
 }
 
 /// LIMIT of the recommendation: 15 bits.
@@ -125,13 +141,10 @@ impl Joiner {
         bands.sums[..PHASE_MEMORY].copy_from_slice(&self.sums);
         let (pairs, _) = pcm.as_chunks_mut();
         let length = pairs.len();
-        let differences = bands.differences.windows(PHASE_TAPS);
-        let sums = bands.sums.windows(PHASE_TAPS);
-        for ((pair, differences), sums) in pairs.iter_mut().zip(differences).zip(sums) {
-            *pair = [
-                saturate(dot(differences, &FIRST_PHASE) >> 11) as i16,
-                saturate(dot(sums, &SECOND_PHASE) >> 11) as i16,
-            ];
+        for (index, pair) in pairs.iter_mut().enumerate() {
+            let first = dot(window(&bands.differences, index), &FIRST_PHASE);
+            let second = dot(window(&bands.sums, index), &SECOND_PHASE);
+            *pair = [first, second].map(|sum| saturate(sum >> 11) as i16);
         }
         let last = length..length + PHASE_MEMORY;
         self.differences

@@ -127,8 +127,7 @@ impl<const WHICH: bool> Band<WHICH> {
         self.logarithm = (leaked + i32::from(level.scale_step)).clamp(0, longest);
     }
 
-    /// Moves the state by one level; gives the prediction it was coded against,
-    /// and the reconstructed sample.
+    /// Moves the state by one level; gives the reconstructed sample.
     #[inline(always)]
     fn adapt(&mut self, scale: &Scale, level: Level) -> i32 {
         let difference = (scale.linear * i32::from(level.coarse)) >> 15;
