@@ -10,6 +10,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use zeroize::Zeroizing;
 
 /// Devices leave the padding out, or fill the last digit with what they had.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -104,7 +105,7 @@ const MAX_MKI: usize = 16;
 /// What protects one direction of a stream: master key and master salt, one behind the other.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key {
-    keying: Box<[u8]>,
+    keying: Zeroizing<Vec<u8>>,
     mki: Box<[u8]>,
 }
 
@@ -168,7 +169,7 @@ impl Crypto {
             return None;
         }
         let mut parts = inline.split('|');
-        let keying = LENIENT.decode(parts.next()?).ok()?;
+        let keying = Zeroizing::new(LENIENT.decode(parts.next()?).ok()?);
         let mut mki = Box::default();
         for part in parts {
             match part.split_once(':') {
@@ -176,10 +177,7 @@ impl Crypto {
                 None => is_lifetime(part).then_some(())?,
             }
         }
-        (self.suite.key_len() == Some(keying.len())).then(|| Key {
-            keying: keying.into(),
-            mki,
-        })
+        (self.suite.key_len() == Some(keying.len())).then_some(Key { keying, mki })
     }
 
     pub fn tag(&self) -> u32 {

@@ -10,6 +10,7 @@ use std::fmt;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use super::crypto::{Crypto, Key, Suite};
 use super::description::Description;
@@ -55,7 +56,7 @@ pub struct Agreed {
 /// that is made again changes nothing.
 #[derive(Clone)]
 pub struct Keyring {
-    secret: [u8; 32],
+    secret: Zeroizing<[u8; 32]>,
 }
 
 /// What becomes of a stream that was offered.
@@ -106,7 +107,9 @@ impl Security {
 impl Keyring {
     /// `secret` comes from a source of randomness fit for keys, and is that of one leg only.
     pub fn new(secret: [u8; 32]) -> Self {
-        Self { secret }
+        Self {
+            secret: Zeroizing::new(secret),
+        }
     }
 
     /// Writes our keys into an offer of plain streams, a line per suite, the first the best.
@@ -180,10 +183,10 @@ impl Keyring {
     }
 
     fn line(&self, stream: usize, tag: u32, suite: &Suite) -> Option<Crypto> {
-        let mut keying = [0; 64];
+        let mut keying = Zeroizing::new([0; 64]);
         let keying = keying.get_mut(..suite.key_len()?)?;
         for (part, count) in keying.chunks_mut(32).zip(0u8..) {
-            let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).ok()?;
+            let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.as_slice()).ok()?;
             mac.update(b"SDES");
             mac.update(&(stream as u64).to_be_bytes());
             mac.update(suite.name().as_bytes());
