@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::buffer::{JitterBuffer, Newest, PATIENCE, Stream, WARY, gap, micros};
+use super::buffer::{JitterBuffer, Newest, PATIENCE, Stream, WARY, gap, micros, ticks};
 use super::delays::Delays;
 use super::store::MAX_PACKETS;
 use super::{MAX_PAYLOAD, MOST_WAIT, Packet, Placed};
@@ -16,6 +16,9 @@ const MOST: i64 = MOST_WAIT.as_micros() as i64;
 /// A time stamp that leads so far before the clock, or lags so far, is a jump.
 const JUMP_AHEAD: i64 = 60_000;
 const JUMP_BACK: i64 = 2_000_000;
+
+/// Numbers that are closer together are believed against the clock.
+const LEAP: i64 = 50;
 
 /// Sequence numbers so far apart are two streams, as RFC 3550 A.1 has it.
 const RESTART: i64 = 3000;
@@ -81,6 +84,7 @@ impl JitterBuffer {
             next_sequence: packet.sequence,
             next_position: 0,
             anchor: at + PATIENCE,
+            followed: at,
             prompt: true,
             pulled: false,
             starved: 0,
@@ -115,6 +119,7 @@ impl JitterBuffer {
         stream.late_run = 0;
         let transit = at - micros(position, clock_rate);
         self.delays.move_base(transit);
+        stream.followed = transit;
         stream.anchor = match stream.prompt {
             true => transit + PATIENCE,
             false => transit + goal,
@@ -130,19 +135,30 @@ impl JitterBuffer {
         }
     }
 
-    /// By its time stamp, unless that jumps without the clock or the sequence
-    /// numbers having a reason for it.
+    /// By its time stamp, if the clock or the sequence numbers agree with it;
+    /// else by the numbers; and by the clock, if these have made a leap too.
     fn position_of_newer(&mut self, packet: &Packet<'_>, step: i64, at: i64) -> i64 {
         let Some(stream) = &self.stream else { return 0 };
         let newest = &stream.newest;
+        let by_clock = at - self.delays.base() - micros(newest.position, self.clock_rate);
+        let agrees = |advance: i64| {
+            let ahead = micros(advance, self.clock_rate) - by_clock;
+            (-JUMP_BACK..=JUMP_AHEAD).contains(&ahead)
+        };
         let stamped = i64::from(packet.timestamp.wrapping_sub(newest.timestamp) as i32);
         let counted = i64::from(newest.duration) * step;
-        let ahead = self.delays.base() - (at - micros(newest.position + stamped, self.clock_rate));
-        if stamped == counted || (stamped > 0 && (-JUMP_BACK..=JUMP_AHEAD).contains(&ahead)) {
+        let near = step <= LEAP;
+        if stamped > 0 && (agrees(stamped) || near && stamped == counted) {
             return newest.position + stamped;
         }
         self.figures.restarts += 1;
-        newest.position + counted
+        match near || agrees(counted) {
+            true => newest.position + counted,
+            false => {
+                let by_clock = ticks(by_clock, self.clock_rate);
+                newest.position + by_clock.max(newest.duration.into())
+            }
+        }
     }
 
     /// Marks it as seen. `false`: it was already.
@@ -203,6 +219,7 @@ impl JitterBuffer {
         stream.late_run = 0;
         self.delays = Delays::new();
         self.delays.add(transit);
+        stream.followed = transit;
         stream.anchor = match stream.prompt {
             true => transit + PATIENCE,
             false => transit + goal,

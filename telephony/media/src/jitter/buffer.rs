@@ -21,12 +21,16 @@ pub(super) const PATIENCE: i64 = LEAST + 5_000;
 /// Handing over at once begins again only when the reach is clearly below 20 ms.
 const EVEN: i64 = 15_000;
 
-/// The anchor moves no faster than this part of time; twice what clocks differ by.
+/// The anchor follows the sender's clock no faster than by this part of time.
 const SLEW: i64 = 1000;
 
-/// How far the wait may be from its goal before sound is changed.
-const TOO_SHORT: i64 = 10_000;
-const TOO_LONG: i64 = 22_000;
+/// What the least transit changes by at once is no drift.
+const STEP: i64 = 5_000;
+
+/// How far the wait may be from its goal before sound is changed. Together
+/// more than a frame, by which a pause changes.
+const TOO_SHORT: i64 = 3_000;
+const TOO_LONG: i64 = 20_000;
 
 /// A longer wait is cut at once: the sender bursts.
 const ABSURD: i64 = 2 * MOST;
@@ -62,6 +66,8 @@ pub(super) struct Stream {
     pub(super) next_sequence: i64,
     pub(super) next_position: i64,
     pub(super) anchor: i64,
+    /// The least transit that the anchor has followed so far.
+    pub(super) followed: i64,
     /// Each packet is handed over when it comes.
     pub(super) prompt: bool,
     /// The listener has its own clock.
@@ -205,7 +211,9 @@ impl JitterBuffer {
 // ---- where the clock goes -----------------------------------------------------
 
 impl JitterBuffer {
-    /// Moves the clock towards its goal, as slowly as clocks differ.
+    /// Moves the clock along with the sender's, and hardly faster than clocks
+    /// differ towards the goal: what a listener behind us hears as sound that
+    /// gets longer is only what [`Wish`]es made longer.
     pub(super) fn steer(&mut self) {
         let (base, reach, goal) = (self.delays.base(), self.delays.reach(), self.goal());
         let clock_rate = self.clock_rate;
@@ -222,6 +230,7 @@ impl JitterBuffer {
             stream.prompt = true;
         }
         if stream.prompt {
+            stream.followed = base;
             stream.anchor = base + PATIENCE;
             return;
         }
@@ -229,9 +238,21 @@ impl JitterBuffer {
             self.catch_up();
             return;
         }
-        let aim = if reach <= EVEN { PATIENCE } else { goal };
+        let drifted = base - stream.followed;
         let most = micros(i64::from(stream.newest.duration), clock_rate) / SLEW;
-        stream.anchor += (base + aim - stream.anchor).clamp(-most, most);
+        let with_sender = match drifted.abs() {
+            // Another way, not another clock: wishes will see to it.
+            STEP.. => 0,
+            ..STEP => drifted.clamp(-most, most),
+        };
+        stream.followed = if with_sender == 0 {
+            base
+        } else {
+            stream.followed + with_sender
+        };
+        // Upwards faster: it is a matter of a few milliseconds, and packets are late.
+        let to_goal = (base + goal - stream.anchor).clamp(-(most / 10).max(1), most / 2);
+        stream.anchor += with_sender + to_goal;
     }
 
     /// Gives up what would be played too late to be of use.
@@ -337,7 +358,10 @@ impl JitterBuffer {
         }
         let wait = stream.anchor - self.delays.base();
         let goal = self.goal();
-        if wait > goal + TOO_LONG {
+        // One cut more, and packets are handed over at once again.
+        let even = !stream.pulled && self.delays.reach() <= EVEN;
+        let longest = if even { PATIENCE } else { goal + TOO_LONG };
+        if wait > longest {
             Wish::Shorten
         } else if wait < goal - TOO_SHORT {
             Wish::Lengthen
@@ -363,7 +387,7 @@ pub(super) fn micros(ticks: i64, clock_rate: u32) -> i64 {
     ticks / rate * 1_000_000 + ticks % rate * 1_000_000 / rate
 }
 
-fn ticks(micros: i64, clock_rate: u32) -> i64 {
+pub(super) fn ticks(micros: i64, clock_rate: u32) -> i64 {
     let rate = i64::from(clock_rate);
     micros / 1_000_000 * rate + micros % 1_000_000 * rate / 1_000_000
 }
