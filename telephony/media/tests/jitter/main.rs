@@ -1,5 +1,6 @@
 //! What a jitter buffer keeps to, whatever the network does.
 
+mod corpus;
 mod survives;
 
 use std::time::{Duration, Instant};
