@@ -18,7 +18,7 @@ use crate::causes;
 use crate::io::{Output, StoreWrite};
 use crate::legs::{Leg, Role};
 use crate::parties;
-use crate::plan::PlanError;
+use crate::plan::{PlanError, Taker};
 use crate::registrations::Contact;
 use crate::state::GatewayState;
 
@@ -95,7 +95,13 @@ impl GatewayState {
         let first = contacts.first().ok_or(EndCause::Unreachable)?;
         let local = self.local_towards(first);
         let peer = first.hop.remote().ip();
-        let offer = self.plan.offer(start.leg, start.offer_of, local, peer);
+        let taker = match start.priority.is_alarm() {
+            true => Taker::Alarm,
+            false => Taker::Usual,
+        };
+        let offer = self
+            .plan
+            .offer(start.leg, taker, start.offer_of, local, peer);
         let offer = offer.map_err(|error| error.cause())?;
         let mut leg = Leg::new(Role::Started);
         for contact in contacts {

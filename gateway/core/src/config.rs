@@ -15,6 +15,8 @@ pub struct Config {
     pub trusted: Vec<Network>,
     /// Our addresses for calls to devices that have not come to us, the first of a family wins.
     pub addresses: Vec<IpAddr>,
+    /// Of the media ports that wait bound at each address, so many are for alarms alone.
+    pub ports_for_alarms: usize,
     pub sip: sip::endpoint::Settings,
     pub calls: calls::Config,
 }

@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use calls::{Arrival, Input, Progress, Video};
+use calls::{Arrival, Input, Progress, Prospect, Video};
 use model::{Address, Digit, EndCause, LegId, Priority};
 use sip::endpoint::{Event, IncomingMessage};
 use sip::message::{StatusCode, Uri};
@@ -14,7 +14,7 @@ use sip::session::{Incoming, ReferAnswer, ReferId, Reject, Sdp, SessionEvent, Se
 use crate::causes;
 use crate::legs::{Leg, Rest, Role};
 use crate::parties;
-use crate::plan::Reoffered;
+use crate::plan::{Offered, Reoffered, Taker};
 use crate::state::GatewayState;
 
 impl GatewayState {
@@ -35,8 +35,12 @@ impl GatewayState {
         let session = incoming.session;
         if let Err(code) = self.admit(&incoming, now) {
             self.counters.calls_refused_at_the_edge += 1;
+            let mut reject = Reject::new(code);
+            if code == StatusCode::SERVICE_UNAVAILABLE {
+                reject.retry_after = Some(self.config.calls.retry_after);
+            }
             // The session can only be gone already.
-            let _ = self.sip.reject(session, Reject::new(code), now);
+            let _ = self.sip.reject(session, reject, now);
         }
     }
 
@@ -49,19 +53,25 @@ impl GatewayState {
         let dialled = dialled.ok_or(StatusCode::NOT_FOUND)?;
         let from = parties::origin(incoming, &self.directory, &self.config.trusted);
         let leg = self.calls.next_leg();
-        let local = incoming.flow.local.ip();
-        let peer = incoming.flow.remote.ip();
-        let offered = self
-            .plan
-            .arrived(leg, incoming.offer.as_deref(), local, peer)
-            .map_err(|error| error.refusal())?;
-        let mut entry = Leg::new(Role::Arrived);
-        entry.sessions.push(incoming.session);
-        self.legs.insert(leg, entry);
         let priority = match incoming.urgency {
             Urgency::Emergency => Some(Priority::DEFAULT_ALARM),
             Urgency::Normal => None,
         };
+        let mut arrived = |taker| {
+            let offer = incoming.offer.as_deref();
+            let (local, peer) = (incoming.flow.local.ip(), incoming.flow.remote.ip());
+            let offered = self.plan.arrived(leg, taker, offer, local, peer);
+            offered.map_err(|error| error.refusal())
+        };
+        let offered = match self.calls.prospect(&from, priority) {
+            Prospect::Usual => arrived(Taker::Usual)?,
+            Prospect::Alarm => arrived(Taker::Alarm)?,
+            // It is refused with a record like any other, but costs no port.
+            Prospect::Refused => Offered { video: false },
+        };
+        let mut entry = Leg::new(Role::Arrived);
+        entry.sessions.push(incoming.session);
+        self.legs.insert(leg, entry);
         let video = if offered.video {
             Video::Offered
         } else {

@@ -54,7 +54,7 @@ impl GatewayState {
                 calls_seed,
                 now,
             ),
-            plan: MediaPlan::new(first_id),
+            plan: MediaPlan::new(first_id, config.ports_for_alarms),
             legs: Legs::default(),
             watchers: Watchers::default(),
             counters: Counters::default(),

@@ -17,6 +17,7 @@ use sip::transaction::Timers;
 
 use crate::clock::Clock;
 use crate::config::{AccountSettings, ListenerSettings, Md5Login, Passwords, Proof, Settings};
+use crate::media_shell::ports_for_alarms;
 use crate::outgoing::sip_transport;
 use crate::store::BindingsWrite;
 
@@ -36,6 +37,7 @@ pub(crate) fn config(
         domain: host.unwrap_or_else(|| first.unwrap_or(Ipv4Addr::LOCALHOST.into()).into()),
         trusted: sip.trusted_peers.iter().copied().map(network).collect(),
         addresses: settings.media.addresses.clone(),
+        ports_for_alarms: ports_for_alarms(&settings.media.ports),
         sip: endpoint(settings, listeners, own),
         calls: calls::Config {
             start_count,

@@ -12,6 +12,16 @@ use crate::input::{Arrival, Origin};
 use crate::leg::{Hold, Leg, LegState, Who};
 use crate::output::Alert;
 
+/// How a call that arrives now is met, so that its owner prepares what it will need and no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prospect {
+    Usual,
+    /// It goes before all that is no alarm.
+    Alarm,
+    /// There are too many calls, or none are taken any more: nothing needs to be prepared.
+    Refused,
+}
+
 impl Engine {
     pub(crate) fn leg_arrived(&mut self, arrival: Arrival) {
         if self.legs.contains_key(&arrival.leg) || !self.ids.gave_out(arrival.leg) {
@@ -47,6 +57,21 @@ impl Engine {
         }
     }
 
+    /// What a caller can expect who arrives now.
+    pub fn prospect(&self, from: &Origin, asked: Option<Priority>) -> Prospect {
+        if self.rightful_priority(from, asked).is_alarm() {
+            Prospect::Alarm
+        } else if self.service != Service::Open || self.is_full() {
+            Prospect::Refused
+        } else {
+            Prospect::Usual
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.calls.len() >= self.config.max_calls
+    }
+
     /// Why a call cannot be taken. For an alarm, room is made.
     fn refusal(&mut self, who: &Who, priority: Priority) -> Option<EndCause> {
         if let Who::Station(station) = who {
@@ -73,7 +98,7 @@ impl Engine {
             self.counters.stopping += 1;
             return Some(EndCause::Stopping);
         }
-        if self.calls.len() < self.config.max_calls {
+        if !self.is_full() {
             return None;
         }
         let room = self

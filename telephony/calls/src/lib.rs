@@ -50,6 +50,7 @@ mod timer;
 mod transfer;
 mod view;
 
+pub use admission::Prospect;
 pub use config::Config;
 pub use counters::Counters;
 pub use engine::Engine;

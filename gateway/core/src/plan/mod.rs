@@ -25,6 +25,7 @@ use thiserror::Error;
 
 pub use command::{FreePort, MediaCommand, Medium, Remote, StreamIndex};
 use ports::Ports;
+pub(crate) use ports::Taker;
 pub(crate) use reoffer::Reoffered;
 use rooms::{Heard, Rooms};
 
@@ -78,6 +79,7 @@ pub(crate) struct MediaPlan {
 
 #[derive(Debug)]
 struct LegPlan {
+    taker: Taker,
     address: IpAddr,
     peer: IpAddr,
     ports: Vec<Option<FreePort>>,
@@ -106,9 +108,10 @@ enum Exchange {
 
 impl MediaPlan {
     /// `first_id` begins the ids of our origin lines; they need not be secret, only different.
-    pub(crate) fn new(first_id: u64) -> Self {
+    /// Of the ports bound at each address, `for_alarms` are kept for them.
+    pub(crate) fn new(first_id: u64, for_alarms: usize) -> Self {
         Self {
-            ports: Ports::default(),
+            ports: Ports::new(for_alarms),
             legs: BTreeMap::new(),
             routes: BTreeMap::new(),
             rooms: Rooms::default(),
@@ -129,11 +132,12 @@ impl MediaPlan {
     pub(crate) fn arrived(
         &mut self,
         leg: LegId,
+        taker: Taker,
         offer: Option<&[u8]>,
         local: IpAddr,
         peer: IpAddr,
     ) -> Result<Offered, PlanError> {
-        let mut plan = self.new_leg(local, peer);
+        let mut plan = self.new_leg(taker, local, peer);
         let mut video = false;
         if let Some(offer) = offer {
             let offer = carriable(&Description::parse(offer)?)?;
@@ -151,6 +155,7 @@ impl MediaPlan {
     pub(crate) fn offer(
         &mut self,
         leg: LegId,
+        taker: Taker,
         of: Option<LegId>,
         local: IpAddr,
         peer: IpAddr,
@@ -161,7 +166,7 @@ impl MediaPlan {
         let source = source.unwrap_or_else(own_template);
         // A caller that made no offer is there already.
         let known = self.legs.remove(&leg);
-        let mut plan = known.unwrap_or_else(|| self.new_leg(local, peer));
+        let mut plan = known.unwrap_or_else(|| self.new_leg(taker, local, peer));
         self.open_ports(leg, &mut plan, &source)?;
         plan.ours = Some(sdp::offer_from(&source, &plan.local()));
         let written = plan.write();
@@ -207,8 +212,9 @@ impl MediaPlan {
             Exchange::Agreed => plan.write().map(Some),
             Exchange::Offered => self.answer(caller, plan.partner).map(Some),
             Exchange::Open => {
-                let (partner, local, peer) = (plan.partner, plan.address, plan.peer);
-                self.offer(caller, partner, local, peer).map(Some)
+                let (taker, partner) = (plan.taker, plan.partner);
+                let (local, peer) = (plan.address, plan.peer);
+                self.offer(caller, taker, partner, local, peer).map(Some)
             }
         }
     }
@@ -395,9 +401,10 @@ impl MediaPlan {
         }
     }
 
-    fn new_leg(&mut self, address: IpAddr, peer: IpAddr) -> LegPlan {
+    fn new_leg(&mut self, taker: Taker, address: IpAddr, peer: IpAddr) -> LegPlan {
         self.next_id += 1;
         LegPlan {
+            taker,
             address,
             peer,
             ports: Vec::new(),
@@ -428,7 +435,7 @@ impl MediaPlan {
             if plan.ports[index].is_some() || !stream.is_relayable() {
                 continue;
             }
-            let port = self.ports.take(plan.address);
+            let port = self.ports.take(plan.address, plan.taker);
             let (Some(port), Ok(stream)) = (port, StreamIndex::try_from(index)) else {
                 // Those already taken go back with the leg.
                 self.commands.push_back(MediaCommand::Close { leg });

@@ -1,18 +1,36 @@
 //! The ports that are bound and free, by address.
 //!
-//! The media threads bind ahead of need, so a port in a description is always open already.
+//! The media threads bind ahead of need, so a port in a description is always open already. The
+//! last ones of each address are kept for alarms: one rings a whole group at once, and must find
+//! its ports while other calls take them as fast as they are bound.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::command::FreePort;
 
-#[derive(Debug, Default)]
+/// Who takes ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taker {
+    Usual,
+    Alarm,
+}
+
+#[derive(Debug)]
 pub(super) struct Ports {
     free: BTreeMap<IpAddr, Vec<FreePort>>,
+    /// So many at each address are for alarms alone.
+    for_alarms: usize,
 }
 
 impl Ports {
+    pub(super) fn new(for_alarms: usize) -> Self {
+        Self {
+            free: BTreeMap::new(),
+            for_alarms,
+        }
+    }
+
     pub(super) fn add(&mut self, ports: Vec<FreePort>) {
         for port in ports {
             self.free.entry(port.rtp.ip()).or_default().push(port);
@@ -20,12 +38,20 @@ impl Ports {
     }
 
     /// A port at this address, or, where media have addresses of their own, at one of its family.
-    pub(super) fn take(&mut self, address: IpAddr) -> Option<FreePort> {
-        if let Some(port) = self.free.get_mut(&address).and_then(Vec::pop) {
+    pub(super) fn take(&mut self, address: IpAddr, taker: Taker) -> Option<FreePort> {
+        let kept = match taker {
+            Taker::Usual => self.for_alarms,
+            Taker::Alarm => 0,
+        };
+        let pop = |ports: &mut Vec<FreePort>| match ports.len() > kept {
+            true => ports.pop(),
+            false => None,
+        };
+        if let Some(port) = self.free.get_mut(&address).and_then(pop) {
             return Some(port);
         }
         let family = |other: &IpAddr| other.is_ipv4() == address.is_ipv4();
         let mut others = self.free.iter_mut().filter(|(other, _)| family(other));
-        others.find_map(|(_, ports)| ports.pop())
+        others.find_map(|(_, ports)| pop(ports))
     }
 }

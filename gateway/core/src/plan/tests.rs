@@ -12,13 +12,16 @@ fn local() -> IpAddr {
     [10, 0, 0, 1].into()
 }
 
-fn plan(ports: u16) -> MediaPlan {
-    let mut plan = MediaPlan::new(0);
-    let port = |n: u16| FreePort {
+fn port(n: u16) -> FreePort {
+    FreePort {
         rtp: (local(), 20_000 + 2 * n).into(),
         rtcp: (local(), 20_001 + 2 * n).into(),
         thread: 0,
-    };
+    }
+}
+
+fn plan(ports: u16) -> MediaPlan {
+    let mut plan = MediaPlan::new(0, 0);
     plan.ports_free((0..ports).rev().map(port).collect());
     plan
 }
@@ -34,9 +37,15 @@ fn commands(plan: &mut MediaPlan) -> Vec<MediaCommand> {
 /// A called B, B answered, both talk.
 fn talking() -> MediaPlan {
     let mut plan = plan(8);
-    plan.arrived(A, Some(CALLER.as_bytes()), local(), [10, 0, 0, 7].into())
-        .unwrap();
-    plan.offer(B, Some(A), local(), [10, 0, 0, 8].into())
+    plan.arrived(
+        A,
+        Taker::Usual,
+        Some(CALLER.as_bytes()),
+        local(),
+        [10, 0, 0, 7].into(),
+    )
+    .unwrap();
+    plan.offer(B, Taker::Usual, Some(A), local(), [10, 0, 0, 8].into())
         .unwrap();
     plan.answered(B, CALLEE.as_bytes()).unwrap();
     plan.connect(A, B, TalkMode::OpenDuplex);
@@ -57,10 +66,16 @@ fn remotes(commands: &[MediaCommand], wanted: LegId) -> Vec<&Remote> {
 #[test]
 fn both_sides_settle_on_the_codec_of_the_callee_at_our_ports() {
     let mut plan = plan(8);
-    plan.arrived(A, Some(CALLER.as_bytes()), local(), [10, 0, 0, 7].into())
-        .unwrap();
+    plan.arrived(
+        A,
+        Taker::Usual,
+        Some(CALLER.as_bytes()),
+        local(),
+        [10, 0, 0, 7].into(),
+    )
+    .unwrap();
     let offer = plan
-        .offer(B, Some(A), local(), [10, 0, 0, 8].into())
+        .offer(B, Taker::Usual, Some(A), local(), [10, 0, 0, 8].into())
         .unwrap();
     assert!(
         text(&offer).contains("m=audio 20002 RTP/AVP 9 8 101\r\n"),
@@ -176,9 +191,15 @@ fn a_refused_change_of_codec_leaves_the_call_as_it_was() {
 #[test]
 fn early_media_of_the_callee_answer_the_caller_before_the_call_is_taken() {
     let mut plan = plan(8);
-    plan.arrived(A, Some(CALLER.as_bytes()), local(), [10, 0, 0, 7].into())
-        .unwrap();
-    plan.offer(B, Some(A), local(), [10, 0, 0, 8].into())
+    plan.arrived(
+        A,
+        Taker::Usual,
+        Some(CALLER.as_bytes()),
+        local(),
+        [10, 0, 0, 7].into(),
+    )
+    .unwrap();
+    plan.offer(B, Taker::Usual, Some(A), local(), [10, 0, 0, 8].into())
         .unwrap();
     plan.answered(B, CALLEE.as_bytes()).unwrap();
     plan.early_media(B, A);
@@ -190,10 +211,10 @@ fn early_media_of_the_callee_answer_the_caller_before_the_call_is_taken() {
 #[test]
 fn a_caller_without_an_offer_is_offered_what_the_callee_took() {
     let mut plan = plan(8);
-    plan.arrived(A, None, local(), [10, 0, 0, 7].into())
+    plan.arrived(A, Taker::Usual, None, local(), [10, 0, 0, 7].into())
         .unwrap();
     let ours = plan
-        .offer(B, Some(A), local(), [10, 0, 0, 8].into())
+        .offer(B, Taker::Usual, Some(A), local(), [10, 0, 0, 8].into())
         .unwrap();
     assert!(
         text(&ours).contains("RTP/AVP 96 9 8 0 101"),
@@ -222,9 +243,15 @@ fn a_caller_without_an_offer_is_offered_what_the_callee_took() {
 #[test]
 fn without_a_free_port_the_call_is_refused_and_nothing_stays_open() {
     let mut plan = plan(1);
-    plan.arrived(A, Some(CALLER.as_bytes()), local(), [10, 0, 0, 7].into())
-        .unwrap();
-    let refused = plan.offer(B, Some(A), local(), [10, 0, 0, 8].into());
+    plan.arrived(
+        A,
+        Taker::Usual,
+        Some(CALLER.as_bytes()),
+        local(),
+        [10, 0, 0, 7].into(),
+    )
+    .unwrap();
+    let refused = plan.offer(B, Taker::Usual, Some(A), local(), [10, 0, 0, 8].into());
     assert_eq!(refused, Err(PlanError::NoPort));
     plan.close(A);
     assert_eq!(
@@ -238,7 +265,13 @@ fn without_a_free_port_the_call_is_refused_and_nothing_stays_open() {
 fn encrypted_media_are_refused_until_they_can_be_handled() {
     let mut plan = plan(8);
     let secure = CALLER.replace("RTP/AVP", "RTP/SAVP");
-    let refused = plan.arrived(A, Some(secure.as_bytes()), local(), [10, 0, 0, 7].into());
+    let refused = plan.arrived(
+        A,
+        Taker::Usual,
+        Some(secure.as_bytes()),
+        local(),
+        [10, 0, 0, 7].into(),
+    );
     assert_eq!(
         refused.unwrap_err().refusal(),
         StatusCode::NOT_ACCEPTABLE_HERE
@@ -249,8 +282,14 @@ fn encrypted_media_are_refused_until_they_can_be_handled() {
 fn beside_a_plain_stream_an_encrypted_one_is_refused_in_its_place() {
     let mut plan = plan(8);
     let both = format!("{CALLER}m=audio 4002 RTP/SAVP 8\r\n");
-    plan.arrived(A, Some(both.as_bytes()), local(), [10, 0, 0, 7].into())
-        .unwrap();
+    plan.arrived(
+        A,
+        Taker::Usual,
+        Some(both.as_bytes()),
+        local(),
+        [10, 0, 0, 7].into(),
+    )
+    .unwrap();
     let answer = plan.final_answer(A).unwrap().unwrap();
     assert!(
         text(&answer).contains("m=audio 20000 RTP/AVP 9 "),
@@ -266,7 +305,7 @@ fn beside_a_plain_stream_an_encrypted_one_is_refused_in_its_place() {
 
 #[test]
 fn a_link_local_peer_is_reached_through_the_interface_of_our_port() {
-    let mut plan = MediaPlan::new(0);
+    let mut plan = MediaPlan::new(0, 0);
     let ours: SocketAddr = "[fe80::1%3]:20000".parse().unwrap();
     plan.ports_free(vec![FreePort {
         rtp: ours,
@@ -276,6 +315,7 @@ fn a_link_local_peer_is_reached_through_the_interface_of_our_port() {
     let offer = CALLER.replace("IN IP4 10.0.0.7", "IN IP6 fe80::7%eth0");
     plan.arrived(
         A,
+        Taker::Usual,
         Some(offer.as_bytes()),
         ours.ip(),
         "fe80::7".parse().unwrap(),
@@ -283,4 +323,20 @@ fn a_link_local_peer_is_reached_through_the_interface_of_our_port() {
     .unwrap();
     let all = commands(&mut plan);
     assert_eq!(remotes(&all, A)[0].rtp, "[fe80::7%3]:4000".parse().unwrap());
+}
+
+#[test]
+fn the_last_ports_are_kept_for_alarms() {
+    let mut plan = MediaPlan::new(0, 2);
+    plan.ports_free(vec![port(0), port(1), port(2)]);
+    let peer = IpAddr::from([10, 0, 0, 7]);
+    let mut arrives = |leg, taker| {
+        let offer = Some(CALLER.as_bytes());
+        plan.arrived(LegId::new(leg), taker, offer, local(), peer)
+    };
+    arrives(1, Taker::Usual).unwrap();
+    let refused = arrives(2, Taker::Usual);
+    assert!(matches!(refused, Err(PlanError::NoPort)), "{refused:?}");
+    arrives(3, Taker::Alarm).unwrap();
+    arrives(4, Taker::Alarm).unwrap();
 }

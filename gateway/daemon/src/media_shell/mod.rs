@@ -19,8 +19,11 @@ use tokio::sync::mpsc;
 pub(crate) use self::relay::Refused;
 use self::relay::{RelayThread, ThreadCommand};
 
-/// Pairs of ports that wait bound at each address: enough for a burst of calls with video.
-const READY: usize = 64;
+/// Pairs of ports that wait bound at each address: enough for a burst of calls with video, and for
+/// alarms.
+const READY: usize = 128;
+/// Of these, for alarms alone: two that ring a group of 32 each.
+const FOR_ALARMS: usize = 66;
 /// Events of the thread that may wait for the main loop; keys and silences, no packets.
 const EVENTS: usize = 1_024;
 
@@ -32,6 +35,12 @@ pub(crate) struct MediaOptions {
     pub(crate) ports: RangeInclusive<u16>,
     pub(crate) dscp: u8,
     pub(crate) seed: u64,
+}
+
+/// Of the ports that wait bound, how many are kept for alarms: never more than a quarter of the
+/// range, so that a small one still carries calls.
+pub(crate) fn ports_for_alarms(range: &RangeInclusive<u16>) -> usize {
+    FOR_ALARMS.min(range.len() / 2 / 4)
 }
 
 /// What the main loop learns from the media side.

@@ -84,6 +84,7 @@ impl Gateway {
             domain: address.ip().into(),
             trusted: Vec::new(),
             addresses: vec![address.ip()],
+            ports_for_alarms: 0,
             sip,
             calls: calls::Config::default(),
         };
