@@ -41,9 +41,9 @@ enum Scenario {
 
 #[derive(Args, Debug)]
 pub(crate) struct Compare {
-    /// The gateway's program.
-    #[arg(long, default_value = "target/release/antiphon-gateway")]
-    gateway: PathBuf,
+    /// The gateway's program; without it, the one that was built beside this tool.
+    #[arg(long)]
+    gateway: Option<PathBuf>,
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Scenario>,
     #[arg(long, default_value_t = 3)]
@@ -63,10 +63,11 @@ struct Run {
 
 impl Compare {
     pub(crate) fn run(self) -> Result<()> {
+        let gateway = self.gateway()?;
         ensure!(
-            self.gateway.is_file(),
+            gateway.is_file(),
             "{} is not there: build it with cargo build --release -p gateway-daemon",
-            self.gateway.display()
+            gateway.display()
         );
         let all = Scenario::value_variants();
         let chosen = if self.only.is_empty() {
@@ -80,6 +81,13 @@ impl Compare {
         Ok(())
     }
 
+    fn gateway(&self) -> Result<PathBuf> {
+        match &self.gateway {
+            Some(path) => Ok(path.clone()),
+            None => Ok(std::env::current_exe()?.with_file_name("antiphon-gateway")),
+        }
+    }
+
     fn scenario(&self, scenario: Scenario) -> Result<()> {
         if scenario == Scenario::Overload {
             return self.overload();
@@ -91,7 +99,7 @@ impl Compare {
 
     fn subjects(&self, world: World) -> Result<Subjects> {
         let prefix: Vec<&str> = self.run_with.split_whitespace().collect();
-        Subjects::new(&self.gateway, &prefix, world)
+        Subjects::new(&self.gateway()?, &prefix, world)
     }
 
     fn rounds_of(&self, scenario: Scenario, runs: &[Run], subjects: &Subjects) -> Result<()> {
