@@ -128,6 +128,10 @@ pub(crate) fn run(file: &Path, ready_file: Option<&Path>) -> Result<(), ServeErr
         let (main_loop, side) = build(file, settings, inherited, store, restored, started)?;
         let signals = Signals::listen().map_err(system("signal handling"))?;
         let mut main_loop = main_loop;
+        let ports = main_loop.hands.media.first_ports().await;
+        main_loop
+            .state
+            .handle(Input::PortsFree(ports), Instant::now());
         announce(&mut main_loop, ready_file)?;
         let ended = main_loop.run(signals).await;
         side.finish();

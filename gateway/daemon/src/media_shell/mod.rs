@@ -7,21 +7,24 @@
 
 mod relay;
 
+use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use gateway_core::{FreePort, MediaCommand, MediaEvent};
-use net::packets::{Counters, PortRange, Ports, PortsConfig, PortsEvent, Worker, WorkerConfig};
+use net::packets::{
+    Counters, PortRange, Ports, PortsConfig, PortsEvent, PortsTrouble, Worker, WorkerConfig,
+};
 use tokio::sync::mpsc;
 
 pub(crate) use self::relay::Refused;
 use self::relay::{RelayThread, ThreadCommand};
 
-/// Pairs of ports that wait bound at each address: enough for a burst of calls with video, and for
-/// alarms.
-const READY: usize = 128;
+/// Pairs of ports that wait bound at each address. Those for alarms and those about to be replaced
+/// aside, a call with video that rings a group of 32 finds all it needs.
+const READY: usize = 192;
 /// Of these, for alarms alone: two that ring a group of 32 each.
 const FOR_ALARMS: usize = 66;
 /// Events of the thread that may wait for the main loop; keys and silences, no packets.
@@ -55,6 +58,8 @@ pub(crate) enum Heard {
 #[derive(Debug)]
 pub(crate) struct MediaShell {
     ports: Ports,
+    /// Addresses that have not yet had their first ports.
+    unheard: BTreeSet<IpAddr>,
     worker: Worker<ThreadCommand>,
     events: mpsc::Receiver<MediaEvent>,
     refused: Arc<Refused>,
@@ -68,6 +73,7 @@ impl MediaShell {
     pub(crate) fn start(options: MediaOptions) -> io::Result<Self> {
         let range = PortRange::new(*options.ports.start(), *options.ports.end());
         let range = range.map_err(io::Error::other)?;
+        let unheard = options.addresses.iter().map(SocketAddr::ip).collect();
         let ports = Ports::start(PortsConfig {
             addresses: options.addresses,
             range,
@@ -81,12 +87,39 @@ impl MediaShell {
         let worker = Worker::spawn(WorkerConfig::default(), relay, sender)?;
         Ok(Self {
             ports,
+            unheard,
             worker,
             events,
             refused,
             lost_commands: 0,
             missing_ports: 0,
         })
+    }
+
+    /// The ports that are there to begin with, once every address has some or has said why not:
+    /// before that, a call would be refused.
+    pub(crate) async fn first_ports(&mut self) -> Vec<FreePort> {
+        let mut missing = std::mem::take(&mut self.unheard);
+        let mut free = Vec::new();
+        while !missing.is_empty() {
+            match self.ports.next().await {
+                Some(PortsEvent::Free { rtp }) => {
+                    missing.remove(&rtp.ip());
+                    free.push(free_port(rtp));
+                }
+                Some(PortsEvent::Trouble { address, trouble }) => {
+                    missing.remove(&address.ip());
+                    tell_trouble(address, &trouble);
+                }
+                None => break,
+            }
+        }
+        free.extend(self.more_ports());
+        free
+    }
+
+    fn more_ports(&mut self) -> impl Iterator<Item = FreePort> + '_ {
+        std::iter::from_fn(|| self.ports.next_free()).map(free_port)
     }
 
     /// Waits for what there is to learn. Loses nothing when dropped before it is ready.
@@ -99,14 +132,10 @@ impl MediaShell {
             match event {
                 PortsEvent::Free { rtp } => {
                     let mut free = vec![free_port(rtp)];
-                    while let Some(rtp) = self.ports.next_free() {
-                        free.push(free_port(rtp));
-                    }
+                    free.extend(self.more_ports());
                     return Some(Heard::Ports(free));
                 }
-                PortsEvent::Trouble { address, trouble } => {
-                    tracing::error!(%address, %trouble, "no port for audio can be opened");
-                }
+                PortsEvent::Trouble { address, trouble } => tell_trouble(address, &trouble),
             }
         }
     }
@@ -166,6 +195,10 @@ impl MediaShell {
     pub(crate) fn lost_commands(&self) -> u64 {
         self.lost_commands + self.missing_ports
     }
+}
+
+fn tell_trouble(address: SocketAddr, trouble: &PortsTrouble) {
+    tracing::error!(%address, %trouble, "no port for audio can be opened");
 }
 
 fn free_port(rtp: SocketAddr) -> FreePort {

@@ -28,7 +28,7 @@ use super::range::{PortRange, Walk};
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Pairs are replaced once this part of `ready` is gone.
-const REPLACED_AT: usize = 4;
+const REPLACED_AT: usize = 6;
 
 /// What is bound, and how.
 #[derive(Debug, Clone)]
