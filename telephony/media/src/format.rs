@@ -9,6 +9,8 @@
 
 use thiserror::Error;
 
+use crate::codec::AudioCodec;
+
 /// More formats than one media line of a real device carries.
 pub const MAX_FORMATS: usize = 24;
 
@@ -87,6 +89,21 @@ impl FormatTable {
     pub(crate) fn find(&self, payload_type: u8) -> Option<(u8, Format)> {
         let index = *self.by_type.get(usize::from(payload_type))?;
         Some((index, *self.formats.get(usize::from(index))?))
+    }
+
+    /// The preferred format that can be encoded here.
+    pub(crate) fn voice(&self) -> Option<(Format, AudioCodec)> {
+        let mut voices = self.formats.iter();
+        voices.find_map(|format| Some((*format, AudioCodec::of(format.codec)?)))
+    }
+
+    /// Key presses beside a codec with this clock (RFC 4733 2.1).
+    pub(crate) fn events(&self, clock_rate: u32) -> Option<Format> {
+        let mut formats = self.formats.iter();
+        let events = |format: &&Format| {
+            format.codec == Codec::TelephoneEvent && format.clock_rate == clock_rate
+        };
+        formats.find(events).copied()
     }
 
     /// The preferred format.

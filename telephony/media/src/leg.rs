@@ -10,16 +10,19 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use crate::codec::AudioCodec;
 use crate::format::{Codec, Format, FormatError, FormatMap, FormatTable};
+use crate::jitter;
 use crate::latch::{Latch, LatchPolicy};
 use crate::limiter::Limiter;
 use crate::quality::{self, Drops, Quality, Reason};
 use crate::relay::{Arrival, Config, Sink};
-use crate::rtp::{Header, Kind};
+use crate::rtp::{FIXED_LEN, Header, Kind};
 use crate::seed::Seed;
 use crate::source::{Position, Source, Verdict};
 use crate::stream::{Origin, Outgoing};
 use crate::telephone_event::{Presses, Reader};
+use crate::voice::{Bridge, MAX_ENCODED, Spoken, Voice};
 
 /// The owner's name for a session; one per media line of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -124,6 +127,48 @@ pub(crate) enum Component {
     Rtcp,
 }
 
+/// Numbers of an origin of our own lie beyond all slots.
+const CARRIED_OVER: u8 = 0x80;
+
+/// The way of what we encode to a peer.
+struct Mouth<'a, S> {
+    slot: u8,
+    clock_rate: u32,
+    out: &'a mut Outgoing,
+    port: PortKey,
+    target: SocketAddr,
+    now: Instant,
+    sink: &'a mut S,
+}
+
+impl<S: Sink> Mouth<'_, S> {
+    fn say(&mut self, spoken: &Spoken<'_>, payload_type: u8, marker: bool) {
+        let origin = Origin {
+            leg: CARRIED_OVER | self.slot,
+            epoch: 0,
+        };
+        let position = Position {
+            epoch: 0,
+            extended: spoken.number,
+        };
+        let header = Header::of(payload_type, spoken.number as u16, spoken.timestamp, marker);
+        let rate = self.clock_rate;
+        let carried = self.out.carry(origin, position, &header, rate, self.now);
+        let Some(carried) = carried else { return };
+        let mut packet = [0; FIXED_LEN + MAX_ENCODED];
+        let Some(packet) = packet.get_mut(..FIXED_LEN + spoken.payload.len()) else {
+            return;
+        };
+        let mut header = carried.header;
+        // RFC 3551 4.1: a new speaker begins a talk spurt.
+        header.marker |= carried.joined;
+        header.begin(packet);
+        packet[FIXED_LEN..].copy_from_slice(spoken.payload);
+        self.out.count(spoken.payload.len());
+        self.sink.send(self.port, self.target, packet);
+    }
+}
+
 /// One port of a leg and who may use it.
 #[derive(Debug)]
 pub(crate) struct Port {
@@ -139,9 +184,9 @@ pub(crate) struct Inbound {
     pub(crate) origin: Origin,
     pub(crate) position: Position,
     pub(crate) header: Header,
-    pub(crate) format: u8,
-    pub(crate) clock_rate: u32,
-    pub(crate) payload: usize,
+    /// Its place in the speaker's table, and what stands there.
+    pub(crate) index: u8,
+    pub(crate) format: Format,
 }
 
 #[derive(Debug)]
@@ -162,6 +207,8 @@ pub(crate) struct Leg {
     /// Slot of the leg whose packets this one gets, and how they are numbered.
     pub(crate) hears: Option<u8>,
     pub(crate) map: FormatMap,
+    /// Carries over what this leg hears in a codec that its peer has not.
+    voice: Option<Box<Voice>>,
     /// Bit n: the leg in slot n gets this one's packets.
     pub(crate) heard_by: u64,
     rate: Limiter,
@@ -201,6 +248,7 @@ impl Leg {
             out: Outgoing::new(seed),
             hears: None,
             map: FormatMap::EMPTY,
+            voice: None,
             heard_by: 0,
             rate: Limiter::new(config.packet_rate, now),
             rtcp_rate: Limiter::new(config.rtcp_rate, now),
@@ -310,9 +358,8 @@ impl Leg {
             },
             position,
             header,
-            format: index,
-            clock_rate: format.clock_rate,
-            payload: payload.len(),
+            index,
+            format,
         };
         Ok((inbound, presses))
     }
@@ -325,18 +372,20 @@ impl Leg {
         now: Instant,
         sink: &mut impl Sink,
     ) -> Result<(), Reason> {
-        let target = self.rtp.latch.target().filter(|_| self.direction.sends());
-        let target = target.ok_or(Reason::NowhereToSend)?;
-        let Some(payload_type) = self.map.payload_type(inbound.format) else {
-            // The receiver could not tell these from lost ones.
-            self.out.cut();
-            return Err(Reason::NoPayloadType);
+        let target = self.target().ok_or(Reason::NowhereToSend)?;
+        let is_key = inbound.format.codec == Codec::TelephoneEvent;
+        let payload_type = match self.map.payload_type(inbound.index) {
+            Some(payload_type) if self.voice.is_none() || !is_key => payload_type,
+            Some(_) | None => return self.carry_over(inbound, packet, now, sink),
         };
+        if AudioCodec::of(inbound.format.codec).is_some() {
+            self.voice = None;
+        }
         let carried = self.out.carry(
             inbound.origin,
             inbound.position,
             &inbound.header,
-            inbound.clock_rate,
+            inbound.format.clock_rate,
             now,
         );
         let carried = carried.ok_or(Reason::OutOfPlace)?;
@@ -346,9 +395,117 @@ impl Leg {
         // ends a frame and is the sender's alone.
         header.marker |= carried.joined && self.medium == Medium::Audio;
         header.write(packet);
-        self.out.count(inbound.payload);
+        self.out.count(inbound.header.payload(packet).len());
         sink.send(self.rtp.key, target, packet);
         Ok(())
+    }
+
+    /// Where the peer is, if it may be sent to.
+    fn target(&self) -> Option<SocketAddr> {
+        self.rtp.latch.target().filter(|_| self.direction.sends())
+    }
+
+    /// Sends another leg's packet to this one's peer in a codec that the peer has.
+    fn carry_over(
+        &mut self,
+        inbound: &Inbound,
+        packet: &[u8],
+        now: Instant,
+        sink: &mut impl Sink,
+    ) -> Result<(), Reason> {
+        let payload = inbound.header.payload(packet);
+        if inbound.format.codec == Codec::TelephoneEvent {
+            return self.carry_key(inbound, payload, now, sink);
+        }
+        let (Some(from), Some((format, to))) =
+            (AudioCodec::of(inbound.format.codec), self.formats.voice())
+        else {
+            // The receiver could not tell these from lost ones.
+            self.out.cut();
+            return Err(Reason::NoPayloadType);
+        };
+        let bridge = Bridge { from, to };
+        if self
+            .voice
+            .as_ref()
+            .is_none_or(|voice| !voice.is(bridge, inbound.origin.leg))
+        {
+            self.out.cut();
+            let seed = u64::from(self.out.ssrc());
+            let voice = Voice::new(bridge, inbound.origin.leg, format.payload_type, seed, now);
+            self.voice = voice.map(Box::new);
+        }
+        let voice = self.voice.as_mut().ok_or(Reason::NoPayloadType)?;
+        let packet = jitter::Packet {
+            epoch: inbound.position.epoch,
+            sequence: inbound.position.extended,
+            timestamp: inbound.header.timestamp,
+            duration: voice.ticks_in(payload).map_err(|_| Reason::Malformed)?,
+            payload,
+        };
+        voice.hear(&packet, now);
+        self.speak(now, sink);
+        Ok(())
+    }
+
+    fn carry_key(
+        &mut self,
+        inbound: &Inbound,
+        payload: &[u8],
+        now: Instant,
+        sink: &mut impl Sink,
+    ) -> Result<(), Reason> {
+        let target = self.target().ok_or(Reason::NowhereToSend)?;
+        let Some(voice) = &mut self.voice else {
+            self.out.cut();
+            return Err(Reason::NoPayloadType);
+        };
+        let events = self.formats.events(voice.clock_rate());
+        let events = events.ok_or(Reason::NoPayloadType)?;
+        let mut mouth = Mouth {
+            slot: self.slot,
+            clock_rate: voice.clock_rate(),
+            out: &mut self.out,
+            port: self.rtp.key,
+            target,
+            now,
+            sink,
+        };
+        let (heard, clock_rate) = (inbound.header.timestamp, inbound.format.clock_rate);
+        voice.press(heard, clock_rate, payload, now, |spoken| {
+            mouth.say(&spoken, events.payload_type, inbound.header.marker);
+        });
+        Ok(())
+    }
+
+    /// Sends what the voice that is carried over has to say by now.
+    pub(crate) fn speak(&mut self, now: Instant, sink: &mut impl Sink) {
+        let target = self.target();
+        let Some(voice) = &mut self.voice else { return };
+        let mut mouth = target.map(|target| Mouth {
+            slot: self.slot,
+            clock_rate: voice.clock_rate(),
+            out: &mut self.out,
+            port: self.rtp.key,
+            target,
+            now,
+            sink,
+        });
+        let payload_type = voice.payload_type();
+        voice.speak(now, |spoken| {
+            if let Some(mouth) = &mut mouth {
+                mouth.say(&spoken, payload_type, false);
+            }
+        });
+    }
+
+    pub(crate) fn voice_deadline(&self) -> Option<Instant> {
+        self.voice.as_ref()?.deadline()
+    }
+
+    /// Whoever this leg hears from now on begins anew.
+    pub(crate) fn forget_voice(&mut self) {
+        self.voice = None;
     }
 
     /// Where this leg's peer wants RTCP, and from which port of ours.

@@ -28,6 +28,7 @@ mod stream;
 mod telephone_event;
 mod traffic;
 mod translate;
+mod voice;
 
 pub mod codec;
 pub mod conceal;

@@ -22,7 +22,7 @@ use crate::quality::{Drops, Quality};
 use crate::seed::Seed;
 use crate::session::Session;
 use crate::telephone_event::Press;
-use crate::traffic::{Place, Pressing};
+use crate::traffic::{Place, Waiting};
 
 /// Limits and times; the defaults suit intercom calls with video.
 #[derive(Debug, Clone, Copy)]
@@ -406,18 +406,18 @@ impl Relay {
             &mut self.outputs,
             sink,
         ) {
-            Ok(Pressing::No) => {}
-            Ok(Pressing::Yes) => self.schedule(index),
+            Ok(Waiting::No) => {}
+            Ok(Waiting::Yes) => self.schedule(index),
             Err(reason) => self.totals.drops.count(reason),
         }
     }
 
-    pub fn handle_timeout(&mut self, now: Instant) {
+    pub fn handle_timeout(&mut self, now: Instant, sink: &mut impl Sink) {
         while let Some((_, index)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
             self.deadlines.pop_first();
             if let Some(session) = &mut self.sessions[index as usize] {
                 session.scheduled = None;
-                session.handle_timeout(&self.config, now, &mut self.outputs);
+                session.handle_timeout(&self.config, now, &mut self.outputs, sink);
             }
             self.schedule(index);
         }

@@ -111,6 +111,27 @@ impl Header {
         })
     }
 
+    /// A header of our own, whose packet has nothing between it and the payload.
+    pub(crate) fn of(payload_type: u8, sequence: u16, timestamp: u32, marker: bool) -> Header {
+        Header {
+            marker,
+            payload_type,
+            sequence,
+            timestamp,
+            ssrc: 0,
+            payload_start: FIXED_LEN,
+            payload_end: FIXED_LEN,
+        }
+    }
+
+    /// Writes the whole fixed header, of a packet that has only that.
+    pub(crate) fn begin(&self, packet: &mut [u8]) {
+        if let Some(first) = packet.first_mut() {
+            *first = VERSION << 6;
+        }
+        self.write(packet);
+    }
+
     /// The payload without padding. Empty for another packet than the parsed one.
     pub fn payload<'p>(&self, packet: &'p [u8]) -> &'p [u8] {
         packet

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crate::format::{FormatError, FormatTable};
 use crate::leg::{Direction, Leg, LegKey, LegSetup, LegUpdate, SessionId};
-use crate::relay::{Config, Event, OpenError, Output};
+use crate::relay::{Config, Event, OpenError, Output, Sink};
 use crate::seed::Seed;
 use crate::telephone_event::Press;
 
@@ -116,6 +116,7 @@ impl Session {
             return;
         };
         leg.out.cut();
+        leg.forget_voice();
         if let Some(source) = leg.hears.take().and_then(|source| self.leg_mut(source)) {
             source.heard_by &= !(1 << slot);
         }
@@ -172,6 +173,7 @@ impl Session {
             let source = self.leg(listener).and_then(|leg| leg.hears);
             if let Some((ear, mouth)) = source.and_then(|source| self.pair_mut(listener, source)) {
                 ear.map = mouth.formats.map_to(&ear.formats);
+                ear.forget_voice();
             }
         }
     }
@@ -244,11 +246,11 @@ impl Session {
     /// When something has to happen without a packet.
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
         let legs = self.slots().filter_map(|slot| self.leg(slot));
-        let digits = legs.filter_map(|leg| leg.digits.deadline()).min();
+        let own = legs.flat_map(|leg| [leg.digits.deadline(), leg.voice_deadline()]);
         let silence = self
             .heard_last()
             .and_then(|last| last.checked_add(config.silence));
-        digits.into_iter().chain(silence).min()
+        own.flatten().chain(silence).min()
     }
 
     pub(crate) fn handle_timeout(
@@ -256,8 +258,12 @@ impl Session {
         config: &Config,
         now: Instant,
         outputs: &mut VecDeque<Output>,
+        sink: &mut impl Sink,
     ) {
         for slot in self.slots() {
+            if let Some(leg) = self.leg_mut(slot) {
+                leg.speak(now, sink);
+            }
             let press = self.leg_mut(slot).and_then(|leg| {
                 let press = leg.digits.expire(now)?;
                 Some((leg.key, press))

@@ -9,6 +9,9 @@
 
 use std::time::{Duration, Instant};
 
+/// Of an event without redundancy (RFC 4733 2.3).
+pub(crate) const LEN: usize = 4;
+
 /// A press without an update for so long has ended; senders update at least
 /// every 50 ms (RFC 4733 2.5.1.2).
 const END_LOST_AFTER: Duration = Duration::from_millis(300);

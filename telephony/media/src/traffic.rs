@@ -34,7 +34,7 @@ impl Session {
         config: &Config,
         outputs: &mut VecDeque<Output>,
         sink: &mut impl Sink,
-    ) -> Result<Pressing, Reason> {
+    ) -> Result<Waiting, Reason> {
         let slot = place.slot;
         let kind = match (rtp::kind(packet), place.component) {
             (Ok(Kind::Rtcp), _) => Kind::Rtcp,
@@ -57,7 +57,7 @@ impl Session {
         outcome.or_else(|reason| self.refuse(slot, reason))
     }
 
-    fn refuse(&mut self, slot: u8, reason: Reason) -> Result<Pressing, Reason> {
+    fn refuse(&mut self, slot: u8, reason: Reason) -> Result<Waiting, Reason> {
         if let Some(leg) = self.leg_mut(slot) {
             leg.drops.count(reason);
         }
@@ -71,17 +71,16 @@ impl Session {
         arrival: &Arrival,
         outputs: &mut VecDeque<Output>,
         sink: &mut impl Sink,
-    ) -> Result<Pressing, Reason> {
+    ) -> Result<Waiting, Reason> {
         let now = arrival.at;
         let header = Header::parse(packet).map_err(|_| Reason::Malformed)?;
         let session = self.id;
         let leg = self.leg_mut(slot).ok_or(Reason::NowhereToSend)?;
         let (inbound, presses) = leg.take(header, packet, now)?;
         let (key, heard_by) = (leg.key, leg.heard_by);
-        let pressing = if leg.digits.deadline().is_some() {
-            Pressing::Yes
-        } else {
-            Pressing::No
+        let mut waiting = match leg.digits.deadline() {
+            Some(_) => Waiting::Yes,
+            None => Waiting::No,
         };
         if !std::mem::replace(&mut leg.started, true) {
             let event = Event::Started {
@@ -101,8 +100,11 @@ impl Session {
             if let Err(reason) = ear.give(&inbound, packet, now, sink) {
                 ear.drops.count(reason);
             }
+            if ear.voice_deadline().is_some() {
+                waiting = Waiting::Yes;
+            }
         }
-        Ok(pressing)
+        Ok(waiting)
     }
 
     fn receive_rtcp(
@@ -111,7 +113,7 @@ impl Session {
         packet: &[u8],
         now: Instant,
         sink: &mut impl Sink,
-    ) -> Result<Pressing, Reason> {
+    ) -> Result<Waiting, Reason> {
         let compound = Compound::parse(packet).map_err(|_| Reason::Malformed)?;
         let leg = self.leg_mut(slot).ok_or(Reason::NowhereToSend)?;
         leg.hear_reports(compound, now);
@@ -135,13 +137,14 @@ impl Session {
                 sink.send(port, target, writer.written());
             }
         }
-        Ok(Pressing::No)
+        Ok(Waiting::No)
     }
 }
 
-/// Whether a key is being held, so that its end may have to be waited for.
+/// Whether something may have to happen without a packet: a key is being held, or a voice is
+/// carried over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pressing {
+pub(crate) enum Waiting {
     Yes,
     No,
 }

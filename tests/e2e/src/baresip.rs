@@ -256,6 +256,10 @@ fn configuration(setup: &Setup<'_>, folder: &Path) -> String {
          rtp_ports 40000-40100\n\
          module g711.so\n\
          module g722.so\n\
+         module opus.so\n\
+         opus_stereo no\n\
+         ausrc_channels 1\n\
+         auplay_channels 1\n\
          module aufile.so\n\
          module srtp.so\n\
          module sndfile.so\n\
@@ -282,10 +286,10 @@ fn configuration(setup: &Setup<'_>, folder: &Path) -> String {
 }
 
 fn rate(setup: &Setup<'_>) -> u32 {
-    if setup.codecs.starts_with("G722") {
-        16_000
-    } else {
-        8_000
+    match setup.codecs.split('/').next() {
+        Some("opus") => 48_000,
+        Some("G722") => 16_000,
+        Some(_) | None => 8_000,
     }
 }
 

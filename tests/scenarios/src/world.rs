@@ -13,7 +13,7 @@ use sip::flow::Transport;
 use sip::sdp::Codec;
 
 use crate::clock::start;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, is_voice};
 use crate::network::Network;
 use crate::phone::{Act, Manner, Phone, Promise, ToSend, sends, understands};
 use crate::random::Random;
@@ -204,7 +204,7 @@ impl World {
                 let (ours, _) = line.agreement()?;
                 let heard = understands(ours, payload_type)?;
                 assert!(
-                    heard.is_same_as(&format),
+                    heard.is_same_as(&format) || (is_voice(heard) && is_voice(&format)),
                     "{to} takes {format:?} for {heard:?}"
                 );
                 Some(heard.name.clone())

@@ -1,8 +1,9 @@
 //! The media plan: descriptions for each leg, and who hears whom.
 //!
 //! Every leg gets ports of ours; offers and answers are derived from those of the other leg, so
-//! that both sides settle on the same codec and packets can be passed on as they are. It moves no
-//! packet: the media threads carry its commands out. Invariant: a leg's ports are opened before
+//! that both sides settle on the same codec where they can and packets can be passed on as they
+//! are; where they cannot, on what loses least when transcoded (C9). It moves no packet: the media
+//! threads carry its commands out. Invariant: a leg's ports are opened before
 //! they stand in a description, and closed with the leg.
 
 mod command;
@@ -168,7 +169,7 @@ impl MediaPlan {
         let known = self.legs.remove(&leg);
         let mut plan = known.unwrap_or_else(|| self.new_leg(taker, local, peer));
         self.open_ports(leg, &mut plan, &source)?;
-        plan.ours = Some(sdp::offer_from(&source, &plan.local()));
+        plan.ours = Some(sdp::offer_from(&source.widened(), &plan.local()));
         let written = plan.write();
         self.legs.insert(leg, plan);
         written
@@ -229,7 +230,7 @@ impl MediaPlan {
             return plan.write();
         }
         let offered = plan.theirs.as_ref().ok_or(PlanError::NothingSettled)?;
-        let settled = settled.unwrap_or_else(|| alone(offered));
+        let settled = settled.map_or_else(|| alone(offered), |settled| settled.narrowed(offered));
         plan.ours = Some(sdp::answer_to(offered, &settled, &plan.local())?);
         plan.exchange = Exchange::Agreed;
         let written = plan.write();

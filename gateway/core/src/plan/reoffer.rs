@@ -66,7 +66,7 @@ impl MediaPlan {
         }
         plan.asking = Some(offer.clone());
         let other_plan = self.legs.get_mut(&other).ok_or(refused)?;
-        let mut asked = sdp::offer_from(&offer, &other_plan.local());
+        let mut asked = sdp::offer_from(&offer.widened(), &other_plan.local());
         // The other leg may have other streams in other places; only what both have is asked.
         let streams = other_plan
             .ours
@@ -100,6 +100,7 @@ impl MediaPlan {
         let offer = plan.asking.take()?;
         let made = answered.and_then(|()| {
             let settled = settled.ok_or(PlanError::NothingSettled)?;
+            let settled = settled.narrowed(&offer);
             Ok(sdp::answer_to(&offer, &settled, &plan.local())?)
         });
         let written = made.and_then(|answer| {

@@ -30,6 +30,15 @@ fn text(body: &Bytes) -> &str {
     std::str::from_utf8(body).unwrap()
 }
 
+fn a_calls(plan: &mut MediaPlan, offer: Option<&str>) -> Result<Offered, PlanError> {
+    let offer = offer.map(str::as_bytes);
+    plan.arrived(A, Taker::Usual, offer, local(), [10, 0, 0, 7].into())
+}
+
+fn b_is_rung(plan: &mut MediaPlan) -> Result<Bytes, PlanError> {
+    plan.offer(B, Taker::Usual, Some(A), local(), [10, 0, 0, 8].into())
+}
+
 fn commands(plan: &mut MediaPlan) -> Vec<MediaCommand> {
     std::iter::from_fn(|| plan.poll_command()).collect()
 }
@@ -37,16 +46,8 @@ fn commands(plan: &mut MediaPlan) -> Vec<MediaCommand> {
 /// A called B, B answered, both talk.
 fn talking() -> MediaPlan {
     let mut plan = plan(8);
-    plan.arrived(
-        A,
-        Taker::Usual,
-        Some(CALLER.as_bytes()),
-        local(),
-        [10, 0, 0, 7].into(),
-    )
-    .unwrap();
-    plan.offer(B, Taker::Usual, Some(A), local(), [10, 0, 0, 8].into())
-        .unwrap();
+    a_calls(&mut plan, Some(CALLER)).unwrap();
+    b_is_rung(&mut plan).unwrap();
     plan.answered(B, CALLEE.as_bytes()).unwrap();
     plan.connect(A, B, TalkMode::OpenDuplex);
     plan.final_answer(A).unwrap();
@@ -66,19 +67,10 @@ fn remotes(commands: &[MediaCommand], wanted: LegId) -> Vec<&Remote> {
 #[test]
 fn both_sides_settle_on_the_codec_of_the_callee_at_our_ports() {
     let mut plan = plan(8);
-    plan.arrived(
-        A,
-        Taker::Usual,
-        Some(CALLER.as_bytes()),
-        local(),
-        [10, 0, 0, 7].into(),
-    )
-    .unwrap();
-    let offer = plan
-        .offer(B, Taker::Usual, Some(A), local(), [10, 0, 0, 8].into())
-        .unwrap();
+    a_calls(&mut plan, Some(CALLER)).unwrap();
+    let offer = b_is_rung(&mut plan).unwrap();
     assert!(
-        text(&offer).contains("m=audio 20002 RTP/AVP 9 8 101\r\n"),
+        text(&offer).contains("m=audio 20002 RTP/AVP 9 96 8 0 101 97\r\n"),
         "{}",
         text(&offer)
     );
@@ -110,6 +102,29 @@ fn both_sides_settle_on_the_codec_of_the_callee_at_our_ports() {
         commands.contains(&route)
     };
     assert!(routed(A, B) && routed(B, A));
+}
+
+/// C9: nothing in common, and still the widest band that both have.
+#[test]
+fn ends_without_a_common_codec_are_each_given_one_they_have() {
+    let mut plan = plan(8);
+    let caller = CALLER.replace("9 8 101", "8 9 101");
+    a_calls(&mut plan, Some(&caller)).unwrap();
+    let offer = b_is_rung(&mut plan).unwrap();
+    assert!(text(&offer).contains("RTP/AVP 9 96 8 0 101 97\r\n"));
+    assert!(text(&offer).contains("a=rtpmap:96 opus/48000/2\r\n"));
+    let opus = CALLEE.replace("8 100", "96 97").replace(
+        "rtpmap:100 telephone-event/8000",
+        "rtpmap:97 telephone-event/48000",
+    ) + "a=rtpmap:96 opus/48000/2\r\n";
+    plan.answered(B, opus.as_bytes()).unwrap();
+    plan.connect(A, B, TalkMode::OpenDuplex);
+    let answer = plan.final_answer(A).unwrap().unwrap();
+    assert!(
+        text(&answer).contains("m=audio 20000 RTP/AVP 9 101\r\n"),
+        "{}",
+        text(&answer)
+    );
 }
 
 #[test]
@@ -162,7 +177,7 @@ fn a_change_of_codec_is_the_other_sides_business() {
     };
     assert_eq!(other, B);
     assert!(
-        text(&offer).contains("m=audio 20002 RTP/AVP 0 101\r\n"),
+        text(&offer).contains("m=audio 20002 RTP/AVP 0 96 9 8 101 97\r\n"),
         "{}",
         text(&offer)
     );
@@ -191,16 +206,8 @@ fn a_refused_change_of_codec_leaves_the_call_as_it_was() {
 #[test]
 fn early_media_of_the_callee_answer_the_caller_before_the_call_is_taken() {
     let mut plan = plan(8);
-    plan.arrived(
-        A,
-        Taker::Usual,
-        Some(CALLER.as_bytes()),
-        local(),
-        [10, 0, 0, 7].into(),
-    )
-    .unwrap();
-    plan.offer(B, Taker::Usual, Some(A), local(), [10, 0, 0, 8].into())
-        .unwrap();
+    a_calls(&mut plan, Some(CALLER)).unwrap();
+    b_is_rung(&mut plan).unwrap();
     plan.answered(B, CALLEE.as_bytes()).unwrap();
     plan.early_media(B, A);
     let early = plan.early_answer(A, B).unwrap();
@@ -211,11 +218,8 @@ fn early_media_of_the_callee_answer_the_caller_before_the_call_is_taken() {
 #[test]
 fn a_caller_without_an_offer_is_offered_what_the_callee_took() {
     let mut plan = plan(8);
-    plan.arrived(A, Taker::Usual, None, local(), [10, 0, 0, 7].into())
-        .unwrap();
-    let ours = plan
-        .offer(B, Taker::Usual, Some(A), local(), [10, 0, 0, 8].into())
-        .unwrap();
+    a_calls(&mut plan, None).unwrap();
+    let ours = b_is_rung(&mut plan).unwrap();
     assert!(
         text(&ours).contains("RTP/AVP 96 9 8 0 101"),
         "{}",
@@ -231,7 +235,11 @@ fn a_caller_without_an_offer_is_offered_what_the_callee_took() {
     .unwrap();
     plan.connect(A, B, TalkMode::OpenDuplex);
     let offer = plan.final_answer(A).unwrap().unwrap();
-    assert!(text(&offer).contains("RTP/AVP 8 101"), "{}", text(&offer));
+    assert!(
+        text(&offer).contains("RTP/AVP 8 96 9 0 101"),
+        "{}",
+        text(&offer)
+    );
     plan.answered(A, CALLER.as_bytes()).unwrap();
     let all = commands(&mut plan);
     assert_eq!(
@@ -243,15 +251,8 @@ fn a_caller_without_an_offer_is_offered_what_the_callee_took() {
 #[test]
 fn without_a_free_port_the_call_is_refused_and_nothing_stays_open() {
     let mut plan = plan(1);
-    plan.arrived(
-        A,
-        Taker::Usual,
-        Some(CALLER.as_bytes()),
-        local(),
-        [10, 0, 0, 7].into(),
-    )
-    .unwrap();
-    let refused = plan.offer(B, Taker::Usual, Some(A), local(), [10, 0, 0, 8].into());
+    a_calls(&mut plan, Some(CALLER)).unwrap();
+    let refused = b_is_rung(&mut plan);
     assert_eq!(refused, Err(PlanError::NoPort));
     plan.close(A);
     assert_eq!(
@@ -265,13 +266,7 @@ fn without_a_free_port_the_call_is_refused_and_nothing_stays_open() {
 fn encrypted_media_are_refused_until_they_can_be_handled() {
     let mut plan = plan(8);
     let secure = CALLER.replace("RTP/AVP", "RTP/SAVP");
-    let refused = plan.arrived(
-        A,
-        Taker::Usual,
-        Some(secure.as_bytes()),
-        local(),
-        [10, 0, 0, 7].into(),
-    );
+    let refused = a_calls(&mut plan, Some(&secure));
     assert_eq!(
         refused.unwrap_err().refusal(),
         StatusCode::NOT_ACCEPTABLE_HERE
@@ -282,14 +277,7 @@ fn encrypted_media_are_refused_until_they_can_be_handled() {
 fn beside_a_plain_stream_an_encrypted_one_is_refused_in_its_place() {
     let mut plan = plan(8);
     let both = format!("{CALLER}m=audio 4002 RTP/SAVP 8\r\n");
-    plan.arrived(
-        A,
-        Taker::Usual,
-        Some(both.as_bytes()),
-        local(),
-        [10, 0, 0, 7].into(),
-    )
-    .unwrap();
+    a_calls(&mut plan, Some(&both)).unwrap();
     let answer = plan.final_answer(A).unwrap().unwrap();
     assert!(
         text(&answer).contains("m=audio 20000 RTP/AVP 9 "),

@@ -469,7 +469,11 @@ impl Handler for RelayThread {
     }
 
     fn timeout(&mut self, now: Instant, io: &mut Io<MediaEvent>) {
-        self.relay.handle_timeout(now);
+        let mut out = Out {
+            sockets: &self.sockets,
+            io,
+        };
+        self.relay.handle_timeout(now, &mut out);
         self.drain(io);
     }
 

@@ -141,20 +141,22 @@ impl Bench {
         wire.0
     }
 
-    /// Time passes, with everything that falls due.
-    pub(crate) fn pass(&mut self, time: Duration) {
+    /// Time passes, with everything that falls due; what was sent by the clock.
+    pub(crate) fn pass(&mut self, time: Duration) -> Vec<Sent> {
+        let mut wire = Wire::default();
         let end = self.now + time;
         while let Some(deadline) = self.deadline.filter(|deadline| *deadline <= end) {
             self.now = self.now.max(deadline);
-            self.relay.handle_timeout(self.now);
+            self.relay.handle_timeout(self.now, &mut wire);
             self.drain();
             assert!(self.deadline.is_none_or(|next| next > self.now));
         }
         self.now = end;
+        wire.0
     }
 
-    pub(crate) fn pass_ms(&mut self, ms: u64) {
-        self.pass(Duration::from_millis(ms));
+    pub(crate) fn pass_ms(&mut self, ms: u64) -> Vec<Sent> {
+        self.pass(Duration::from_millis(ms))
     }
 
     fn drain(&mut self) {

@@ -57,7 +57,7 @@ fn run(inputs: &[Input], start: Instant, early: bool) -> (Vec<Output>, Vec<Sent>
     let mut wire = Wire::default();
     for input in inputs {
         if early {
-            relay.handle_timeout(now);
+            relay.handle_timeout(now, &mut wire);
             drain(&mut relay, now, &mut outputs);
         }
         // Commands for what is not there are refused, and that is all.
@@ -142,7 +142,7 @@ fn run(inputs: &[Input], start: Instant, early: bool) -> (Vec<Output>, Vec<Sent>
                         break;
                     }
                     now = due;
-                    relay.handle_timeout(now);
+                    relay.handle_timeout(now, &mut wire);
                 }
                 now = end;
             }

@@ -10,3 +10,4 @@ mod properties;
 mod reports;
 mod routes;
 mod survives;
+mod voices;

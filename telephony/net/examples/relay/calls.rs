@@ -55,7 +55,11 @@ impl Handler for Calls {
     }
 
     fn timeout(&mut self, now: Instant, io: &mut Io<()>) {
-        self.relay.handle_timeout(now);
+        let mut wire = Wire {
+            io,
+            sockets: &self.sockets,
+        };
+        self.relay.handle_timeout(now, &mut wire);
         self.drain(io);
     }
 

@@ -1,6 +1,7 @@
 //! What stations do every day, with clients nobody here wrote.
 
 mod calls;
+mod codecs;
 mod doors;
 mod groups;
 mod hold_and_transfer;

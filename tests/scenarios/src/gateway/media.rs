@@ -8,7 +8,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use gateway_core::{FreePort, MediaCommand, Remote, StreamIndex};
 use model::LegId;
-use sip::sdp::Format;
+use sip::sdp::{self, Format};
+
+/// Whether the media threads can carry it over into another codec.
+pub(crate) fn is_voice(format: &Format) -> bool {
+    let all = sdp::WIDEBAND_FIRST.iter();
+    all.copied().any(|(codec, _)| format.codec() == Some(codec))
+}
 
 #[derive(Debug)]
 pub struct Media {
@@ -150,11 +156,11 @@ impl Media {
             .remotes
             .get(&stream)
             .filter(|r| r.receives)?;
-        let same = remote
-            .formats
-            .iter()
-            .find(|format| format.is_same_as(spoken))?;
-        Some((remote.rtp, same.payload_type))
+        let same = |format: &&Format| format.is_same_as(spoken);
+        let voice = |format: &&Format| is_voice(spoken) && is_voice(format);
+        let formats = || remote.formats.iter();
+        let heard = formats().find(same).or_else(|| formats().find(voice))?;
+        Some((remote.rtp, heard.payload_type))
     }
 
     pub fn carries_anything(&self) -> bool {

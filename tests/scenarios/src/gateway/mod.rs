@@ -30,6 +30,7 @@ use crate::phone::ToSend;
 use crate::random::Random;
 use crate::site::{REALM, Site};
 use media::Media;
+pub(crate) use media::is_voice;
 pub use store::{Disk, Storage, Written};
 
 /// How long a port rests before it is used again.

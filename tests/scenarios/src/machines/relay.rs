@@ -52,13 +52,20 @@ fn telephone(session: u64, leg: u64) -> SocketAddr {
     ([10, 0, session as u8, leg as u8], 4_000).into()
 }
 
-fn formats() -> Vec<Format> {
+/// Some have a codec in common, the others are carried over.
+fn formats(random: &mut Random) -> Vec<Format> {
     let format = |payload_type, codec| Format {
         payload_type,
         codec,
         clock_rate: 8_000,
     };
-    vec![format(8, Codec::Pcma), format(101, Codec::TelephoneEvent)]
+    let voice = random.pick(&[
+        (8, Codec::Pcma),
+        (8, Codec::Pcma),
+        (0, Codec::Pcmu),
+        (9, Codec::G722),
+    ]);
+    vec![format(voice.0, voice.1), format(101, Codec::TelephoneEvent)]
 }
 
 fn setup(session: u64, leg: u64, random: &mut Random) -> LegSetup {
@@ -68,7 +75,7 @@ fn setup(session: u64, leg: u64, random: &mut Random) -> LegSetup {
         rtcp: (!random.one_in(4)).then_some(rtcp),
         medium: random.pick(&[Medium::Audio, Medium::Audio, Medium::Video]),
         remote: remote(session, leg, random),
-        formats: formats(),
+        formats: formats(random),
         direction: Direction::SendReceive,
     }
 }
@@ -111,8 +118,8 @@ impl MediaRelay {
                 packet
             }
             _ => {
-                let mut packet = header(8);
-                packet.extend([0xd5; 8]);
+                let mut packet = header(random.pick(&[8, 8, 0, 9]));
+                packet.extend([0xd5; 160]);
                 packet
             }
         }
@@ -193,7 +200,7 @@ impl Machine for MediaRelay {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.relay.handle_timeout(now);
+        self.relay.handle_timeout(now, &mut self.sent);
     }
 
     fn poll(&mut self) -> Step {

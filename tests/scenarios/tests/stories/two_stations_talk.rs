@@ -35,10 +35,22 @@ fn b4_c9_a_registered_station_calls_another_and_both_hear_the_codec_both_have() 
 }
 
 #[test]
-fn c9_nothing_in_common_is_refused_and_said_so() {
+fn c9_whoever_has_no_codec_in_common_is_transcoded() {
     let mut world = World::of(&Site::of(&["101", "102"]), &["101", "102"]);
     world.phone_mut("101").codecs = vec![Codec::Opus];
     world.phone_mut("102").codecs = vec![Codec::Pcma];
+    world.manner("102", Manner::Answers(SECOND));
+    world.dial("101", "102");
+    world.wait(3 * SECOND);
+    world.expect("102", &["rings: 101", "talks"]);
+    assert_eq!(world.hears("102", "101").as_deref(), Some("PCMA"));
+    assert_eq!(world.hears("101", "102").as_deref(), Some("opus"));
+}
+
+#[test]
+fn c9_nothing_to_talk_in_is_refused_and_said_so() {
+    let mut world = World::of(&Site::of(&["101", "102"]), &["101", "102"]);
+    world.phone_mut("102").codecs = Vec::new();
     world.manner("102", Manner::Answers(SECOND));
     world.dial("101", "102");
     world.wait(3 * SECOND);
