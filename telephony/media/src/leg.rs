@@ -21,7 +21,7 @@ use crate::rtp::{FIXED_LEN, Header, Kind};
 use crate::seed::Seed;
 use crate::source::{Position, Source, Verdict};
 use crate::stream::{Origin, Outgoing};
-use crate::telephone_event::{Presses, Reader};
+use crate::telephone_event::{KeyPacket, Presses, Reader};
 use crate::voice::{Bridge, MAX_ENCODED, Spoken, Voice};
 
 /// The owner's name for a session; one per media line of a call.
@@ -433,7 +433,7 @@ impl Leg {
             self.out.cut();
             let seed = u64::from(self.out.ssrc());
             let voice = Voice::new(bridge, inbound.origin.leg, format.payload_type, seed, now);
-            self.voice = voice.map(Box::new);
+            self.voice = voice.ok().map(Box::new);
         }
         let voice = self.voice.as_mut().ok_or(Reason::NoPayloadType)?;
         let packet = jitter::Packet {
@@ -471,8 +471,12 @@ impl Leg {
             now,
             sink,
         };
-        let (heard, clock_rate) = (inbound.header.timestamp, inbound.format.clock_rate);
-        voice.press(heard, clock_rate, payload, now, |spoken| {
+        let packet = KeyPacket {
+            timestamp: inbound.header.timestamp,
+            clock_rate: inbound.format.clock_rate,
+            payload,
+        };
+        voice.press(packet, now, |spoken| {
             mouth.say(&spoken, events.payload_type, inbound.header.marker);
         });
         Ok(())

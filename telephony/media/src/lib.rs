@@ -28,7 +28,6 @@ mod stream;
 mod telephone_event;
 mod traffic;
 mod translate;
-mod voice;
 
 pub mod codec;
 pub mod conceal;
@@ -41,6 +40,7 @@ pub mod rtcp;
 pub mod rtp;
 pub mod srtp;
 pub mod tones;
+pub mod voice;
 
 pub use format::{Codec, Format, FormatError, MAX_FORMATS};
 pub use latch::{LatchPolicy, LatchWindow, Network};

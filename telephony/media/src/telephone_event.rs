@@ -69,6 +69,14 @@ impl Held {
     }
 }
 
+/// A packet that tells of a key, as it came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyPacket<'p> {
+    pub(crate) timestamp: u32,
+    pub(crate) clock_rate: u32,
+    pub(crate) payload: &'p [u8],
+}
+
 /// What one packet brought: a press that it showed to be over, and its own.
 pub(crate) type Presses = [Option<Press>; 2];
 

@@ -1,0 +1,216 @@
+//! The hearing half: packets of one leg become sound.
+//!
+//! Put in order, decoded, what is missing invented, lengths made to fit, at the rate of whoever
+//! listens, as loud as the leg is set. It chooses nothing: which packets are the leg's voice is
+//! known before.
+//!
+//! Invariant: one frame after another is 20 ms of sound after another; whoever says nothing for
+//! long gives no more frames and costs nothing.
+
+use std::time::{Duration, Instant};
+
+use crate::codec::opus::OpenError;
+use crate::codec::{AudioCodec, DecodeError, Decoder};
+use crate::conceal::Concealer;
+use crate::jitter::{Elastic, JitterBuffer, Packet, Setup, Step, Wish};
+use crate::level::Gain;
+use crate::rate::{MAX_FRAME, SampleRate};
+use crate::resample::Resampler;
+
+/// The longest packet of any codec is one of Opus (RFC 6716 3.2.5).
+const LONGEST_MS: usize = 120;
+
+/// See [`crate::voice`].
+#[derive(Debug)]
+pub struct Hearing {
+    codec: AudioCodec,
+    buffer: JitterBuffer,
+    decoder: Decoder,
+    /// Opus conceals by itself.
+    concealer: Option<Concealer>,
+    elastic: Elastic,
+    gain: Gain,
+    resampler: Option<Resampler>,
+    /// Of what is decoded.
+    decoded: SampleRate,
+    /// Of what is given.
+    rate: SampleRate,
+    sound: Box<[i16]>,
+    /// Ticks of the speaker since it was heard last.
+    quiet: u32,
+    asleep: Option<Instant>,
+}
+
+impl Hearing {
+    /// Gives frames at `rate`, whatever the codec. `seed` makes the noise of what is invented.
+    pub fn new(
+        codec: AudioCodec,
+        rate: SampleRate,
+        seed: u64,
+        now: Instant,
+    ) -> Result<Hearing, OpenError> {
+        let decoded = codec.native_rate().unwrap_or(rate);
+        let own_concealment = codec == AudioCodec::Opus;
+        let setup = Setup {
+            clock_rate: codec.clock_rate(),
+            redundant: own_concealment,
+        };
+        Ok(Hearing {
+            codec,
+            buffer: JitterBuffer::new(setup, now),
+            decoder: Decoder::new(codec, decoded)?,
+            concealer: (!own_concealment).then(|| Concealer::new(decoded, seed)),
+            elastic: Elastic::new(decoded),
+            gain: Gain::default(),
+            resampler: (decoded != rate).then(|| Resampler::new(decoded, rate)),
+            decoded,
+            rate,
+            sound: vec![0; decoded.samples_in_ms(LONGEST_MS)].into(),
+            quiet: 0,
+            asleep: None,
+        })
+    }
+
+    pub fn codec(&self) -> AudioCodec {
+        self.codec
+    }
+
+    pub fn rate(&self) -> SampleRate {
+        self.rate
+    }
+
+    /// How loud the speaker is made, or mute.
+    pub fn gain_mut(&mut self) -> &mut Gain {
+        &mut self.gain
+    }
+
+    /// How long the payload lasts on the clock of the speaker.
+    pub fn ticks_in(&self, payload: &[u8]) -> Result<u32, DecodeError> {
+        let samples = self.decoder.samples(payload)? as u64;
+        let clock = u64::from(self.codec.clock_rate());
+        let ticks = samples * clock / u64::from(self.decoded.hz());
+        Ok(u32::try_from(ticks).unwrap_or(u32::MAX))
+    }
+
+    /// A packet of the speaker has come. Gives how long no frames were given because nothing was
+    /// said.
+    pub fn hear(&mut self, packet: &Packet<'_>, now: Instant) -> Duration {
+        let slept = self.asleep.take();
+        self.quiet = 0;
+        self.buffer.insert(packet, now);
+        slept.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
+    /// When to ask [`Hearing::next_due`] at the latest.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.asleep {
+            Some(_) => None,
+            None => self.buffer.deadline(),
+        }
+    }
+
+    /// The next frame that is due by the clock of the speaker, which has `rate().frame()` samples.
+    /// `false`: none is, and nothing was written.
+    pub fn next_due(&mut self, frame: &mut [i16], now: Instant) -> bool {
+        self.take(frame, now, JitterBuffer::poll)
+    }
+
+    /// The next frame, for a listener with its own clock, who asks every 20 ms. `false`: nothing is
+    /// said, and nothing was written.
+    pub fn next(&mut self, frame: &mut [i16], now: Instant) -> bool {
+        self.take(frame, now, JitterBuffer::pull)
+    }
+
+    fn take(&mut self, frame: &mut [i16], now: Instant, ask: Ask) -> bool {
+        if self.resampler.is_none() {
+            return self.fill(frame, now, ask);
+        }
+        let mut whole = [0; MAX_FRAME];
+        let whole = &mut whole[..self.decoded.frame()];
+        if !self.fill(whole, now, ask) {
+            return false;
+        }
+        if let Some(resampler) = &mut self.resampler {
+            resampler.process(whole, frame);
+        }
+        true
+    }
+
+    /// A frame as it was decoded.
+    fn fill(&mut self, frame: &mut [i16], now: Instant, ask: Ask) -> bool {
+        while !self.elastic.pull(frame) {
+            if self.asleep.is_some() || !self.play(now, ask) {
+                return false;
+            }
+        }
+        self.gain.apply(frame);
+        true
+    }
+
+    /// One step of the buffer, as sound. `false`: there is none.
+    fn play(&mut self, now: Instant, ask: Ask) -> bool {
+        let Some(step) = ask(&mut self.buffer, now) else {
+            return false;
+        };
+        let clock = self.codec.clock_rate();
+        let room = self.sound.len();
+        let samples = |ticks: u32| {
+            let wanted = u64::from(ticks) * u64::from(self.decoded.hz()) / u64::from(clock.max(1));
+            usize::try_from(wanted).unwrap_or(room).min(room)
+        };
+        let (len, wish) = match step {
+            Step::Play { payload, wish, .. } => match self.decoder.decode(payload, &mut self.sound)
+            {
+                Ok(len) => {
+                    if let Some(concealer) = &mut self.concealer {
+                        concealer.good(&mut self.sound[..len]);
+                    }
+                    (len, wish)
+                }
+                // What cannot be decoded was as good as lost.
+                Err(_) => {
+                    let len = self.decoded.frame();
+                    let sound = &mut self.sound[..len];
+                    invent(&mut self.decoder, &mut self.concealer, None, sound);
+                    (len, Wish::Keep)
+                }
+            },
+            Step::Lost { ticks, next } => {
+                let len = samples(ticks);
+                self.quiet += ticks;
+                let sound = &mut self.sound[..len];
+                invent(&mut self.decoder, &mut self.concealer, next, sound);
+                (len, Wish::Keep)
+            }
+            Step::Silence { ticks } => {
+                let len = samples(ticks);
+                self.quiet += ticks;
+                self.sound[..len].fill(0);
+                (len, Wish::Keep)
+            }
+        };
+        if self.quiet > clock {
+            self.asleep = Some(now);
+        }
+        let shift = self.elastic.push(&self.sound[..len], wish);
+        self.buffer.shifted(shift);
+        true
+    }
+}
+
+/// One of the buffer's two ways to give a step.
+type Ask = for<'b> fn(&'b mut JitterBuffer, Instant) -> Option<Step<'b>>;
+
+/// Fills the place of what was lost.
+fn invent(
+    decoder: &mut Decoder,
+    concealer: &mut Option<Concealer>,
+    next: Option<&[u8]>,
+    sound: &mut [i16],
+) {
+    match (decoder.conceal(next, sound), concealer) {
+        (Some(written), _) => sound[written..].fill(0),
+        (None, Some(concealer)) => concealer.lost(sound),
+        (None, None) => sound.fill(0),
+    }
+}
