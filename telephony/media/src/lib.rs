@@ -35,6 +35,7 @@ pub mod dtmf;
 pub mod jitter;
 pub mod level;
 pub mod mixer;
+pub mod recording;
 pub mod resample;
 pub mod rtcp;
 pub mod rtp;
