@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use calls::{Arrival, Input, Progress, Prospect, Video};
+use calls::{Arrival, Input, Origin, Progress, Prospect, Takeover, Video};
 use model::{Address, Digit, EndCause, LegId, Priority};
 use sip::endpoint::{Event, IncomingMessage};
 use sip::message::{StatusCode, Uri};
@@ -45,9 +45,8 @@ impl GatewayState {
     }
 
     fn admit(&mut self, incoming: &Incoming, now: Instant) -> Result<(), StatusCode> {
-        if incoming.replaces.is_some() {
-            // RFC 3891: picking up a call by replacing it is not offered.
-            return Err(StatusCode::NOT_IMPLEMENTED);
+        if let Some(replaced) = incoming.replaces {
+            return self.admit_takeover(incoming, replaced, now);
         }
         let dialled = parties::dialled(&incoming.request_uri, &self.directory);
         let dialled = dialled.ok_or(StatusCode::NOT_FOUND)?;
@@ -67,25 +66,57 @@ impl GatewayState {
             Prospect::Usual => arrived(Taker::Usual)?,
             Prospect::Alarm => arrived(Taker::Alarm)?,
             // It is refused with a record like any other, but costs no port.
-            Prospect::Refused => Offered { video: false },
+            Prospect::Refused => Offered { video: Video::None },
         };
-        let mut entry = Leg::new(Role::Arrived);
-        entry.sessions.push(incoming.session);
-        self.legs.insert(leg, entry);
-        let video = if offered.video {
-            Video::Offered
-        } else {
-            Video::None
-        };
+        self.note_arrived(leg, incoming.session);
         let arrival = Arrival {
             leg,
             from,
             dialled,
             priority,
-            video,
+            video: offered.video,
         };
         self.calls.handle(Input::LegArrived(arrival), now);
         Ok(())
+    }
+
+    /// RFC 3891 3: only for whom it is their own call.
+    fn admit_takeover(
+        &mut self,
+        incoming: &Incoming,
+        replaced: SessionId,
+        now: Instant,
+    ) -> Result<(), StatusCode> {
+        let gone = StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
+        let replaced = self.legs.by_session(replaced).ok_or(gone)?;
+        let from = parties::origin(incoming, &self.directory, &self.config.trusted);
+        let station = match from {
+            Origin::Station(station) if self.calls.may_take_over(station, replaced) => station,
+            Origin::Station(_)
+            | Origin::CloudUser { .. }
+            | Origin::Outside { .. }
+            | Origin::Node { .. } => return Err(StatusCode::FORBIDDEN),
+        };
+        let leg = self.calls.next_leg();
+        let offer = incoming.offer.as_deref();
+        let (local, peer) = (incoming.flow.local.ip(), incoming.flow.remote.ip());
+        let offered = self.plan.arrived(leg, Taker::Usual, offer, local, peer);
+        let offered = offered.map_err(|error| error.refusal())?;
+        self.note_arrived(leg, incoming.session);
+        let takeover = Takeover {
+            leg,
+            station,
+            replaced,
+            video: offered.video,
+        };
+        self.calls.handle(Input::LegTakesOver(takeover), now);
+        Ok(())
+    }
+
+    fn note_arrived(&mut self, leg: LegId, session: SessionId) {
+        let mut entry = Leg::new(Role::Arrived);
+        entry.sessions.push(session);
+        self.legs.insert(leg, entry);
     }
 
     fn session_says(&mut self, session: SessionId, event: SessionEvent, now: Instant) {

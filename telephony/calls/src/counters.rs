@@ -30,6 +30,7 @@ pub struct Counters {
     pub alarms_escalated: u64,
     pub transfers: u64,
     pub transfers_failed: u64,
+    pub takeovers: u64,
     pub requests: u64,
     pub requests_connected: u64,
     pub requests_expired: u64,
@@ -74,7 +75,7 @@ impl Counters {
     }
 
     /// Name and value of each, for whoever exports them.
-    pub fn each(&self) -> [(&'static str, u64); 36] {
+    pub fn each(&self) -> [(&'static str, u64); 37] {
         [
             ("calls", self.calls),
             ("alarms", self.alarms),
@@ -99,6 +100,7 @@ impl Counters {
             ("alarms_escalated", self.alarms_escalated),
             ("transfers", self.transfers),
             ("transfers_failed", self.transfers_failed),
+            ("takeovers", self.takeovers),
             ("requests", self.requests),
             ("requests_connected", self.requests_connected),
             ("requests_expired", self.requests_expired),

@@ -87,6 +87,7 @@ impl Engine {
         self.enter(now);
         match input {
             Input::LegArrived(arrival) => self.leg_arrived(arrival),
+            Input::LegTakesOver(takeover) => self.leg_takes_over(takeover),
             Input::LegProgress { leg, progress } => self.leg_progress(leg, progress),
             Input::LegAnswered { leg } => self.leg_answered(leg),
             Input::LegRefused { leg, cause } | Input::LegEnded { leg, cause } => {

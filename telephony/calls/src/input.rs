@@ -14,6 +14,9 @@ use model::{
 pub enum Input {
     /// Somebody calls. The leg's id comes from `Engine::next_leg`.
     LegArrived(Arrival),
+    /// A device of a station arrives to take the place of another one, after
+    /// `Engine::may_take_over` has said that it may. It is answered at once.
+    LegTakesOver(Takeover),
     /// A started leg rings, or sends sound and picture before its answer.
     LegProgress {
         leg: LegId,
@@ -105,6 +108,16 @@ pub struct Arrival {
     pub dialled: Address,
     /// What the button or the message says; a caller gets no more than is its right.
     pub priority: Option<Priority>,
+    pub video: Video,
+}
+
+/// A leg that takes the place of another of the same station.
+#[derive(Clone, Debug)]
+pub struct Takeover {
+    pub leg: LegId,
+    /// Proved at the edge.
+    pub station: StationId,
+    pub replaced: LegId,
     pub video: Video,
 }
 

@@ -45,6 +45,7 @@ mod ring;
 mod room;
 mod route;
 mod station;
+mod takeover;
 mod talk;
 mod timer;
 mod transfer;
@@ -56,7 +57,7 @@ pub use counters::Counters;
 pub use engine::Engine;
 pub use input::{
     Arrival, ClaimVerdict, Claimant, Command, CommandError, Done, DoorReply, FileRequest, Home,
-    Input, Key, OpenDoor, Origin, Privacy, Progress, Video, Withdrawal,
+    Input, Key, OpenDoor, Origin, Privacy, Progress, Takeover, Video, Withdrawal,
 };
 pub use output::{
     Alert, CallerProgress, Closure, DoorStage, Event, Output, Part, Phase, PulseDoor,

@@ -170,7 +170,7 @@ impl Engine {
     }
 
     /// This one has the call; the others have not.
-    fn won(&mut self, call: CallId, winner: LegId) {
+    pub(crate) fn won(&mut self, call: CallId, winner: LegId) {
         let Some(ringing) = self.ringing(call) else {
             return;
         };

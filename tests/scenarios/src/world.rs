@@ -86,12 +86,17 @@ impl World {
 
     /// A telephone that does nothing yet.
     pub fn add_phone(&mut self, number: &str, transport: Transport) {
+        self.add_device(number, number, transport);
+    }
+
+    /// One of several telephones of a station, by a name of its own.
+    pub fn add_device(&mut self, name: &str, number: &str, transport: Transport) {
         let nth = self.phones.len() as u8 + 1;
         let address = SocketAddr::from(([10, 0, 1, nth], 5060));
         let (gateway, chance) = (self.gateway.address, self.random.fork());
         let phone = Phone::new(number, address, gateway, transport, chance, self.now);
         self.network.add_host(address);
-        self.phones.insert(number.into(), phone);
+        self.phones.insert(name.into(), phone);
     }
 
     pub fn phone(&self, number: &str) -> &Phone {

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use calls::Part;
+use calls::{Part, Video};
 use model::{CallId, EndCause, LegId, TalkMode, Talker};
 use sip::message::StatusCode;
 use sip::sdp::{
@@ -64,7 +64,7 @@ impl PlanError {
 /// What an offer holds, for the call engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Offered {
-    pub(crate) video: bool,
+    pub(crate) video: Video,
 }
 
 #[derive(Debug)]
@@ -139,11 +139,13 @@ impl MediaPlan {
         peer: IpAddr,
     ) -> Result<Offered, PlanError> {
         let mut plan = self.new_leg(taker, local, peer);
-        let mut video = false;
+        let mut video = Video::None;
         if let Some(offer) = offer {
             let offer = carriable(&Description::parse(offer)?)?;
             self.open_ports(leg, &mut plan, &offer)?;
-            video = offer.live(&Kind::Video).is_some();
+            if offer.live(&Kind::Video).is_some() {
+                video = Video::Offered;
+            }
             plan.theirs = Some(offer);
             plan.exchange = Exchange::Offered;
         }

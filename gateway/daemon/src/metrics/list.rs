@@ -95,6 +95,8 @@ figures! { |from| {
     Counter "transfers_total" = from.state.calls().counters().transfers;
     /// Transfers that failed.
     Counter "transfers_failed_total" = from.state.calls().counters().transfers_failed;
+    /// Calls that a station took over at another of its devices.
+    Counter "takeovers_total" = from.state.calls().counters().takeovers;
     /// Call requests filed.
     Counter "call_requests_total" = from.state.calls().counters().requests;
     /// Call requests that led to a conversation.

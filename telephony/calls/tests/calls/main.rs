@@ -16,6 +16,7 @@ mod request;
 mod ring_group;
 mod service;
 mod support;
+mod takeover;
 mod talk_key;
 mod transfer;
 mod two_party;

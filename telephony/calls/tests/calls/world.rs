@@ -96,6 +96,9 @@ impl World {
             T::TransfersAttended { leg, with } => {
                 self.site.input(Input::TransferAttended { leg, with });
             }
+            T::TakesOver { station, replaced } => {
+                self.legs.extend(self.site.takes_over(station, replaced));
+            }
             T::Opens { door, authority } => {
                 let id = self.site.fresh_command();
                 let (now, valid) = (self.site.now, self.site.config.door_validity);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sip::message::{Headers, NameAddr, StatusCode, Uri};
+use sip::message::{HeaderName, Headers, NameAddr, Replaces, StatusCode, Uri};
 use sip::sdp::{Codec, Direction};
 use sip::session::{Invite, Refer, SessionId};
 
@@ -40,6 +40,8 @@ pub enum Act {
     Transfer(String),
     /// Joins the other end of this call with the other end of the next older one.
     Join,
+    /// Continues at this telephone the call that another one of the same station has.
+    TakeOver(Replaces),
 }
 
 /// Whose offer begins a call.
@@ -69,11 +71,18 @@ impl Phone {
         let newest = self.lines.keys().next_back().copied();
         let session = match (&act, session.or(newest)) {
             (Act::Dial(to), _) => {
-                self.dial(to, Opening::Offers, now);
+                self.dial(to, Opening::Offers, Headers::default(), now);
+                None
+            }
+            (Act::TakeOver(replaces), _) => {
+                let mut headers = Headers::default();
+                headers.push(HeaderName::Replaces, replaces.to_string());
+                let own = self.name.clone();
+                self.dial(&own, Opening::Offers, headers, now);
                 None
             }
             (Act::DialWithoutOffer(to), _) => {
-                self.dial(to, Opening::Asks, now);
+                self.dial(to, Opening::Asks, Headers::default(), now);
                 None
             }
             (_, session) => session.filter(|session| self.lines.contains_key(session)),
@@ -88,7 +97,7 @@ impl Phone {
         let line = self.lines.get_mut(&session).expect("looked up just before");
         let waits = line.side == Side::Callee && line.stage == Stage::Ringing;
         match act {
-            Act::Dial(_) | Act::DialWithoutOffer(_) => {}
+            Act::Dial(_) | Act::DialWithoutOffer(_) | Act::TakeOver(_) => {}
             Act::Answer if waits => {
                 line.stage = Stage::Talking;
                 line.since = now;
@@ -122,13 +131,13 @@ impl Phone {
         Uri::sip(Some(number), &self.gateway.ip().into(), None)
     }
 
-    fn dial(&mut self, to: &str, opening: Opening, now: Instant) {
+    fn dial(&mut self, to: &str, opening: Opening, headers: Headers, now: Instant) {
         let line = self.new_line(to.into(), Side::Caller, now);
         let ours = line.sound.offer(line.id);
         let from = NameAddr::new(self.uri_of(&self.name)).with_display(&self.name);
         let mut invite = Invite::new(self.uri_of(to), self.to_gateway(), from, ours.bytes());
         invite.credentials = Some(self.identity.clone());
-        invite.headers = Headers::default();
+        invite.headers = headers;
         if opening == Opening::Asks {
             invite.offer = None;
         }
@@ -176,6 +185,12 @@ impl Phone {
             line.pending = Some(offer);
         }
         self.drain(now);
+    }
+
+    /// How the newest call of this telephone is named to the gateway by another one.
+    pub fn newest_call(&self) -> Option<Replaces> {
+        let session = self.lines.keys().next_back()?;
+        self.endpoint.replaces(*session)
     }
 
     /// RFC 3891 and RFC 3515: the older call is named in the Refer-To.

@@ -15,6 +15,7 @@ mod overload;
 mod registration;
 mod restart;
 mod ring_group;
+mod takeover;
 mod ten_minutes;
 mod timers_expire;
 mod transfer;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use calls::{Config, Engine, Event, Input, Output, RequestChange};
+use calls::{Arrival, Config, Engine, Event, Input, Output, RequestChange, Takeover};
 use model::{CallId, CommandId, DoorDenial, DoorResult, LegId, LegRole, RequestId};
 
 pub(crate) struct Checker {
@@ -55,7 +55,8 @@ impl Checker {
 
     pub(crate) fn input(&mut self, input: &Input, deadline_due: bool) {
         match input {
-            Input::LegArrived(arrival) => {
+            Input::LegArrived(Arrival { leg: id, .. })
+            | Input::LegTakesOver(Takeover { leg: id, .. }) => {
                 let role = LegRole::Caller;
                 let leg = Leg {
                     role,
@@ -65,10 +66,7 @@ impl Checker {
                     over: false,
                     mixed: false,
                 };
-                assert!(
-                    self.legs.insert(arrival.leg, leg).is_none(),
-                    "arrived twice"
-                );
+                assert!(self.legs.insert(*id, leg).is_none(), "arrived twice");
             }
             Input::LegAnswered { leg } => {
                 if let Some(leg) = self.legs.get_mut(leg)

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use calls::{
     Arrival, Command, CommandError, Config, Done, DoorReply, Engine, Input, OpenDoor, Origin,
-    Output, Progress, Video,
+    Output, Progress, Takeover, Video,
 };
 use model::{
     Address, Authority, CallNumber, CommandId, Digit, Directory, DoorDenial, DoorId, EndCause,
@@ -185,6 +185,26 @@ impl Site {
             from,
             dialled,
             priority,
+            video,
+        }));
+        leg
+    }
+
+    /// Another device of the station takes the place of a leg; None if it may not.
+    pub(crate) fn takes_over(&mut self, number: &str, replaced: LegId) -> Option<LegId> {
+        let station = station(number);
+        self.engine
+            .may_take_over(station, replaced)
+            .then(|| self.takes_over_unasked(station, replaced))
+    }
+
+    pub(crate) fn takes_over_unasked(&mut self, station: StationId, replaced: LegId) -> LegId {
+        let leg = self.engine.next_leg();
+        let video = Video::None;
+        self.input(Input::LegTakesOver(Takeover {
+            leg,
+            station,
+            replaced,
             video,
         }));
         leg

@@ -67,6 +67,10 @@ pub(super) enum Transition {
         leg: LegId,
         with: LegId,
     },
+    TakesOver {
+        station: &'static str,
+        replaced: LegId,
+    },
     Opens {
         door: &'static str,
         authority: Authority,
@@ -258,9 +262,13 @@ impl World {
                 leg: self.leg()?,
                 to,
             },
-            68..=69 => T::TransfersAttended {
+            68 => T::TransfersAttended {
                 leg: self.leg()?,
                 with: self.leg()?,
+            },
+            69 => T::TakesOver {
+                station: any,
+                replaced: self.leg()?,
             },
             70..=73 => {
                 if !self.commands.is_empty() && self.random.one_in(3) {
