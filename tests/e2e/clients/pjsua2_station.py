@@ -83,9 +83,7 @@ class Station:
         transport.port = 5060
         self.endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
         self.endpoint.libStart()
-        for codec in self.endpoint.codecEnum2():
-            wanted = codec.codecId.startswith("PCMA")
-            self.endpoint.codecSetPriority(codec.codecId, 255 if wanted else 0)
+        self.do_codec("PCMA/8000/1")
         self.address = address
         self.tone = pj.ToneGenerator()
         self.tone.createToneGenerator(16000, 1)
@@ -116,6 +114,10 @@ class Station:
         self.account = Account()
         self.account.station = self
         self.account.create(config)
+
+    def do_codec(self, only):
+        for codec in self.endpoint.codecEnum2():
+            self.endpoint.codecSetPriority(codec.codecId, 255 if codec.codecId == only else 0)
 
     def do_call(self, uri):
         call = Call(self)

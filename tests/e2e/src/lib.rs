@@ -11,6 +11,7 @@
 pub mod baresip;
 pub mod capture;
 pub mod certificates;
+pub mod codec;
 pub mod demo;
 pub mod door_device;
 pub mod flood;
@@ -31,6 +32,7 @@ pub mod wait;
 pub use baresip::Baresip;
 pub use capture::Capture;
 pub use certificates::Certificates;
+pub use codec::Codec;
 pub use door_device::DoorDevice;
 pub use flood::Flood;
 pub use gateway::Gateway;

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{Program, sound, wait};
+use crate::{Codec, Program, sound, wait};
 
 #[derive(Debug)]
 pub struct Linphone {
@@ -37,9 +37,15 @@ impl Linphone {
         let mut linphone = Self { program, tone };
         // Its SDP would offer an IPv6 address for audio, also where there is none.
         linphone.command("ipv6 disable")?;
-        linphone.command("audio-codec-disable ALL")?;
-        linphone.command("audio-codec-enable 8")?;
+        linphone.speak_only(Codec::Pcma)?;
         Ok(linphone)
+    }
+
+    /// From the next call on, it has this codec and no other.
+    pub fn speak_only(&mut self, codec: Codec) -> Result<()> {
+        self.command("audio-codec-disable ALL")?;
+        self.command(&format!("audio-codec-enable {}", codec.in_linphone()))?;
+        Ok(())
     }
 
     /// Registers, and waits for it.

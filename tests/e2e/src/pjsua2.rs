@@ -8,9 +8,9 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use crate::Program;
+use crate::{Codec, Program};
 
 #[derive(Debug)]
 pub struct Pjsua2 {
@@ -58,6 +58,12 @@ impl Pjsua2 {
 
     pub fn dial(&mut self, uri: &str) -> Result<()> {
         self.command(&format!("call {uri}"))
+    }
+
+    /// From the next call on, it has this codec and no other, if it has it at all.
+    pub fn speak_only(&mut self, codec: Codec) -> Result<()> {
+        let name = codec.in_pjsua2().context("pjsua2 lacks this codec")?;
+        self.command(&format!("codec {name}"))
     }
 
     /// Runs a command of the script: `answer`, `digit 5`, `hold`, `resume`,
