@@ -27,3 +27,17 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Resu
 pub fn until_true(what: &str, mut look: impl FnMut() -> Result<bool>) -> Result<()> {
     until(what, || Ok(look()?.then_some(())))
 }
+
+/// Does something at a steady pace until it says that it was enough.
+pub fn paced(what: &str, pace: Duration, mut act: impl FnMut() -> Result<bool>) -> Result<()> {
+    let begun = Instant::now();
+    let mut next = begun;
+    while !act()? {
+        if next >= begun + PATIENCE {
+            bail!("{PATIENCE:?} were not enough for: {what}");
+        }
+        next += pace;
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    Ok(())
+}

@@ -3,6 +3,7 @@
 
 mod connections;
 mod floods;
+mod media;
 mod messages;
 mod packets;
 mod passwords;
