@@ -183,7 +183,7 @@ section! {
         /// any, the addresses of the SIP listeners.
         addresses: Defaulted<Vec<Located<IpAddr>>> = "[]",
         /// UDP ports for audio and video; two for each stream of each station in a call.
-        ports: Defaulted<PortRange> = r#""20000-29999""#,
+        ports: Defaulted<PortRange> = r#""10000-50000""#,
         /// Mark on outgoing packets (DSCP), for routers that give speech priority; 46 is
         /// "expedited forwarding", 0 is none.
         dscp: Defaulted<Whole<0, 63>> = "46",

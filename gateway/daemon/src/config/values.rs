@@ -182,12 +182,12 @@ pub(super) fn written(duration: Duration) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TimeZoneName(pub(crate) jiff::tz::TimeZone);
 
-/// Ports for media, first and last, as `"20000-29999"`.
+/// Ports for media, first and last, as `"10000-50000"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PortRange(pub(crate) RangeInclusive<u16>);
 
 impl Value for PortRange {
-    const EXPECTED: &'static str = "first and last port, such as \"20000-29999\"";
+    const EXPECTED: &'static str = "first and last port, such as \"10000-50000\"";
 
     fn from_toml(value: &DeValue<'_>, _: &Place, _: &mut Problems) -> Result<Self, String> {
         let text = text(value)?;
