@@ -5,7 +5,7 @@
 //! signalling peer's network, and only within a window after the leg was
 //! opened or updated by the owner. After that the source is settled.
 //!
-//! Invariant: no packet from outside those two places is ever accepted, and a
+//! Invariant: no packet from outside those two places is ever permitted, and a
 //! settled source changes only by the owner's update.
 
 use std::net::{IpAddr, SocketAddr};
@@ -100,29 +100,41 @@ impl Latch {
         };
     }
 
-    /// Whether a packet from `from` belongs to this leg; may move the source.
-    pub(crate) fn accepts(&mut self, from: SocketAddr, window: LatchWindow, now: Instant) -> bool {
+    /// Whether a packet from `from` may belong to this leg. Asking changes nothing, so that a packet
+    /// can be verified before it moves anything.
+    pub(crate) fn permits(&self, from: SocketAddr, window: LatchWindow, now: Instant) -> bool {
+        let known = || self.source.is_some_and(|source| same(source, from));
         if self.settled {
-            return self.source.is_some_and(|source| same(source, from));
+            return known();
         }
-        if !self.permits(from.ip()) {
-            return false;
+        self.permits_host(from.ip())
+            && (self.policy == LatchPolicy::Fixed
+                || self.source.is_none()
+                || self.is_open(window, now)
+                || known())
+    }
+
+    /// A packet from `from`, which was permitted, is genuine: it may move the source.
+    pub(crate) fn follow(&mut self, from: SocketAddr, window: LatchWindow, now: Instant) {
+        if self.settled || self.policy == LatchPolicy::Fixed {
+            return;
         }
-        if self.policy == LatchPolicy::Fixed {
-            return true;
+        let open = self.is_open(window, now);
+        self.opened.get_or_insert(now);
+        if self.source.is_some() && !open {
+            self.settled = true;
+            return;
         }
-        let opened = *self.opened.get_or_insert(now);
+        self.source = Some(from);
+        self.left = self.left.saturating_sub(1);
+        // The address of the SDP has spoken itself: nothing left to guess.
         let exact = self.expected.is_some_and(|expected| same(expected, from));
-        let open = self.left > 0 && now.saturating_duration_since(opened) < window.time;
-        if self.source.is_none() || open {
-            self.source = Some(from);
-            self.left = self.left.saturating_sub(1);
-            // The address of the SDP has spoken itself: nothing left to guess.
-            self.settled = exact || self.left == 0;
-            return true;
-        }
-        self.settled = true;
-        self.source.is_some_and(|source| same(source, from))
+        self.settled = exact || self.left == 0;
+    }
+
+    fn is_open(&self, window: LatchWindow, now: Instant) -> bool {
+        let opened = self.opened.unwrap_or(now);
+        self.left > 0 && now.saturating_duration_since(opened) < window.time
     }
 
     /// Where to send.
@@ -135,7 +147,7 @@ impl Latch {
         self.source.filter(|_| self.settled)
     }
 
-    fn permits(&self, from: IpAddr) -> bool {
+    fn permits_host(&self, from: IpAddr) -> bool {
         let by_sdp = self.expected.is_some_and(|expected| expected.ip() == from);
         let by_peer = match self.policy {
             LatchPolicy::Fixed => false,
@@ -162,6 +174,16 @@ fn same(a: SocketAddr, b: SocketAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Latch {
+        fn accepts(&mut self, from: SocketAddr, window: LatchWindow, now: Instant) -> bool {
+            let permitted = self.permits(from, window, now);
+            if permitted {
+                self.follow(from, window, now);
+            }
+            permitted
+        }
+    }
 
     const WINDOW: LatchWindow = LatchWindow {
         packets: 10,

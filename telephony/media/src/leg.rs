@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use crate::codec::AudioCodec;
 use crate::format::{Codec, Format, FormatError, FormatMap, FormatTable};
+use crate::guard::{Guard, Outlet, Protection};
 use crate::jitter;
 use crate::latch::{Latch, LatchPolicy};
 use crate::limiter::Limiter;
@@ -109,6 +110,7 @@ pub struct LegSetup {
     pub remote: Remote,
     pub formats: Vec<Format>,
     pub direction: Direction,
+    pub protection: Protection,
 }
 
 /// What new signalling changes; `None` leaves it.
@@ -118,6 +120,8 @@ pub struct LegUpdate {
     pub remote: Option<Remote>,
     pub formats: Option<Vec<Format>>,
     pub direction: Option<Direction>,
+    /// Packets under the keys of before still come in for a while.
+    pub protection: Option<Protection>,
 }
 
 /// Which of the two ports of a leg.
@@ -131,17 +135,19 @@ pub(crate) enum Component {
 const CARRIED_OVER: u8 = 0x80;
 
 /// The way of what we encode to a peer.
-struct Mouth<'a, S> {
+struct Mouth<'a, 'o, S> {
     slot: u8,
     clock_rate: u32,
     out: &'a mut Outgoing,
+    guard: &'a mut Guard,
+    drops: &'a mut Drops,
     port: PortKey,
     target: SocketAddr,
     now: Instant,
-    sink: &'a mut S,
+    outlet: &'a mut Outlet<'o, S>,
 }
 
-impl<S: Sink> Mouth<'_, S> {
+impl<S: Sink> Mouth<'_, '_, S> {
     fn say(&mut self, spoken: &Spoken<'_>, payload_type: u8, marker: bool) {
         let origin = Origin {
             leg: CARRIED_OVER | self.slot,
@@ -164,8 +170,11 @@ impl<S: Sink> Mouth<'_, S> {
         header.marker |= carried.joined;
         header.begin(packet);
         packet[FIXED_LEN..].copy_from_slice(spoken.payload);
-        self.out.count(spoken.payload.len());
-        self.sink.send(self.port, self.target, packet);
+        let way = (self.port, self.target);
+        match self.outlet.send(self.guard, Kind::Rtp, way, packet) {
+            Ok(()) => self.out.count(spoken.payload.len()),
+            Err(reason) => self.drops.count(reason),
+        }
     }
 }
 
@@ -198,6 +207,7 @@ pub(crate) struct Leg {
     pub(crate) rtp: Port,
     pub(crate) rtcp: Option<Port>,
     rtcp_shares: bool,
+    pub(crate) guard: Guard,
     pub(crate) formats: FormatTable,
     /// The format that is spoken now.
     spoken: Option<Format>,
@@ -241,6 +251,7 @@ impl Leg {
             rtp: port(setup.rtp, remote.rtp),
             rtcp: setup.rtcp.map(|key| port(key, remote.rtcp_address())),
             rtcp_shares: remote.rtcp == RtcpAddress::SharesRtp,
+            guard: Guard::new(setup.protection),
             formats: FormatTable::new(setup.formats)?,
             spoken: None,
             source: Source::new(now),
@@ -281,22 +292,27 @@ impl Leg {
         self.direction.receives() && self.heard_by != 0
     }
 
-    /// Whether a packet from `from` may come in at this port, by address and rate.
+    /// Whether a packet may come in at this port: by its address, its tag, and the rate; decrypted
+    /// in place, its length. A packet that is not genuine leaves no trace, and does not use up the
+    /// rate of those that are.
     pub(crate) fn admit(
         &mut self,
         component: Component,
         kind: Kind,
         arrival: &Arrival,
+        packet: &mut [u8],
         config: &Config,
-    ) -> Result<(), Reason> {
+    ) -> Result<usize, Reason> {
         let port = match component {
             Component::Rtp => &mut self.rtp,
             Component::Rtcp => self.rtcp.as_mut().ok_or(Reason::Refused)?,
         };
         let window = config.latch_window;
-        if !port.latch.accepts(arrival.from, window, arrival.at) {
+        if !port.latch.permits(arrival.from, window, arrival.at) {
             return Err(Reason::Refused);
         }
+        let inside = self.guard.open(kind, packet)?;
+        port.latch.follow(arrival.from, window, arrival.at);
         let rate = match kind {
             Kind::Rtp => &mut self.rate,
             Kind::Rtcp => &mut self.rtcp_rate,
@@ -305,7 +321,7 @@ impl Leg {
             return Err(Reason::Flood);
         }
         self.last = Some(arrival.at);
-        Ok(())
+        Ok(inside)
     }
 
     pub(crate) fn ports_mut(&mut self) -> impl Iterator<Item = &mut Port> {
@@ -370,13 +386,13 @@ impl Leg {
         inbound: &Inbound,
         packet: &mut [u8],
         now: Instant,
-        sink: &mut impl Sink,
+        outlet: &mut Outlet<'_, impl Sink>,
     ) -> Result<(), Reason> {
         let target = self.target().ok_or(Reason::NowhereToSend)?;
         let is_key = inbound.format.codec == Codec::TelephoneEvent;
         let payload_type = match self.map.payload_type(inbound.index) {
             Some(payload_type) if self.voice.is_none() || !is_key => payload_type,
-            Some(_) | None => return self.carry_over(inbound, packet, now, sink),
+            Some(_) | None => return self.carry_over(inbound, packet, now, outlet),
         };
         if AudioCodec::of(inbound.format.codec).is_some() {
             self.voice = None;
@@ -395,8 +411,8 @@ impl Leg {
         // ends a frame and is the sender's alone.
         header.marker |= carried.joined && self.medium == Medium::Audio;
         header.write(packet);
+        outlet.send(&mut self.guard, Kind::Rtp, (self.rtp.key, target), packet)?;
         self.out.count(inbound.header.payload(packet).len());
-        sink.send(self.rtp.key, target, packet);
         Ok(())
     }
 
@@ -411,11 +427,11 @@ impl Leg {
         inbound: &Inbound,
         packet: &[u8],
         now: Instant,
-        sink: &mut impl Sink,
+        outlet: &mut Outlet<'_, impl Sink>,
     ) -> Result<(), Reason> {
         let payload = inbound.header.payload(packet);
         if inbound.format.codec == Codec::TelephoneEvent {
-            return self.carry_key(inbound, payload, now, sink);
+            return self.carry_key(inbound, payload, now, outlet);
         }
         let (Some(from), Some((format, to))) =
             (AudioCodec::of(inbound.format.codec), self.formats.voice())
@@ -444,7 +460,7 @@ impl Leg {
             payload,
         };
         voice.hear(&packet, now);
-        self.speak(now, sink);
+        self.speak(now, outlet);
         Ok(())
     }
 
@@ -453,7 +469,7 @@ impl Leg {
         inbound: &Inbound,
         payload: &[u8],
         now: Instant,
-        sink: &mut impl Sink,
+        outlet: &mut Outlet<'_, impl Sink>,
     ) -> Result<(), Reason> {
         let target = self.target().ok_or(Reason::NowhereToSend)?;
         let Some(voice) = &mut self.voice else {
@@ -466,10 +482,12 @@ impl Leg {
             slot: self.slot,
             clock_rate: voice.clock_rate(),
             out: &mut self.out,
+            guard: &mut self.guard,
+            drops: &mut self.drops,
             port: self.rtp.key,
             target,
             now,
-            sink,
+            outlet,
         };
         let packet = KeyPacket {
             timestamp: inbound.header.timestamp,
@@ -483,17 +501,19 @@ impl Leg {
     }
 
     /// Sends what the voice that is carried over has to say by now.
-    pub(crate) fn speak(&mut self, now: Instant, sink: &mut impl Sink) {
+    pub(crate) fn speak(&mut self, now: Instant, outlet: &mut Outlet<'_, impl Sink>) {
         let target = self.target();
         let Some(voice) = &mut self.voice else { return };
         let mut mouth = target.map(|target| Mouth {
             slot: self.slot,
             clock_rate: voice.clock_rate(),
             out: &mut self.out,
+            guard: &mut self.guard,
+            drops: &mut self.drops,
             port: self.rtp.key,
             target,
             now,
-            sink,
+            outlet,
         });
         let payload_type = voice.payload_type();
         voice.speak(now, |spoken| {

@@ -13,6 +13,7 @@
 //! waits in no queue and costs no allocation.
 
 mod format;
+mod guard;
 mod latch;
 mod leg;
 mod limiter;
@@ -44,6 +45,7 @@ pub mod tones;
 pub mod voice;
 
 pub use format::{Codec, Format, FormatError, MAX_FORMATS};
+pub use guard::Protection;
 pub use latch::{LatchPolicy, LatchWindow, Network};
 pub use leg::{
     Direction, LegKey, LegSetup, LegUpdate, Medium, PortKey, Remote, RtcpAddress, SessionId,

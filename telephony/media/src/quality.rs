@@ -39,10 +39,18 @@ pub enum Reason {
     NoPayloadType,
     /// The receiving leg is not to be sent to, or its address is not known yet.
     NowhereToSend,
+    /// SRTP whose tag is not that of the agreed key: forged, damaged, or plain RTP.
+    Forged,
+    /// SRTP that came already, or is too old to know.
+    Replayed,
+    /// The leg is to be secure, and its keys are not agreed on yet.
+    NoKeys,
+    /// A key has protected as many packets as it may (RFC 3711 9.2).
+    KeyExhausted,
 }
 
 impl Reason {
-    pub const ALL: [Reason; 10] = [
+    pub const ALL: [Reason; 14] = [
         Reason::Malformed,
         Reason::Refused,
         Reason::Flood,
@@ -53,6 +61,10 @@ impl Reason {
         Reason::NotToSend,
         Reason::NoPayloadType,
         Reason::NowhereToSend,
+        Reason::Forged,
+        Reason::Replayed,
+        Reason::NoKeys,
+        Reason::KeyExhausted,
     ];
 
     /// A name fit for a metric's label.
@@ -68,6 +80,10 @@ impl Reason {
             Reason::NotToSend => "not_to_send",
             Reason::NoPayloadType => "no_payload_type",
             Reason::NowhereToSend => "nowhere_to_send",
+            Reason::Forged => "srtp_authentication",
+            Reason::Replayed => "srtp_replay",
+            Reason::NoKeys => "srtp_no_keys",
+            Reason::KeyExhausted => "srtp_key_exhausted",
         }
     }
 }

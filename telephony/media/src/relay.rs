@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use crate::format::FormatError;
+use crate::guard::{Outlet, Scratch};
 use crate::latch::LatchWindow;
 use crate::leg::{Component, LegKey, LegSetup, LegUpdate, PortKey, SessionId};
 use crate::limiter::Rate;
@@ -172,6 +173,7 @@ pub struct Relay {
     ports: Vec<Option<(u32, Place)>>,
     deadlines: BTreeSet<(Instant, u32)>,
     outputs: VecDeque<Output>,
+    scratch: Scratch,
     totals: Totals,
 }
 
@@ -190,6 +192,7 @@ impl Relay {
             ports: Vec::new(),
             deadlines: BTreeSet::new(),
             outputs: VecDeque::new(),
+            scratch: Scratch::new(),
             totals: Totals::default(),
         }
     }
@@ -388,7 +391,7 @@ impl Relay {
         }
     }
 
-    /// A datagram came. It is rewritten in place, once for each leg that gets it.
+    /// A datagram came. It is decrypted and rewritten in place, once for each leg that gets it.
     pub fn receive(&mut self, arrival: &Arrival, packet: &mut [u8], sink: &mut impl Sink) {
         let port = self.ports.get(arrival.port.0 as usize);
         let Some((index, place)) = port.copied().flatten() else {
@@ -398,13 +401,14 @@ impl Relay {
         let Some(session) = &mut self.sessions[index as usize] else {
             return;
         };
+        let scratch = &mut self.scratch;
         match session.receive(
             place,
             arrival,
             packet,
             &self.config,
             &mut self.outputs,
-            sink,
+            &mut Outlet { sink, scratch },
         ) {
             Ok(Waiting::No) => {}
             Ok(Waiting::Yes) => self.schedule(index),
@@ -417,7 +421,9 @@ impl Relay {
             self.deadlines.pop_first();
             if let Some(session) = &mut self.sessions[index as usize] {
                 session.scheduled = None;
-                session.handle_timeout(&self.config, now, &mut self.outputs, sink);
+                let scratch = &mut self.scratch;
+                let outlet = &mut Outlet { sink, scratch };
+                session.handle_timeout(&self.config, now, &mut self.outputs, outlet);
             }
             self.schedule(index);
         }

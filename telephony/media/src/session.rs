@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::format::{FormatError, FormatTable};
+use crate::guard::Outlet;
 use crate::leg::{Direction, Leg, LegKey, LegSetup, LegUpdate, SessionId};
 use crate::relay::{Config, Event, OpenError, Output, Sink};
 use crate::seed::Seed;
@@ -157,6 +158,9 @@ impl Session {
                 }
             }
         }
+        if let Some(protection) = update.protection {
+            leg.guard.set(protection);
+        }
         if let Some(formats) = formats {
             leg.formats = formats;
             self.renumber();
@@ -258,11 +262,11 @@ impl Session {
         config: &Config,
         now: Instant,
         outputs: &mut VecDeque<Output>,
-        sink: &mut impl Sink,
+        outlet: &mut Outlet<'_, impl Sink>,
     ) {
         for slot in self.slots() {
             if let Some(leg) = self.leg_mut(slot) {
-                leg.speak(now, sink);
+                leg.speak(now, outlet);
             }
             let press = self.leg_mut(slot).and_then(|leg| {
                 let press = leg.digits.expire(now)?;

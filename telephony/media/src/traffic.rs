@@ -1,14 +1,14 @@
 //! The way of a packet through a session: admitted, judged, passed on.
 //!
-//! Where later stages stand: decryption between `admit` and `take`, encryption
-//! between a leg's header and the sink, transcoding and mixing in place of
-//! [`Leg::give`] for listeners whose formats differ.
+//! Decryption is a part of being admitted, encryption of leaving (see
+//! [`crate::guard`]); between the two every packet is plain, for whoever listens.
 //!
 //! Invariant: nothing here allocates for a packet that is not an event.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use crate::guard::Outlet;
 use crate::leg::{Component, Leg};
 use crate::quality::Reason;
 use crate::relay::{Arrival, Config, Event, Output, Sink};
@@ -33,7 +33,7 @@ impl Session {
         packet: &mut [u8],
         config: &Config,
         outputs: &mut VecDeque<Output>,
-        sink: &mut impl Sink,
+        outlet: &mut Outlet<'_, impl Sink>,
     ) -> Result<Waiting, Reason> {
         let slot = place.slot;
         let kind = match (rtp::kind(packet), place.component) {
@@ -46,13 +46,15 @@ impl Session {
         let Some(leg) = self.leg_mut(slot) else {
             return Err(Reason::NowhereToSend);
         };
-        if let Err(reason) = leg.admit(place.component, kind, arrival, config) {
-            return self.refuse(slot, reason);
-        }
+        let inside = match leg.admit(place.component, kind, arrival, packet, config) {
+            Ok(inside) => inside,
+            Err(reason) => return self.refuse(slot, reason),
+        };
+        let packet = &mut packet[..inside];
         leg.announce(place.component, outputs);
         let outcome = match kind {
-            Kind::Rtcp => self.receive_rtcp(slot, packet, arrival.at, sink),
-            Kind::Rtp => self.receive_rtp(slot, packet, arrival, outputs, sink),
+            Kind::Rtcp => self.receive_rtcp(slot, packet, arrival.at, outlet),
+            Kind::Rtp => self.receive_rtp(slot, packet, arrival, outputs, outlet),
         };
         outcome.or_else(|reason| self.refuse(slot, reason))
     }
@@ -70,7 +72,7 @@ impl Session {
         packet: &mut [u8],
         arrival: &Arrival,
         outputs: &mut VecDeque<Output>,
-        sink: &mut impl Sink,
+        outlet: &mut Outlet<'_, impl Sink>,
     ) -> Result<Waiting, Reason> {
         let now = arrival.at;
         let header = Header::parse(packet).map_err(|_| Reason::Malformed)?;
@@ -97,7 +99,7 @@ impl Session {
                 continue;
             };
             // A listener that cannot be served is its own affair, not the sender's.
-            if let Err(reason) = ear.give(&inbound, packet, now, sink) {
+            if let Err(reason) = ear.give(&inbound, packet, now, outlet) {
                 ear.drops.count(reason);
             }
             if ear.voice_deadline().is_some() {
@@ -112,7 +114,7 @@ impl Session {
         slot: u8,
         packet: &[u8],
         now: Instant,
-        sink: &mut impl Sink,
+        outlet: &mut Outlet<'_, impl Sink>,
     ) -> Result<Waiting, Reason> {
         let compound = Compound::parse(packet).map_err(|_| Reason::Malformed)?;
         let leg = self.leg_mut(slot).ok_or(Reason::NowhereToSend)?;
@@ -134,7 +136,11 @@ impl Session {
                 continue;
             };
             if let Some(writer) = translate(compound, relation, from, to, &cname, now) {
-                sink.send(port, target, writer.written());
+                let way = (port, target);
+                let sent = outlet.send(&mut to.guard, Kind::Rtcp, way, writer.written());
+                if let Err(reason) = sent {
+                    to.drops.count(reason);
+                }
             }
         }
         Ok(Waiting::No)

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use media::{
     Arrival, Codec, CommandError, Config, Direction, Format, LatchPolicy, LegKey, LegSetup, Medium,
-    MoveError, PortKey, Relay, Remote, RtcpAddress, SessionId, Sink,
+    MoveError, PortKey, Protection, Relay, Remote, RtcpAddress, SessionId, Sink,
 };
 
 const FIRST: SessionId = SessionId(1);
@@ -40,6 +40,7 @@ fn setup(leg: u64) -> LegSetup {
             clock_rate: 8000,
         }],
         direction: Direction::SendReceive,
+        protection: Protection::Plain,
     }
 }
 

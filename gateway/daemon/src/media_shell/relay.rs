@@ -147,6 +147,7 @@ impl RelayThread {
             },
             formats: Vec::new(),
             direction: media::Direction::Inactive,
+            protection: media::Protection::Awaited,
         };
         match self.relay.open(opened.session, opened.key, setup, now) {
             Ok(()) => {
@@ -200,6 +201,7 @@ impl RelayThread {
                 (false, true) => media::Direction::ReceiveOnly,
                 (false, false) => media::Direction::Inactive,
             }),
+            protection: Some(media::Protection::Plain),
         };
         if let Err(error) = self.relay.update(opened.session, opened.key, update, now) {
             tracing::error!(%error, leg = %stream.0, "a leg's media cannot be changed");

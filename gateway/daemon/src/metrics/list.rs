@@ -230,6 +230,10 @@ figures! { |from| {
     Counter "media_packets_refused_total" ["why=\"not_to_send\""] = from.hands.media.refused().of(Reason::NotToSend);
     Counter "media_packets_refused_total" ["why=\"no_payload_type\""] = from.hands.media.refused().of(Reason::NoPayloadType);
     Counter "media_packets_refused_total" ["why=\"nowhere_to_send\""] = from.hands.media.refused().of(Reason::NowhereToSend);
+    Counter "media_packets_refused_total" ["why=\"srtp_authentication\""] = from.hands.media.refused().of(Reason::Forged);
+    Counter "media_packets_refused_total" ["why=\"srtp_replay\""] = from.hands.media.refused().of(Reason::Replayed);
+    Counter "media_packets_refused_total" ["why=\"srtp_no_keys\""] = from.hands.media.refused().of(Reason::NoKeys);
+    Counter "media_packets_refused_total" ["why=\"srtp_key_exhausted\""] = from.hands.media.refused().of(Reason::KeyExhausted);
     Counter "media_packets_refused_total" ["why=\"no_call\""] = from.hands.media.refused().stray();
     /// Commands that did not reach the media thread: calls without sound.
     Counter "media_commands_lost_total" = from.hands.media.lost_commands();

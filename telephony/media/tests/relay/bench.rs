@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use media::rtp::Header;
 use media::{
     Arrival, Codec, Config, Direction, Event, Format, LatchPolicy, LegKey, LegSetup, Medium,
-    Network, Output, PortKey, Quality, Relay, Remote, RtcpAddress, SessionId, Sink,
+    Network, Output, PortKey, Protection, Quality, Relay, Remote, RtcpAddress, SessionId, Sink,
 };
 
 pub(crate) const CALL: SessionId = SessionId(7);
@@ -222,6 +222,7 @@ pub(crate) fn setup(leg: u64) -> LegSetup {
             format(101, Codec::TelephoneEvent, 8000),
         ],
         direction: Direction::SendReceive,
+        protection: Protection::Plain,
     }
 }
 

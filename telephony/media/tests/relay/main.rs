@@ -9,5 +9,6 @@ mod limits;
 mod properties;
 mod reports;
 mod routes;
+mod secure;
 mod survives;
 mod voices;

@@ -8,7 +8,7 @@ use media::rtcp::Compound;
 use media::rtp::Header;
 use media::{
     Arrival, Codec, Config, Direction, Format, LatchPolicy, LegKey, LegSetup, Medium, Network,
-    Output, PortKey, Relay, Remote, RtcpAddress, SessionId, Sink,
+    Output, PortKey, Protection, Relay, Remote, RtcpAddress, SessionId, Sink,
 };
 
 /// Two calls: audio between the legs 0 and 1, video between 2 and 3. Leg n has
@@ -142,5 +142,6 @@ fn setup(leg: u32) -> LegSetup {
         },
         formats,
         direction: Direction::SendReceive,
+        protection: Protection::Plain,
     }
 }

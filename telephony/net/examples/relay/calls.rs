@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use media::{
     Codec, Config, Direction, Format, LatchPolicy, LegKey, LegSetup, Medium, Network, Output,
-    PortKey, Relay, Remote, RtcpAddress, SessionId, Sink,
+    PortKey, Protection, Relay, Remote, RtcpAddress, SessionId, Sink,
 };
 use net::packets::{Arrival, Datagram, Handler, Io, PortPair, SocketKey};
 
@@ -134,5 +134,6 @@ fn setup(socket: SocketKey) -> LegSetup {
             clock_rate: 8000,
         }],
         direction: Direction::SendReceive,
+        protection: Protection::Plain,
     }
 }

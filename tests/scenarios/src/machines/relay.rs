@@ -6,8 +6,10 @@ use std::time::Instant;
 
 use media::{
     Arrival, Codec, Config, Direction, Format, LatchPolicy, LegKey, LegSetup, LegUpdate, Medium,
-    Output, PortKey, Relay, Remote, RtcpAddress, SessionId, Sink,
+    Output, PortKey, Protection, Relay, Remote, RtcpAddress, SessionId, Sink,
 };
+
+use media::srtp::{MasterKey, Suite};
 
 use crate::contract::{Machine, Step};
 use crate::random::Random;
@@ -77,6 +79,16 @@ fn setup(session: u64, leg: u64, random: &mut Random) -> LegSetup {
         remote: remote(session, leg, random),
         formats: formats(random),
         direction: Direction::SendReceive,
+        protection: protection(random),
+    }
+}
+
+fn protection(random: &mut Random) -> Protection {
+    let key = |fill| MasterKey::new(Suite::AeadAes128Gcm, &[fill; 28]);
+    match (random.below(6), key(1), key(2)) {
+        (0, Ok(ours), Ok(theirs)) => Protection::Secure { ours, theirs },
+        (1, ..) => Protection::Awaited,
+        _ => Protection::Plain,
     }
 }
 
@@ -152,6 +164,7 @@ impl Machine for MediaRelay {
                         Direction::SendOnly,
                         Direction::Inactive,
                     ])),
+                    protection: random.one_in(4).then(|| protection(random)),
                 };
                 RelayInput::Update(id, key, Box::new(update))
             }
