@@ -22,6 +22,7 @@ use crate::rtp::{FIXED_LEN, Header, Kind};
 use crate::seed::Seed;
 use crate::source::{Position, Source, Verdict};
 use crate::stream::{Origin, Outgoing};
+use crate::tap::Tapping;
 use crate::telephone_event::{KeyPacket, Presses, Reader};
 use crate::voice::{Bridge, MAX_ENCODED, Spoken, Voice};
 
@@ -219,6 +220,8 @@ pub(crate) struct Leg {
     pub(crate) map: FormatMap,
     /// Carries over what this leg hears in a codec that its peer has not.
     voice: Option<Box<Voice>>,
+    /// Who else wants to have what this leg says.
+    pub(crate) tapping: Tapping,
     /// Bit n: the leg in slot n gets this one's packets.
     pub(crate) heard_by: u64,
     rate: Limiter,
@@ -260,6 +263,7 @@ impl Leg {
             hears: None,
             map: FormatMap::EMPTY,
             voice: None,
+            tapping: Tapping::default(),
             heard_by: 0,
             rate: Limiter::new(config.packet_rate, now),
             rtcp_rate: Limiter::new(config.rtcp_rate, now),
@@ -359,6 +363,9 @@ impl Leg {
                 .digits
                 .read(payload, header.timestamp, format.clock_rate, now);
             // A restarted reader holds nothing, so `read` cannot finish a press twice.
+            if read.is_some() {
+                self.tapping.key_told();
+            }
             presses = match (presses, read) {
                 (Some([old, _]), Some([_, new])) => Some([old, new]),
                 (old, read) => read.or(old),

@@ -26,6 +26,7 @@ mod session;
 mod sine;
 mod source;
 mod stream;
+mod tap;
 mod telephone_event;
 mod traffic;
 mod translate;
@@ -54,7 +55,9 @@ pub use limiter::Rate;
 pub use quality::{Drops, FarReport, Quality, Reason, mos};
 pub use rate::{FRAME, MAX_FRAME, SampleRate};
 pub use relay::{
-    Arrival, CommandError, Config, Event, MoveError, OpenError, Output, Relay, Sink, Totals,
+    Arrival, CommandError, Config, Event, KeyForm, MoveError, OpenError, Output, Relay, Sink,
+    Totals,
 };
 pub use session::MAX_LEGS;
+pub use tap::{Overheard, Tap};
 pub use telephone_event::{Digit, Press};

@@ -22,6 +22,7 @@ use crate::limiter::Rate;
 use crate::quality::{Drops, Quality};
 use crate::seed::Seed;
 use crate::session::Session;
+use crate::tap::{Overheard, Tap};
 use crate::telephone_event::Press;
 use crate::traffic::{Place, Waiting};
 
@@ -61,6 +62,9 @@ impl Default for Config {
 /// Takes packets that leave.
 pub trait Sink {
     fn send(&mut self, port: PortKey, to: SocketAddr, packet: &[u8]);
+
+    /// Takes the sound of legs that are tapped for it; see [`Relay::tap`].
+    fn sound(&mut self, _: &Overheard<'_>) {}
 }
 
 /// Where and when a datagram came.
@@ -103,6 +107,7 @@ pub enum Event {
     Digit {
         leg: LegKey,
         press: Press,
+        form: KeyForm,
     },
     /// No connected leg that may speak has sent anything for so long; told
     /// again after as long again.
@@ -113,6 +118,15 @@ pub enum Event {
         leg: LegKey,
         quality: Box<Quality>,
     },
+}
+
+/// How a leg told a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyForm {
+    /// RFC 4733.
+    Event,
+    /// Two tones in its sound.
+    Tones,
 }
 
 /// Why a leg was not opened; the owner is at fault, or its limits are reached.
@@ -283,6 +297,16 @@ impl Relay {
             session.listen(ear, mouth, now);
         }
         self.schedule(index);
+        Ok(())
+    }
+
+    /// What is wanted of a leg's voice beside passing it on, from now on.
+    pub fn tap(&mut self, session: SessionId, leg: LegKey, tap: Tap) -> Result<(), CommandError> {
+        let (index, slot) = self.find(session, leg)?;
+        let session = self.sessions[index as usize].as_mut();
+        if let Some(leg) = session.and_then(|session| session.leg_mut(slot)) {
+            leg.tapping.set(tap);
+        }
         Ok(())
     }
 

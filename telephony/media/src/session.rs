@@ -12,7 +12,7 @@ use std::time::Instant;
 use crate::format::{FormatError, FormatTable};
 use crate::guard::Outlet;
 use crate::leg::{Direction, Leg, LegKey, LegSetup, LegUpdate, SessionId};
-use crate::relay::{Config, Event, OpenError, Output, Sink};
+use crate::relay::{Config, Event, KeyForm, OpenError, Output, Sink};
 use crate::seed::Seed;
 use crate::telephone_event::Press;
 
@@ -226,7 +226,7 @@ impl Session {
             return;
         };
         if let Some(press) = leg.digits.finish() {
-            self.tell_digit(leg.key, press, outputs);
+            self.tell_digit(leg.key, press, KeyForm::Event, outputs);
         }
         outputs.push_back(Output::Event {
             session: self.id,
@@ -240,17 +240,54 @@ impl Session {
         }
     }
 
-    pub(crate) fn tell_digit(&self, leg: LegKey, press: Press, outputs: &mut VecDeque<Output>) {
+    pub(crate) fn tell_digit(
+        &self,
+        leg: LegKey,
+        press: Press,
+        form: KeyForm,
+        outputs: &mut VecDeque<Output>,
+    ) {
         outputs.push_back(Output::Event {
             session: self.id,
-            event: Event::Digit { leg, press },
+            event: Event::Digit { leg, press, form },
+        });
+    }
+
+    /// Gives away what the tap of a leg has heard by now.
+    pub(crate) fn tell_tapped(
+        &mut self,
+        slot: u8,
+        now: Instant,
+        outputs: &mut VecDeque<Output>,
+        sink: &mut impl Sink,
+    ) {
+        let session = self.id;
+        let Some(leg) = self.leg_mut(slot) else {
+            return;
+        };
+        let key = leg.key;
+        leg.tapping.tell((session, key), now, sink, |press| {
+            outputs.push_back(Output::Event {
+                session,
+                event: Event::Digit {
+                    leg: key,
+                    press,
+                    form: KeyForm::Tones,
+                },
+            });
         });
     }
 
     /// When something has to happen without a packet.
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
         let legs = self.slots().filter_map(|slot| self.leg(slot));
-        let own = legs.flat_map(|leg| [leg.digits.deadline(), leg.voice_deadline()]);
+        let own = legs.flat_map(|leg| {
+            [
+                leg.digits.deadline(),
+                leg.voice_deadline(),
+                leg.tapping.deadline(),
+            ]
+        });
         let silence = self
             .heard_last()
             .and_then(|last| last.checked_add(config.silence));
@@ -268,12 +305,13 @@ impl Session {
             if let Some(leg) = self.leg_mut(slot) {
                 leg.speak(now, outlet);
             }
+            self.tell_tapped(slot, now, outputs, sink);
             let press = self.leg_mut(slot).and_then(|leg| {
                 let press = leg.digits.expire(now)?;
                 Some((leg.key, press))
             });
             if let Some((leg, press)) = press {
-                self.tell_digit(leg, press, outputs);
+                self.tell_digit(leg, press, KeyForm::Event, outputs);
             }
         }
         let Some(last) = self.heard_last() else {

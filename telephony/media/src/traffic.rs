@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::guard::Outlet;
 use crate::leg::{Component, Leg};
 use crate::quality::Reason;
-use crate::relay::{Arrival, Config, Event, Output, Sink};
+use crate::relay::{Arrival, Config, Event, KeyForm, Output, Sink};
 use crate::rtcp::{Compound, Packet};
 use crate::rtp::{self, Header, Kind};
 use crate::session::{Session, slots};
@@ -80,9 +80,13 @@ impl Session {
         let leg = self.leg_mut(slot).ok_or(Reason::NowhereToSend)?;
         let (inbound, presses) = leg.take(header, packet, now)?;
         let (key, heard_by) = (leg.key, leg.heard_by);
+        let seed = u64::from(leg.out.ssrc());
+        // Before the listeners' headers are on it.
+        leg.tapping.hear(&inbound, packet, seed, now);
+        let tapped = leg.tapping.deadline().is_some();
         let mut waiting = match leg.digits.deadline() {
-            Some(_) => Waiting::Yes,
-            None => Waiting::No,
+            None if !tapped => Waiting::No,
+            Some(_) | None => Waiting::Yes,
         };
         if !std::mem::replace(&mut leg.started, true) {
             let event = Event::Started {
@@ -92,7 +96,7 @@ impl Session {
             outputs.push_back(Output::Event { session, event });
         }
         for press in presses.into_iter().flatten().flatten() {
-            self.tell_digit(key, press, outputs);
+            self.tell_digit(key, press, KeyForm::Event, outputs);
         }
         for listener in slots(heard_by) {
             let Some(ear) = self.leg_mut(listener) else {
@@ -105,6 +109,9 @@ impl Session {
             if ear.voice_deadline().is_some() {
                 waiting = Waiting::Yes;
             }
+        }
+        if tapped {
+            self.tell_tapped(slot, now, outputs, sink);
         }
         Ok(waiting)
     }

@@ -388,7 +388,11 @@ impl RelayThread {
 
     fn tell(&self, session: SessionId, event: media::Event, io: &mut Io<MediaEvent>) {
         match event {
-            media::Event::Digit { leg, press } => {
+            media::Event::Digit {
+                leg,
+                press,
+                form: _,
+            } => {
                 let digit = match press.digit {
                     media::Digit::Key(key) => Digit::from_char(key),
                     media::Digit::Flash => None,

@@ -159,7 +159,7 @@ impl Bench {
         self.pass(Duration::from_millis(ms))
     }
 
-    fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         loop {
             match self.relay.poll_output() {
                 Output::Timeout(deadline) => {

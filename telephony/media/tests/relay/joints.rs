@@ -1,6 +1,6 @@
 //! Whoever speaks, the receiver hears one sender.
 
-use media::{Codec, Digit, Direction, Event, LegKey, LegUpdate, Press};
+use media::{Codec, Digit, Direction, Event, KeyForm, LegKey, LegUpdate, Press};
 use std::time::Duration;
 
 use crate::bench::{Bench, Sent, audio, format, peer, rtp, rtp_port, setup, video};
@@ -198,6 +198,7 @@ fn a_digit_is_told_once_and_passed_on() {
             digit: Digit::Key('#'),
             duration: Duration::from_millis(60),
         },
+        form: KeyForm::Event,
     };
     assert_eq!(digits.collect::<Vec<_>>(), [told]);
 }

@@ -11,4 +11,5 @@ mod reports;
 mod routes;
 mod secure;
 mod survives;
+mod taps;
 mod voices;
