@@ -25,6 +25,14 @@ const OVERLOAD_PAIRS: usize = 3_000;
 enum Scenario {
     /// Relayed audio: CPU, delay, memory.
     Relay,
+    /// Calls between G.722 and Opus: CPU, added delay, memory.
+    TranscodeG722Opus,
+    /// Calls between PCMA and Opus.
+    TranscodePcmaOpus,
+    /// Calls between G.722 and PCMA.
+    TranscodeG722Pcma,
+    /// All channels of a whole legacy server at once: 112 calls between G.722 and Opus.
+    Bridge,
     /// Calls per second and core, time to ring and to answer.
     Calls,
     /// Registrations with digest.
@@ -57,8 +65,15 @@ pub(crate) struct Compare {
 
 /// One measurement of a scenario: whom, with which words of this tool.
 struct Run {
-    subject: Subject,
+    /// `None`: the codecs alone, in this tool.
+    subject: Option<Subject>,
     words: Vec<String>,
+}
+
+impl Run {
+    fn name(&self) -> &'static str {
+        self.subject.map_or("codecs alone", Subject::name)
+    }
 }
 
 impl Compare {
@@ -115,7 +130,7 @@ impl Compare {
         let named: Vec<(&str, Vec<Value>)> = runs
             .iter()
             .zip(lines.into_values())
-            .map(|(run, lines)| (run.subject.name(), lines))
+            .map(|(run, lines)| (run.name(), lines))
             .collect();
         print_table(scenario, &named, self.rounds);
         Ok(())
@@ -124,11 +139,15 @@ impl Compare {
     fn runs(&self, scenario: Scenario, subjects: &mut Subjects) -> Result<Vec<Run>> {
         let secs = self.secs.to_string();
         let sip = |port: u16| format!("127.0.0.1:{port}");
-        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let words = |text: &str| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
         let mut runs = Vec::new();
-        let mut add = |subject, text: String| {
+        let mut add = |subject: Subject, text: String| {
             runs.push(Run {
-                subject,
+                subject: Some(subject),
                 words: words(&text),
             });
         };
@@ -149,6 +168,45 @@ impl Compare {
                 add(
                     Subject::Floor,
                     format!("{load} --via floor --target {}", sip(FLOOR_PORT)),
+                );
+            }
+            Scenario::TranscodeG722Opus
+            | Scenario::TranscodePcmaOpus
+            | Scenario::TranscodeG722Pcma => {
+                let codecs = match scenario {
+                    Scenario::TranscodePcmaOpus => "pcma,opus",
+                    Scenario::TranscodeG722Pcma => "g722,pcma",
+                    _ => "g722,opus",
+                };
+                subjects.start(&[Subject::Gateway, Subject::Rtpengine])?;
+                let load = format!("media --calls 16 --spread 100 --secs {secs} --codecs {codecs}");
+                add(
+                    Subject::Gateway,
+                    format!("{load} --via sip {gateway} --register uas:pw"),
+                );
+                let peer = format!("{load} --via ng --target {}", sip(RTPENGINE_PORT));
+                add(
+                    Subject::Rtpengine,
+                    match scenario {
+                        Scenario::TranscodeG722Pcma => peer,
+                        // Our bit rate; nothing else of its encoder can be set.
+                        _ => format!("{peer} --ng-callee opus/48000/2/24000"),
+                    },
+                );
+                let alone = format!("bare --codecs {codecs}");
+                runs.push(Run {
+                    subject: None,
+                    words: words(&alone),
+                });
+            }
+            Scenario::Bridge => {
+                subjects.start(&[Subject::Gateway])?;
+                add(
+                    Subject::Gateway,
+                    format!(
+                        "media --calls 112 --spread 112 --secs {secs} --codecs g722,opus \
+                         --via sip {gateway} --register uas:pw"
+                    ),
                 );
             }
             Scenario::Calls => {
@@ -183,7 +241,7 @@ impl Compare {
                     let register = words(&format!("register --users 500 {target}"));
                     self.measure(
                         &Run {
-                            subject,
+                            subject: Some(subject),
                             words: register,
                         },
                         subjects,
@@ -198,7 +256,7 @@ impl Compare {
                 let fill = words(&format!("register --users 5000 {gateway}"));
                 self.measure(
                     &Run {
-                        subject: Subject::Gateway,
+                        subject: Some(Subject::Gateway),
                         words: fill,
                     },
                     subjects,
@@ -224,7 +282,7 @@ impl Compare {
                  {emergency}"
             );
             Run {
-                subject: Subject::Gateway,
+                subject: Some(Subject::Gateway),
                 words: text.split_whitespace().map(str::to_owned).collect(),
             }
         };
@@ -269,8 +327,8 @@ impl Compare {
             .position(|word| word == "--")
             .unwrap_or(run.words.len());
         words.extend_from_slice(&run.words[..end]);
-        words.extend(["--name".into(), run.subject.name().into()]);
-        if let Some(pid) = subjects.pid(run.subject) {
+        words.extend(["--name".into(), run.name().into()]);
+        if let Some(pid) = run.subject.and_then(|subject| subjects.pid(subject)) {
             words.extend(["--pid".into(), pid.to_string()]);
         }
         words.extend_from_slice(&run.words[end..]);
@@ -284,13 +342,7 @@ impl Compare {
         let line = text
             .lines()
             .find(|line| line.starts_with('{'))
-            .with_context(|| {
-                format!(
-                    "{} said nothing to: {}",
-                    run.subject.name(),
-                    run.words.join(" ")
-                )
-            })?;
+            .with_context(|| format!("{} said nothing to: {}", run.name(), run.words.join(" ")))?;
         Ok(serde_json::from_str(line)?)
     }
 }
@@ -310,6 +362,29 @@ fn figures(scenario: Scenario) -> &'static [&'static str] {
             "delay_ms_p99",
             "gap_ms_p99",
             "delivered_pct",
+            "rss_kb_per_call",
+        ],
+        Scenario::TranscodeG722Opus | Scenario::TranscodePcmaOpus | Scenario::TranscodeG722Pcma => {
+            &[
+                "cpu_pct_per_100_calls",
+                "calls_per_core",
+                "delay_ms_p50",
+                "delay_ms_p99",
+                "gap_ms_p99",
+                "delivered_pct",
+                "lost_by_seq",
+                "opus_kbit_per_s",
+                "rss_kb_per_call",
+            ]
+        }
+        Scenario::Bridge => &[
+            "cores",
+            "calls",
+            "delay_ms_p50",
+            "delay_ms_p99",
+            "gap_ms_p99",
+            "delivered_pct",
+            "lost_by_seq",
             "rss_kb_per_call",
         ],
         Scenario::Calls => &[

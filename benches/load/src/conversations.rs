@@ -12,10 +12,12 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::agent::{Agent, State, socket};
+use crate::alignment;
+use crate::material::{Codec, Material};
 use crate::process::Usage;
 use crate::report::{Line, Samples, per};
-use crate::stream::{Leg, Pump};
-use crate::text::{audio_address, description, random};
+use crate::stream::{Leg, Pump, Speech};
+use crate::text::{audio_address, description, payload_type, random, speech_description};
 use crate::{Parties, Peer, user_and_password};
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,18 +51,33 @@ pub(crate) struct Media {
     /// Calls whose one-way delay is measured.
     #[arg(long, default_value_t = 8)]
     probe: usize,
+    /// Two codecs, the caller's and the callee's, for calls that must be transcoded.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    codecs: Vec<Codec>,
+    /// What the callee's codec is called towards rtpengine, with clock rate, channels, bit rate,
+    /// packet time, format parameters and options of the encoder.
+    #[arg(long)]
+    ng_callee: Option<String>,
+    /// The same for the caller's codec.
+    #[arg(long)]
+    ng_caller: Option<String>,
 }
 
 impl Media {
     pub(crate) fn run(self) -> Result<()> {
         let ip = *self.parties.target.ip();
         let mut pump = Pump::new()?;
+        let speech = self.materials()?;
         let mut setup = Setup::new(&self)?;
         let fresh = Usage::of(&self.peer.pid);
         for number in 0..self.calls.min(3000) {
             let began = Instant::now();
             let mut caller = Leg::new(ip, number < self.probe)?;
             let mut callee = Leg::new(ip, number < self.probe)?;
+            if let Some((ours, theirs)) = &speech {
+                caller.speech = Some(Speech::new(ours));
+                callee.speech = Some(Speech::new(theirs));
+            }
             match setup.connect(number, &mut caller, &mut callee, &mut pump) {
                 Ok(()) => {
                     pump.add(caller)?;
@@ -87,8 +104,17 @@ impl Media {
         let after = Usage::of(&self.peer.pid);
         setup.hang_up(&mut pump)?;
         let cores = (after.cpu_seconds - before.cpu_seconds) / elapsed;
-        self.report(&pump, &setup, cores, elapsed, after, fresh);
+        self.report(&pump, &setup, cores, elapsed, after, fresh)?;
         setup.agent.unregister_all()
+    }
+
+    /// What callers and callees say, if not marks.
+    fn materials(&self) -> Result<Option<(Rc<Material>, Rc<Material>)>> {
+        let [caller, callee] = self.codecs[..] else {
+            return Ok(None);
+        };
+        let (caller, callee) = (Material::new(caller)?, Material::new(callee)?);
+        Ok(Some((Rc::new(caller), Rc::new(callee))))
     }
 
     fn report(
@@ -99,18 +125,29 @@ impl Media {
         elapsed: f64,
         usage: Usage,
         fresh: Usage,
-    ) {
+    ) -> Result<()> {
         let calls = (pump.legs.len() / 2) as f64;
         let (mut delays, mut gaps) = (Samples::default(), Samples::default());
         let (mut sent, mut received, mut lost) = (0, 0, 0);
+        let (mut opus_octets, mut opus_packets, mut redundant) = (0, 0, 0);
         for leg in &pump.legs {
             delays.extend(&leg.counts.delays);
+            if leg
+                .speech
+                .as_ref()
+                .is_some_and(|speech| speech.material.codec == Codec::Opus)
+            {
+                opus_octets += leg.counts.octets;
+                opus_packets += leg.counts.received;
+                redundant += leg.counts.redundant;
+            }
             gaps.extend(&leg.counts.gaps);
             sent += leg.counts.sent;
             received += leg.counts.received;
             lost += leg.counts.lost();
         }
         let rate = received as f64 / elapsed;
+        let codec_delays = transcoding_delays(pump, &mut delays)?;
         Line::new("media", &self.peer.name)
             .with("calls", calls)
             .with("asked", self.calls)
@@ -122,6 +159,16 @@ impl Media {
             .milliseconds("delay_ms_p50", &mut delays, 0.5)
             .milliseconds("delay_ms_p99", &mut delays, 0.99)
             .milliseconds("gap_ms_p99", &mut gaps, 0.99)
+            .with("codec_delay_ms", json!(codec_delays))
+            .with(
+                "opus_kbit_per_s",
+                per(opus_octets as f64 * 0.4, opus_packets as f64),
+            )
+            .with(
+                "opus_redundant_pct",
+                per(redundant as f64 * 100.0, opus_packets as f64),
+            )
+            .with("cores", cores)
             .with("cpu_pct_per_100_calls", per(cores * 1e4, calls))
             .with("calls_per_core", per(calls, cores))
             .with("pkts_per_s_per_core", per(rate, cores))
@@ -132,13 +179,46 @@ impl Media {
             )
             .with("peer_threads", usage.threads)
             .print();
+        Ok(())
     }
+}
+
+/// Adds what the program delays the sound of probed legs, without the codecs; says what these
+/// delay, in milliseconds, both ways.
+fn transcoding_delays(pump: &Pump, delays: &mut Samples) -> Result<Vec<f64>> {
+    let mut of_codecs = Vec::new();
+    for pair in pump.legs.chunks_exact(2) {
+        for (ear, mouth) in [(&pair[0], &pair[1]), (&pair[1], &pair[0])] {
+            let (Some(heard), Some(said)) = (&ear.speech, &mouth.speech) else {
+                return Ok(of_codecs);
+            };
+            if said.said.at.is_empty() {
+                return Ok(of_codecs);
+            }
+            let codecs = alignment::of_codecs(&said.material, heard.material.codec)?;
+            if of_codecs.len() < 2 {
+                of_codecs.push(codecs as f64 / 16.0);
+            }
+            let added = alignment::added(
+                &said.material,
+                heard.material.codec,
+                &said.said,
+                &heard.received,
+                codecs,
+            )?;
+            added.into_iter().for_each(|delay| delays.push(delay));
+        }
+    }
+    Ok(of_codecs)
 }
 
 /// The ports of the callee's leg go into the answer; the offer it got comes back.
 #[derive(Debug, Default)]
 struct Answering {
     port: u16,
+    codec: Option<Codec>,
+    /// Which number the offer gave to the codec.
+    payload_type: Option<u8>,
     offered: Option<SocketAddrV4>,
 }
 
@@ -168,7 +248,12 @@ impl<'a> Setup<'a> {
         agent.on_offer = Box::new(move |offer| {
             let mut answering = shared.borrow_mut();
             answering.offered = audio_address(offer);
-            description(ip, answering.port)
+            let Some(codec) = answering.codec else {
+                return description(ip, answering.port);
+            };
+            answering.payload_type = payload_type(offer, codec.name());
+            let number = answering.payload_type.unwrap_or(codec.payload_type());
+            speech_description(ip, answering.port, number, codec.name())
         });
         Ok(Self {
             load,
@@ -206,12 +291,11 @@ impl<'a> Setup<'a> {
     fn connect_sip(&mut self, caller: &mut Leg, callee: &mut Leg, pump: &mut Pump) -> Result<()> {
         *self.answering.borrow_mut() = Answering {
             port: callee.port(),
-            offered: None,
+            codec: callee.speech.as_ref().map(|speech| speech.material.codec),
+            ..Answering::default()
         };
         let callee_name = self.load.parties.callee.clone();
-        let id = self
-            .agent
-            .call(&callee_name, &description(self.ip, caller.port()));
+        let id = self.agent.call(&callee_name, &self.offer(caller));
         let end = Instant::now() + self.agent.give_up;
         loop {
             self.turn(pump)?;
@@ -228,7 +312,13 @@ impl<'a> Setup<'a> {
                 ),
             }
         }
-        let offered = self.answering.borrow_mut().offered.take();
+        let (offered, number) = {
+            let mut answering = self.answering.borrow_mut();
+            (answering.offered.take(), answering.payload_type)
+        };
+        if let (Some(speech), Some(number)) = (&mut callee.speech, number) {
+            speech.payload_type = number;
+        }
         callee.remote = Some(offered.context("no audio in the offer")?);
         if caller.remote.map(|remote| remote.port()) == Some(callee.port()) {
             self.direct += 1;
@@ -237,16 +327,54 @@ impl<'a> Setup<'a> {
         Ok(())
     }
 
+    fn offer(&self, caller: &Leg) -> String {
+        match &caller.speech {
+            None => description(self.ip, caller.port()),
+            Some(speech) => {
+                let codec = speech.material.codec;
+                speech_description(self.ip, caller.port(), speech.payload_type, codec.name())
+            }
+        }
+    }
+
     fn connect_ng(&mut self, number: usize, caller: &mut Leg, callee: &mut Leg) -> Result<()> {
         let id = format!("load{:016x}{number}", random());
-        let offer = description(self.ip, caller.port());
-        let seen_by_callee = self.ng("offer", &id, &offer, "")?;
+        let offer = self.offer(caller);
+        let codecs = self.ng_codecs(caller, callee);
+        let seen_by_callee = self.ng("offer", &id, &offer, &codecs)?;
         callee.remote = Some(audio_address(&seen_by_callee).context("no audio in the offer")?);
-        let answer = description(self.ip, callee.port());
+        let port = callee.port();
+        let answer = match &mut callee.speech {
+            None => description(self.ip, port),
+            Some(speech) => {
+                let name = speech.material.codec.name();
+                let number = payload_type(&seen_by_callee, name);
+                speech.payload_type = number.context("the callee's codec is not offered")?;
+                speech_description(self.ip, port, speech.payload_type, name)
+            }
+        };
         let seen_by_caller = self.ng("answer", &id, &answer, "6:to-tag6:callee")?;
         caller.remote = Some(audio_address(&seen_by_caller).context("no audio in the answer")?);
         self.ids.push(id);
         Ok(())
+    }
+
+    /// To offer the callee's codec in place of the caller's, and to transcode between them.
+    fn ng_codecs(&self, caller: &Leg, callee: &Leg) -> String {
+        let (Some(caller), Some(callee)) = (&caller.speech, &callee.speech) else {
+            return String::new();
+        };
+        let text = |s: &str| format!("{}:{s}", s.len());
+        let named = |codec: Codec| codec.name().split('/').next().unwrap_or_default();
+        let wanted = self.load.ng_callee.as_deref();
+        let wanted = wanted.unwrap_or(named(callee.material.codec));
+        let set = self.load.ng_caller.as_deref().map(text);
+        let set = set.unwrap_or_default();
+        format!(
+            "5:codecd4:maskl{}e3:setl{set}e9:transcodel{}ee",
+            text(named(caller.material.codec)),
+            text(wanted)
+        )
     }
 
     /// One bencoded command; the description in its answer.

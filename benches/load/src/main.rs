@@ -9,9 +9,12 @@
 )]
 
 mod agent;
+mod alignment;
+mod bare;
 mod compare;
 mod conversations;
 mod floor;
+mod material;
 mod process;
 mod report;
 mod signalling;
@@ -47,6 +50,8 @@ enum Command {
     Media(conversations::Media),
     /// The reference relay: what this machine allows, one socket per leg.
     Floor(floor::Floor),
+    /// The codecs of a transcoded call and nothing else.
+    Bare(bare::Bare),
     /// CPU and memory of a process at rest.
     Idle(process::Idle),
     /// Time from starting a program until it answers a REGISTER.
@@ -129,6 +134,7 @@ fn main() -> Result<()> {
         Command::Ring(run) => run.run(),
         Command::Media(run) => run.run(),
         Command::Floor(run) => run.run(),
+        Command::Bare(run) => run.run(),
         Command::Idle(run) => run.run(),
         Command::Start(run) => run.run(),
     }

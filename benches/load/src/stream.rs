@@ -1,20 +1,24 @@
 //! RTP legs: paced senders and receivers that measure one-way delay, loss and gaps.
 //!
-//! The payload carries the send time; on probed legs the kernel's receive stamp ends the
-//! measurement, so that this tool's own scheduling does not count.
+//! The payload carries the send time, where nobody transcodes it; on probed legs the kernel's
+//! receive stamp ends the measurement, so that this tool's own scheduling does not count.
 
 use std::io::IoSliceMut;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
+use media::codec::opus::{self, MAX_PACKET};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
 };
 
 use crate::agent::socket;
+use crate::alignment::{Received, Said};
+use crate::material::{Codec, Material};
 use crate::report::Samples;
 use crate::text::random;
 
@@ -24,8 +28,36 @@ const PCMA_PAYLOAD: usize = 160;
 const MARK: &[u8; 4] = b"LOAD";
 const HEADER: usize = 12;
 
+/// What a leg of a transcoded call says and hears, both in its own codec.
+#[derive(Debug)]
+pub(crate) struct Speech {
+    pub(crate) material: Rc<Material>,
+    pub(crate) payload_type: u8,
+    next: usize,
+    pub(crate) said: Said,
+    pub(crate) received: Received,
+}
+
+impl Speech {
+    pub(crate) fn new(material: &Rc<Material>) -> Self {
+        let begins_at = random() as usize % material.payloads.len();
+        Self {
+            material: Rc::clone(material),
+            payload_type: material.codec.payload_type(),
+            next: begins_at,
+            said: Said {
+                begins_at,
+                at: Vec::new(),
+            },
+            received: Received::default(),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Leg {
+    /// `None`: marks in packets of PCMA, for who passes them on as they are.
+    pub(crate) speech: Option<Speech>,
     pub(crate) remote: Option<SocketAddrV4>,
     pub(crate) counts: Counts,
     socket: UdpSocket,
@@ -44,6 +76,10 @@ pub(crate) struct Counts {
     pub(crate) received: u64,
     pub(crate) delays: Samples,
     pub(crate) gaps: Samples,
+    /// Of all payloads.
+    pub(crate) octets: u64,
+    /// Packets of Opus that also carry the one before them.
+    pub(crate) redundant: u64,
     first: i64,
     highest: i64,
 }
@@ -70,6 +106,7 @@ impl Leg {
         // Spread over the interval, as independent stations are.
         let offset = Duration::from_micros(random() % 20_000);
         Ok(Self {
+            speech: None,
             remote: None,
             counts: Counts::default(),
             socket,
@@ -97,19 +134,36 @@ impl Leg {
 
     fn send(&mut self) {
         let Some(remote) = self.remote else { return };
-        let mut packet = [0xd5; HEADER + PCMA_PAYLOAD];
+        let mut packet = [0xd5; HEADER + MAX_PACKET];
+        let (payload_type, ticks, length) = match &mut self.speech {
+            None => {
+                packet[12..16].copy_from_slice(MARK);
+                packet[16..24].copy_from_slice(&(clock().as_nanos() as u64).to_be_bytes());
+                (PCMA, PCMA_PAYLOAD as u32, PCMA_PAYLOAD)
+            }
+            Some(speech) => {
+                let payloads = &speech.material.payloads;
+                let payload = &payloads[speech.next % payloads.len()];
+                speech.next += 1;
+                packet[HEADER..HEADER + payload.len()].copy_from_slice(payload);
+                if self.probed {
+                    speech.said.at.push(clock());
+                }
+                let ticks = speech.material.codec.ticks();
+                (speech.payload_type, ticks, payload.len())
+            }
+        };
         packet[0] = 0x80;
-        packet[1] = PCMA;
+        packet[1] = payload_type;
         packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());
         packet[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
         packet[8..12].copy_from_slice(&self.source.to_be_bytes());
-        packet[12..16].copy_from_slice(MARK);
-        packet[16..24].copy_from_slice(&(clock().as_nanos() as u64).to_be_bytes());
-        if self.socket.send_to(&packet, remote).is_ok() {
+        let sent = self.socket.send_to(&packet[..HEADER + length], remote);
+        if sent.is_ok() {
             self.counts.sent += 1;
         }
         self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(PCMA_PAYLOAD as u32);
+        self.timestamp = self.timestamp.wrapping_add(ticks);
     }
 
     fn receive(&mut self) {
@@ -158,14 +212,28 @@ impl Leg {
             self.counts.highest = extended;
         }
         self.counts.received += 1;
+        self.counts.octets += (packet.len() - HEADER) as u64;
         self.counts.highest = self.counts.highest.max(extended);
+        if let Some(speech) = &mut self.speech {
+            let payload = &packet[HEADER..];
+            if speech.material.codec == Codec::Opus
+                && opus::Packet::parse(payload).is_ok_and(|packet| packet.redundant)
+            {
+                self.counts.redundant += 1;
+            }
+            if self.probed {
+                speech.received.at.push(stamp);
+                speech.received.payloads.push(payload.to_vec());
+            }
+        }
         if !self.probed {
             return;
         }
         if let Some(last) = self.last_arrival.replace(stamp) {
             self.counts.gaps.push(stamp.saturating_sub(last));
         }
-        if packet.len() >= 24
+        if self.speech.is_none()
+            && packet.len() >= 24
             && &packet[12..16] == MARK
             && let Ok(sent) = packet[16..24].try_into().map(u64::from_be_bytes)
         {
@@ -207,6 +275,9 @@ impl Pump {
     pub(crate) fn start_counting(&mut self) {
         for leg in &mut self.legs {
             leg.counts = Counts::default();
+            if let Some(speech) = &mut leg.speech {
+                speech.received = Received::default();
+            }
             leg.last_arrival = None;
         }
     }

@@ -97,11 +97,36 @@ pub(crate) fn authorization(
 }
 
 pub(crate) fn description(ip: Ipv4Addr, port: u16) -> String {
+    let keys = "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n";
+    description_of(
+        ip,
+        port,
+        "8 101",
+        &format!("a=rtpmap:8 PCMA/8000\r\n{keys}"),
+    )
+}
+
+/// A description of one codec: `payload_type` stands for `name`.
+pub(crate) fn speech_description(ip: Ipv4Addr, port: u16, payload_type: u8, name: &str) -> String {
+    let map = format!("a=rtpmap:{payload_type} {name}\r\n");
+    description_of(ip, port, &payload_type.to_string(), &map)
+}
+
+fn description_of(ip: Ipv4Addr, port: u16, payload_types: &str, attributes: &str) -> String {
     format!(
         "v=0\r\no=load {port} 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\
-         m=audio {port} RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\n\
-         a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
+         m=audio {port} RTP/AVP {payload_types}\r\n{attributes}a=ptime:20\r\na=sendrecv\r\n"
     )
+}
+
+/// The number that a description gives to a codec.
+pub(crate) fn payload_type(description: &str, name: &str) -> Option<u8> {
+    let of_codec = |line: &str| {
+        let (number, codec) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+        let same = codec.trim().eq_ignore_ascii_case(name);
+        same.then(|| number.parse().ok())?
+    };
+    description.lines().find_map(of_codec)
 }
 
 /// Where the audio of a description is received.
