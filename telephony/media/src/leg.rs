@@ -10,12 +10,13 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::codec::AudioCodec;
+use crate::codec::{AudioCodec, DecodeError};
 use crate::format::{Codec, Format, FormatError, FormatMap, FormatTable};
 use crate::guard::{Guard, Outlet, Protection};
 use crate::jitter;
 use crate::latch::{Latch, LatchPolicy};
 use crate::limiter::Limiter;
+use crate::program::Program;
 use crate::quality::{self, Drops, Quality, Reason};
 use crate::relay::{Arrival, Config, Sink};
 use crate::rtp::{FIXED_LEN, Header, Kind};
@@ -24,7 +25,7 @@ use crate::source::{Position, Source, Verdict};
 use crate::stream::{Origin, Outgoing};
 use crate::tap::Tapping;
 use crate::telephone_event::{KeyPacket, Presses, Reader};
-use crate::voice::{Bridge, MAX_ENCODED, Spoken, Voice};
+use crate::voice::{Bridge, MAX_ENCODED, Saying, Spoken, Voice};
 
 /// The owner's name for a session; one per media line of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,8 +137,8 @@ pub(crate) enum Component {
 const CARRIED_OVER: u8 = 0x80;
 
 /// The way of what we encode to a peer.
-struct Mouth<'a, 'o, S> {
-    slot: u8,
+pub(crate) struct Mouth<'a, 'o, S> {
+    origin: Origin,
     clock_rate: u32,
     out: &'a mut Outgoing,
     guard: &'a mut Guard,
@@ -149,13 +150,10 @@ struct Mouth<'a, 'o, S> {
 }
 
 impl<S: Sink> Mouth<'_, '_, S> {
-    fn say(&mut self, spoken: &Spoken<'_>, payload_type: u8, marker: bool) {
-        let origin = Origin {
-            leg: CARRIED_OVER | self.slot,
-            epoch: 0,
-        };
+    pub(crate) fn say(&mut self, spoken: &Spoken<'_>, payload_type: u8, marker: bool) {
+        let origin = self.origin;
         let position = Position {
-            epoch: 0,
+            epoch: origin.epoch,
             extended: spoken.number,
         };
         let header = Header::of(payload_type, spoken.number as u16, spoken.timestamp, marker);
@@ -199,11 +197,28 @@ pub(crate) struct Inbound {
     pub(crate) format: Format,
 }
 
+impl Inbound {
+    /// As a jitter buffer takes it, whose decoder has measured it.
+    pub(crate) fn packet<'p>(
+        &self,
+        payload: &'p [u8],
+        ticks: Result<u32, DecodeError>,
+    ) -> Result<jitter::Packet<'p>, Reason> {
+        Ok(jitter::Packet {
+            epoch: self.position.epoch,
+            sequence: self.position.extended,
+            timestamp: self.header.timestamp,
+            duration: ticks.map_err(|_| Reason::Malformed)?,
+            payload,
+        })
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Leg {
     pub(crate) key: LegKey,
     slot: u8,
-    medium: Medium,
+    pub(crate) medium: Medium,
     pub(crate) direction: Direction,
     pub(crate) rtp: Port,
     pub(crate) rtcp: Option<Port>,
@@ -222,6 +237,10 @@ pub(crate) struct Leg {
     voice: Option<Box<Voice>>,
     /// Who else wants to have what this leg says.
     pub(crate) tapping: Tapping,
+    /// What this leg is told on our own clock.
+    pub(crate) program: Option<Box<Program>>,
+    /// Streams of our own that were said to this leg.
+    epochs: u32,
     /// Bit n: the leg in slot n gets this one's packets.
     pub(crate) heard_by: u64,
     rate: Limiter,
@@ -264,6 +283,8 @@ impl Leg {
             map: FormatMap::EMPTY,
             voice: None,
             tapping: Tapping::default(),
+            program: None,
+            epochs: 0,
             heard_by: 0,
             rate: Limiter::new(config.packet_rate, now),
             rtcp_rate: Limiter::new(config.rtcp_rate, now),
@@ -396,6 +417,9 @@ impl Leg {
         outlet: &mut Outlet<'_, impl Sink>,
     ) -> Result<(), Reason> {
         let target = self.target().ok_or(Reason::NowhereToSend)?;
+        if self.program.is_some() {
+            return self.hear_beneath(inbound, packet, now, outlet);
+        }
         let is_key = inbound.format.codec == Codec::TelephoneEvent;
         let payload_type = match self.map.payload_type(inbound.index) {
             Some(payload_type) if self.voice.is_none() || !is_key => payload_type,
@@ -453,20 +477,16 @@ impl Leg {
             .as_ref()
             .is_none_or(|voice| !voice.is(bridge, inbound.origin.leg))
         {
-            self.out.cut();
+            let spoken = Saying {
+                epoch: self.next_epoch(),
+                payload_type: format.payload_type,
+            };
             let seed = u64::from(self.out.ssrc());
-            let voice = Voice::new(bridge, inbound.origin.leg, format.payload_type, seed, now);
+            let voice = Voice::new(bridge, inbound.origin.leg, spoken, seed, now);
             self.voice = voice.ok().map(Box::new);
         }
         let voice = self.voice.as_mut().ok_or(Reason::NoPayloadType)?;
-        let packet = jitter::Packet {
-            epoch: inbound.position.epoch,
-            sequence: inbound.position.extended,
-            timestamp: inbound.header.timestamp,
-            duration: voice.ticks_in(payload).map_err(|_| Reason::Malformed)?,
-            payload,
-        };
-        voice.hear(&packet, now);
+        voice.hear(&inbound.packet(payload, voice.ticks_in(payload))?, now);
         self.speak(now, outlet);
         Ok(())
     }
@@ -478,56 +498,75 @@ impl Leg {
         now: Instant,
         outlet: &mut Outlet<'_, impl Sink>,
     ) -> Result<(), Reason> {
-        let target = self.target().ok_or(Reason::NowhereToSend)?;
-        let Some(voice) = &mut self.voice else {
+        let Some(mut voice) = self.voice.take() else {
             self.out.cut();
             return Err(Reason::NoPayloadType);
         };
         let events = self.formats.events(voice.clock_rate());
-        let events = events.ok_or(Reason::NoPayloadType)?;
-        let mut mouth = Mouth {
-            slot: self.slot,
-            clock_rate: voice.clock_rate(),
-            out: &mut self.out,
-            guard: &mut self.guard,
-            drops: &mut self.drops,
-            port: self.rtp.key,
-            target,
-            now,
-            outlet,
+        let mouth = self.mouth(voice.epoch(), voice.clock_rate(), now, outlet);
+        let outcome = match (events, mouth) {
+            (None, _) => Err(Reason::NoPayloadType),
+            (Some(_), None) => Err(Reason::NowhereToSend),
+            (Some(events), Some(mut mouth)) => {
+                let packet = KeyPacket {
+                    timestamp: inbound.header.timestamp,
+                    clock_rate: inbound.format.clock_rate,
+                    payload,
+                };
+                voice.press(packet, now, |spoken| {
+                    mouth.say(&spoken, events.payload_type, inbound.header.marker);
+                });
+                Ok(())
+            }
         };
-        let packet = KeyPacket {
-            timestamp: inbound.header.timestamp,
-            clock_rate: inbound.format.clock_rate,
-            payload,
-        };
-        voice.press(packet, now, |spoken| {
-            mouth.say(&spoken, events.payload_type, inbound.header.marker);
-        });
-        Ok(())
+        self.voice = Some(voice);
+        outcome
     }
 
     /// Sends what the voice that is carried over has to say by now.
     pub(crate) fn speak(&mut self, now: Instant, outlet: &mut Outlet<'_, impl Sink>) {
-        let target = self.target();
-        let Some(voice) = &mut self.voice else { return };
-        let mut mouth = target.map(|target| Mouth {
-            slot: self.slot,
-            clock_rate: voice.clock_rate(),
-            out: &mut self.out,
-            guard: &mut self.guard,
-            drops: &mut self.drops,
-            port: self.rtp.key,
-            target,
-            now,
-            outlet,
-        });
+        let Some(mut voice) = self.voice.take() else {
+            return;
+        };
+        let mut mouth = self.mouth(voice.epoch(), voice.clock_rate(), now, outlet);
         let payload_type = voice.payload_type();
         voice.speak(now, |spoken| {
             if let Some(mouth) = &mut mouth {
                 mouth.say(&spoken, payload_type, false);
             }
         });
+        self.voice = Some(voice);
+    }
+
+    /// The way of what we say to the peer, if it may be sent to. What is numbered from zero has an
+    /// epoch of its own.
+    pub(crate) fn mouth<'a, 'o, S: Sink>(
+        &'a mut self,
+        epoch: u32,
+        clock_rate: u32,
+        now: Instant,
+        outlet: &'a mut Outlet<'o, S>,
+    ) -> Option<Mouth<'a, 'o, S>> {
+        let target = self.target()?;
+        Some(Mouth {
+            origin: Origin {
+                leg: CARRIED_OVER | self.slot,
+                epoch,
+            },
+            clock_rate,
+            out: &mut self.out,
+            guard: &mut self.guard,
+            drops: &mut self.drops,
+            port: self.rtp.key,
+            target,
+            now,
+            outlet,
+        })
+    }
+
+    pub(crate) fn next_epoch(&mut self) -> u32 {
+        self.epochs = self.epochs.wrapping_add(1);
+        self.epochs
     }
 
     pub(crate) fn voice_deadline(&self) -> Option<Instant> {

@@ -18,6 +18,8 @@ mod latch;
 mod leg;
 mod limiter;
 mod pitch;
+mod player;
+mod program;
 mod quality;
 mod rate;
 mod relay;
@@ -52,6 +54,7 @@ pub use leg::{
     Direction, LegKey, LegSetup, LegUpdate, Medium, PortKey, Remote, RtcpAddress, SessionId,
 };
 pub use limiter::Rate;
+pub use player::{Recording, Repeat, Sound, SoundKey};
 pub use quality::{Drops, FarReport, Quality, Reason, mos};
 pub use rate::{FRAME, MAX_FRAME, SampleRate};
 pub use relay::{

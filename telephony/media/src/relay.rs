@@ -8,6 +8,8 @@
 //! Invariants: after a call nothing waits inside but what [`Relay::poll_output`]
 //! gives; equal inputs and seed give equal outputs; a packet allocates nothing.
 
+mod sounds;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -19,6 +21,7 @@ use crate::guard::{Outlet, Scratch};
 use crate::latch::LatchWindow;
 use crate::leg::{Component, LegKey, LegSetup, LegUpdate, PortKey, SessionId};
 use crate::limiter::Rate;
+use crate::player::SoundKey;
 use crate::quality::{Drops, Quality};
 use crate::seed::Seed;
 use crate::session::Session;
@@ -114,6 +117,11 @@ pub enum Event {
     Silent {
         lasting: Duration,
     },
+    /// A sound that was played to a leg has come to its end.
+    SoundOver {
+        leg: LegKey,
+        sound: SoundKey,
+    },
     LegClosed {
         leg: LegKey,
         quality: Box<Quality>,
@@ -153,6 +161,8 @@ pub enum CommandError {
     NoLeg(LegKey),
     #[error("a leg cannot hear itself")]
     SameLeg,
+    #[error("leg {0:?} has no codec that sound can be made for: only G.711, G.722 and Opus are")]
+    NoCodec(LegKey),
     #[error("the formats of the leg cannot be used")]
     Format(#[from] FormatError),
 }

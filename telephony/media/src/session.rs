@@ -2,9 +2,12 @@
 //!
 //! Keeps who hears whom: two that talk, a ringing caller that hears one of up
 //! to 32 called legs, one talker whom a whole group hears. The packets that
-//! pass along these lines are in [`crate::traffic`]. Decides nothing by itself.
+//! pass along these lines are in [`crate::traffic`], what is made for a leg on our own clock in
+//! [`clock`]. Decides nothing by itself.
 //!
 //! Invariant: a leg hears at most one leg, and `heard_by` of that one says so.
+
+mod clock;
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -12,6 +15,7 @@ use std::time::Instant;
 use crate::format::{FormatError, FormatTable};
 use crate::guard::Outlet;
 use crate::leg::{Direction, Leg, LegKey, LegSetup, LegUpdate, SessionId};
+use crate::player::Player;
 use crate::relay::{Config, Event, KeyForm, OpenError, Output, Sink};
 use crate::seed::Seed;
 use crate::telephone_event::Press;
@@ -27,6 +31,8 @@ pub(crate) struct Session {
     seed: Seed,
     /// Silence counts from here at the earliest.
     watched_since: Instant,
+    /// When the next frame is made for those who need our own clock.
+    beat_at: Option<Instant>,
     /// When the relay will call [`Session::handle_timeout`].
     pub(crate) scheduled: Option<Instant>,
 }
@@ -39,6 +45,7 @@ impl Session {
             cname: cname(&mut seed),
             seed,
             watched_since: now,
+            beat_at: None,
             scheduled: None,
         }
     }
@@ -118,6 +125,7 @@ impl Session {
         };
         leg.out.cut();
         leg.forget_voice();
+        leg.forget_beneath();
         if let Some(source) = leg.hears.take().and_then(|source| self.leg_mut(source)) {
             source.heard_by &= !(1 << slot);
         }
@@ -163,7 +171,9 @@ impl Session {
         }
         if let Some(formats) = formats {
             leg.formats = formats;
+            leg.renew_program();
             self.renumber();
+            self.wind_clock(now);
         }
         if let Some(direction) = update.direction {
             self.turn(slot, direction);
@@ -196,6 +206,13 @@ impl Session {
         }
     }
 
+    /// Lets a leg hear a sound. `false`: it has no codec that we can speak.
+    pub(crate) fn play(&mut self, slot: u8, player: Player, now: Instant) -> bool {
+        let played = self.leg_mut(slot).is_some_and(|leg| leg.play(player));
+        self.wind_clock(now);
+        played
+    }
+
     /// Lets a leg go to another session; here it hears nobody any more.
     pub(crate) fn release(&mut self, slot: u8) -> Option<Leg> {
         self.isolate(slot);
@@ -215,6 +232,7 @@ impl Session {
             None => self.legs.push(Some(leg)),
         }
         self.watched_since = now;
+        self.wind_clock(now);
         Ok(slot as u8)
     }
 
@@ -291,7 +309,7 @@ impl Session {
         let silence = self
             .heard_last()
             .and_then(|last| last.checked_add(config.silence));
-        own.flatten().chain(silence).min()
+        own.flatten().chain(silence).chain(self.beat_at).min()
     }
 
     pub(crate) fn handle_timeout(
@@ -301,11 +319,12 @@ impl Session {
         outputs: &mut VecDeque<Output>,
         outlet: &mut Outlet<'_, impl Sink>,
     ) {
+        self.beats_due(now, outputs, outlet);
         for slot in self.slots() {
             if let Some(leg) = self.leg_mut(slot) {
                 leg.speak(now, outlet);
             }
-            self.tell_tapped(slot, now, outputs, sink);
+            self.tell_tapped(slot, now, outputs, outlet.sink);
             let press = self.leg_mut(slot).and_then(|leg| {
                 let press = leg.digits.expire(now)?;
                 Some((leg.key, press))

@@ -11,7 +11,6 @@ use std::time::Instant;
 
 use crate::codec::AudioCodec;
 use crate::dtmf::{self, Detector};
-use crate::jitter;
 use crate::leg::{Inbound, LegKey, SessionId};
 use crate::rate::{MAX_FRAME, SampleRate};
 use crate::relay::Sink;
@@ -93,17 +92,9 @@ impl Tapping {
         let Some(ear) = &mut self.ear else { return };
         let payload = inbound.header.payload(packet);
         // What cannot be decoded is missing; the hearing half conceals it.
-        let Ok(duration) = ear.hearing.ticks_in(payload) else {
-            return;
-        };
-        let packet = jitter::Packet {
-            epoch: inbound.position.epoch,
-            sequence: inbound.position.extended,
-            timestamp: inbound.header.timestamp,
-            duration,
-            payload,
-        };
-        ear.hearing.hear(&packet, now);
+        if let Ok(packet) = inbound.packet(payload, ear.hearing.ticks_in(payload)) {
+            ear.hearing.hear(&packet, now);
+        }
     }
 
     /// Gives away what is due.

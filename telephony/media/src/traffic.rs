@@ -111,7 +111,7 @@ impl Session {
             }
         }
         if tapped {
-            self.tell_tapped(slot, now, outputs, sink);
+            self.tell_tapped(slot, now, outputs, outlet.sink);
         }
         Ok(waiting)
     }

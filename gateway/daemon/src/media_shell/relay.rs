@@ -412,6 +412,9 @@ impl RelayThread {
                 let leg = self.leg_of(session, leg);
                 tracing::debug!(?leg, "the first packet of a leg has come");
             }
+            media::Event::SoundOver { leg, sound } => {
+                tracing::debug!(?leg, ?sound, "a sound that was played to a leg is over");
+            }
             media::Event::LegClosed { leg, quality } => {
                 tracing::debug!(?leg, ?quality, "a leg's media have ended");
             }

@@ -49,13 +49,20 @@ impl Bridge {
     }
 }
 
+/// Under which number of the listener's a voice is said, and which of our streams to it that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Saying {
+    pub(crate) payload_type: u8,
+    pub(crate) epoch: u32,
+}
+
 /// One voice carried into another codec.
 #[derive(Debug)]
 pub(crate) struct Voice {
     bridge: Bridge,
     /// Slot of the leg that speaks.
     speaker: u8,
-    payload_type: u8,
+    saying: Saying,
     hearing: Hearing,
     speaking: Speaking,
 }
@@ -64,7 +71,7 @@ impl Voice {
     pub(crate) fn new(
         bridge: Bridge,
         speaker: u8,
-        payload_type: u8,
+        saying: Saying,
         seed: u64,
         now: Instant,
     ) -> Result<Voice, OpenError> {
@@ -72,7 +79,7 @@ impl Voice {
         Ok(Voice {
             bridge,
             speaker,
-            payload_type,
+            saying,
             hearing: Hearing::new(bridge.from, rate, seed, now)?,
             speaking: Speaking::new(bridge.to, rate)?,
         })
@@ -83,7 +90,11 @@ impl Voice {
     }
 
     pub(crate) fn payload_type(&self) -> u8 {
-        self.payload_type
+        self.saying.payload_type
+    }
+
+    pub(crate) fn epoch(&self) -> u32 {
+        self.saying.epoch
     }
 
     /// The clock of what is spoken.

@@ -7,6 +7,7 @@ use media::rtp::Header;
 use media::{
     Arrival, Codec, Config, Direction, Event, Format, LatchPolicy, LegKey, LegSetup, Medium,
     Network, Output, PortKey, Protection, Quality, Relay, Remote, RtcpAddress, SessionId, Sink,
+    Sound, SoundKey,
 };
 
 pub(crate) const CALL: SessionId = SessionId(7);
@@ -109,6 +110,20 @@ impl Bench {
                 ..Default::default()
             },
         );
+    }
+
+    pub(crate) fn play(&mut self, leg: u64, key: u64, sound: &Sound) {
+        self.relay
+            .play(CALL, LegKey(leg), SoundKey(key), sound, self.now)
+            .expect("the command is right");
+        self.drain();
+    }
+
+    pub(crate) fn stop_sound(&mut self, leg: u64) {
+        self.relay
+            .stop_sound(CALL, LegKey(leg))
+            .expect("the command is right");
+        self.drain();
     }
 
     pub(crate) fn close(&mut self, leg: u64) {

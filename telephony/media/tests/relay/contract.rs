@@ -5,7 +5,11 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use media::{Arrival, Config, Direction, LegKey, LegUpdate, Output, PortKey, Relay, SessionId};
+use media::tones::Tone;
+use media::{
+    Arrival, Config, Direction, LegKey, LegUpdate, Output, PortKey, Relay, SessionId, Sound,
+    SoundKey,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -22,6 +26,8 @@ enum Input {
     Disconnect(u64),
     Turn(u64, bool),
     Renew(u64),
+    Play(u64, u16),
+    StopSound(u64),
     Audio(u64, u16),
     Digit(u64, u16, u8),
     Report(u64),
@@ -40,6 +46,8 @@ fn input() -> impl Strategy<Value = Input> {
         1 => leg().prop_map(Input::Disconnect),
         1 => (leg(), any::<bool>()).prop_map(|(a, hold)| Input::Turn(a, hold)),
         1 => leg().prop_map(Input::Renew),
+        2 => (leg(), 1..900u16).prop_map(|(a, ms)| Input::Play(a, ms)),
+        1 => leg().prop_map(Input::StopSound),
         6 => (leg(), any::<u16>()).prop_map(|(a, n)| Input::Audio(a, n)),
         3 => (leg(), any::<u16>(), any::<u8>()).prop_map(|(a, n, e)| Input::Digit(a, n, e)),
         2 => leg().prop_map(Input::Report),
@@ -103,6 +111,14 @@ fn run(inputs: &[Input], start: Instant, early: bool) -> (Vec<Output>, Vec<Sent>
                     ..Default::default()
                 };
                 let _ = relay.update(CALL, LegKey(leg), update, now);
+            }
+            Input::Play(leg, ms) => {
+                let tone = Tone::of([425, 0], -16, &[(ms, 20)]).once();
+                let key = SoundKey(u64::from(ms));
+                let _ = relay.play(CALL, LegKey(leg), key, &Sound::Tone(tone), now);
+            }
+            Input::StopSound(leg) => {
+                let _ = relay.stop_sound(CALL, LegKey(leg));
             }
             Input::Audio(leg, n) => {
                 let port = PortKey(leg as u32 * 2);

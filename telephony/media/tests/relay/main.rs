@@ -10,6 +10,8 @@ mod properties;
 mod reports;
 mod routes;
 mod secure;
+mod sounds;
+mod speaker;
 mod survives;
 mod taps;
 mod voices;

@@ -1,110 +1,14 @@
 //! C9: legs without a common codec hear each other all the same.
 
-use std::f32::consts::TAU;
 use std::net::SocketAddr;
 
-use media::codec::{AudioCodec, Decoder, Encoder, opus};
-use media::{Codec, LegSetup, LegUpdate, PortKey, Reason, SampleRate};
+use media::codec::{AudioCodec, Decoder};
+use media::{LegUpdate, PortKey, Reason, SampleRate};
 
-use super::bench::{self, Bench, Sent, peer, rtp, rtp_port};
+use super::bench::{Bench, Sent, peer, rtp, rtp_port};
+use super::speaker::{Speaker, number, station};
 
 const HERTZ: f32 = 400.0;
-
-/// A station with one codec of its own and events on that clock.
-fn station(leg: u64, codec: AudioCodec) -> LegSetup {
-    let clock_rate = codec.clock_rate();
-    LegSetup {
-        formats: vec![
-            bench::format(number(codec), name(codec), clock_rate),
-            bench::format(101, Codec::TelephoneEvent, clock_rate),
-        ],
-        ..bench::setup(leg)
-    }
-}
-
-fn name(codec: AudioCodec) -> Codec {
-    match codec {
-        AudioCodec::Pcma => Codec::Pcma,
-        AudioCodec::Pcmu => Codec::Pcmu,
-        AudioCodec::G722 => Codec::G722,
-        AudioCodec::Opus => Codec::Opus,
-    }
-}
-
-fn number(codec: AudioCodec) -> u8 {
-    match codec {
-        AudioCodec::Pcma => 8,
-        AudioCodec::Pcmu => 0,
-        AudioCodec::G722 => 9,
-        AudioCodec::Opus => 96,
-    }
-}
-
-/// Somebody who says a tone, a packet every 20 ms.
-struct Speaker {
-    leg: u64,
-    codec: AudioCodec,
-    encoder: Encoder,
-    phase: f32,
-    sequence: u16,
-    timestamp: u32,
-}
-
-impl Speaker {
-    fn new(leg: u64, codec: AudioCodec) -> Speaker {
-        Speaker {
-            leg,
-            codec,
-            encoder: Encoder::new(codec, &opus::Settings::default()).expect("a codec of ours"),
-            phase: 0.0,
-            sequence: 65_530,
-            timestamp: u32::MAX - 1000,
-        }
-    }
-
-    fn packet(&mut self) -> Vec<u8> {
-        let rate = self.encoder.rate();
-        let sound: Vec<i16> = (0..rate.frame())
-            .map(|_| {
-                self.phase = (self.phase + TAU * HERTZ / rate.hz() as f32) % TAU;
-                (self.phase.sin() * 8_000.0) as i16
-            })
-            .collect();
-        let mut payload = [0; opus::MAX_PACKET];
-        let len = self
-            .encoder
-            .encode(&sound, &mut payload)
-            .expect("a frame of 20 ms");
-        let packet = rtp(
-            number(self.codec),
-            7,
-            self.sequence,
-            self.timestamp,
-            &payload[..len],
-        );
-        self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(self.codec.clock_rate() / 50);
-        packet
-    }
-
-    /// Says so many packets; what the others were sent meanwhile.
-    fn speak(
-        &mut self,
-        bench: &mut Bench,
-        packets: usize,
-        lost: impl Fn(usize) -> bool,
-    ) -> Vec<Sent> {
-        let mut sent = Vec::new();
-        for n in 0..packets {
-            let packet = self.packet();
-            if !lost(n) {
-                sent.extend(bench.receive(self.leg, &packet));
-            }
-            sent.extend(bench.pass_ms(20));
-        }
-        sent
-    }
-}
 
 /// What a listener hears: its loudness and pitch, and the gaps in what it was sent.
 struct Heard {
@@ -170,7 +74,7 @@ fn pairs() -> impl Iterator<Item = (AudioCodec, AudioCodec)> {
 fn every_codec_is_heard_in_every_other_without_a_wait() {
     for (from, to) in pairs() {
         let mut bench = call_between(from, to);
-        let mut speaker = Speaker::new(1, from);
+        let mut speaker = Speaker::new(1, HERTZ, from);
         let mut sent = Vec::new();
         for n in 0..60 {
             let at_once = bench.receive(1, &speaker.packet());
@@ -196,7 +100,7 @@ fn every_codec_is_heard_in_every_other_without_a_wait() {
 fn what_is_lost_is_invented_and_the_stream_stays_whole() {
     for (from, to) in pairs() {
         let mut bench = call_between(from, to);
-        let mut speaker = Speaker::new(1, from);
+        let mut speaker = Speaker::new(1, HERTZ, from);
         let sent = speaker.speak(&mut bench, 100, |n| n % 20 == 13);
         assert!(
             (97..=100).contains(&sent.len()),
@@ -220,7 +124,7 @@ fn what_is_lost_is_invented_and_the_stream_stays_whole() {
 #[test]
 fn a_key_is_told_on_the_clock_of_the_listener() {
     let mut bench = call_between(AudioCodec::Opus, AudioCodec::Pcma);
-    let mut speaker = Speaker::new(1, AudioCodec::Opus);
+    let mut speaker = Speaker::new(1, HERTZ, AudioCodec::Opus);
     speaker.speak(&mut bench, 10, |_| false);
     let pressed = speaker.timestamp;
     let mut told = Vec::new();
@@ -277,7 +181,7 @@ fn a_key_is_told_on_the_clock_of_the_listener() {
 #[test]
 fn a_common_codec_ends_the_detour() {
     let mut bench = call_between(AudioCodec::G722, AudioCodec::Pcma);
-    let mut speaker = Speaker::new(1, AudioCodec::G722);
+    let mut speaker = Speaker::new(1, HERTZ, AudioCodec::G722);
     let before = speaker.speak(&mut bench, 10, |_| false);
     let formats = station(2, AudioCodec::G722).formats;
     bench.update(
@@ -299,7 +203,7 @@ fn a_common_codec_ends_the_detour() {
 #[test]
 fn who_is_on_hold_is_sent_nothing() {
     let mut bench = call_between(AudioCodec::Opus, AudioCodec::Pcmu);
-    let mut speaker = Speaker::new(1, AudioCodec::Opus);
+    let mut speaker = Speaker::new(1, HERTZ, AudioCodec::Opus);
     speaker.speak(&mut bench, 10, |_| false);
     bench.turn(2, media::Direction::ReceiveOnly);
     assert!(speaker.speak(&mut bench, 20, |_| false).is_empty());
@@ -310,7 +214,7 @@ fn who_is_on_hold_is_sent_nothing() {
 #[test]
 fn what_is_no_packet_of_the_codec_is_counted_and_the_call_goes_on() {
     let mut bench = call_between(AudioCodec::Opus, AudioCodec::G722);
-    let mut speaker = Speaker::new(1, AudioCodec::Opus);
+    let mut speaker = Speaker::new(1, HERTZ, AudioCodec::Opus);
     speaker.speak(&mut bench, 10, |_| false);
     // RFC 6716 3.2.5: a code 3 packet with no frames.
     let junk = rtp(96, 7, speaker.sequence, speaker.timestamp, &[0x03, 0x00]);
@@ -323,7 +227,7 @@ fn what_is_no_packet_of_the_codec_is_counted_and_the_call_goes_on() {
 #[test]
 fn whoever_falls_silent_costs_nothing_and_is_heard_again_in_time() {
     let mut bench = call_between(AudioCodec::G722, AudioCodec::Opus);
-    let mut speaker = Speaker::new(1, AudioCodec::G722);
+    let mut speaker = Speaker::new(1, HERTZ, AudioCodec::G722);
     let before = speaker.speak(&mut bench, 20, |_| false);
     let rest = bench.pass_ms(60_000);
     assert!((10..100).contains(&rest.len()), "{} packets", rest.len());
