@@ -66,7 +66,7 @@ impl GatewayState {
                 self.calls
                     .handle(Input::ClaimVerdict { request, verdict }, now);
             }
-            Command::Record(record) => self.out(Output::Store(StoreWrite::CallRecord(record))),
+            Command::Record(record) => self.record(record, now),
             Command::DoorRecord(record) => self.out(Output::Store(StoreWrite::DoorRecord(record))),
             Command::Event(event) => self.announce(event, now),
             Command::Timeout(_) => {}

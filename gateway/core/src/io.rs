@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use model::{CallRecord, CommandId, Digit, Directory, DoorRecord, LegId, Timestamp};
+use model::{CallRecord, CommandId, Digit, Directory, DoorRecord, LegAudio, LegId, Timestamp};
 use sip::flow::{ConnectionId, Destination, Flow, Hop};
 use sip::registrar::{Account, Store, StoreToken};
 
@@ -47,12 +47,17 @@ pub enum Input {
 }
 
 /// What the media threads tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MediaEvent {
     /// A key of the telephone (RFC 4733).
     Digit { leg: LegId, digit: Digit },
     /// Nothing came from this leg for long, though it should.
     Silent { leg: LegId },
+    /// How the legs of a thread sound, every few seconds.
+    Figures(Vec<(LegId, LegAudio)>),
+    /// The leg's media are closed, with its last figures; said once for each
+    /// [`MediaCommand::Close`].
+    Closed { leg: LegId, audio: Option<LegAudio> },
 }
 
 /// What became of a request to a device that opens a door.

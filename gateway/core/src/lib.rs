@@ -15,6 +15,7 @@ mod config;
 mod counters;
 mod doors;
 mod emergency;
+mod figures;
 mod io;
 mod legs;
 mod operator;
@@ -28,8 +29,9 @@ mod watchers;
 
 pub use config::Config;
 pub use counters::Counters;
+pub use figures::AudioView;
 pub use io::{Input, MediaEvent, Output, StoreWrite, UrlReply, UrlRequest};
 pub use operator::{Answer, OperatorCommand, OperatorError, Status};
 pub use plan::{FreePort, MediaCommand, Medium, Remote, StreamIndex};
 pub use state::GatewayState;
-pub use view::{ContactView, StationView};
+pub use view::{CallShown, ContactView, StationView};

@@ -7,7 +7,7 @@ use model::{Authority, CallId, CommandId, DoorId};
 use thiserror::Error;
 
 use crate::state::GatewayState;
-use crate::view::StationView;
+use crate::view::{CallShown, StationView};
 
 /// A command of an operator who sits at this machine is carried out now or not at all.
 const VALIDITY: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ pub enum OperatorCommand {
 
 #[derive(Clone, Debug)]
 pub enum Answer {
-    Calls(Vec<calls::CallView>),
+    Calls(Vec<CallShown>),
     Stations(Vec<StationView>),
     Status(Status),
     Done,
@@ -53,7 +53,7 @@ impl GatewayState {
         // What is shown is as of now, not as of the last thing that happened to a call.
         self.calls.handle_timeout(now);
         match command {
-            OperatorCommand::Calls => Answer::Calls(self.calls.calls().collect()),
+            OperatorCommand::Calls => Answer::Calls(self.calls_shown(now)),
             OperatorCommand::Stations => Answer::Stations(self.station_views(now)),
             OperatorCommand::Status => Answer::Status(self.status(now)),
             OperatorCommand::End(call) => {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use calls::Engine;
-use model::{Directory, LegId};
+use model::{CallRecord, Directory, LegAudio, LegId};
 use sip::endpoint::Endpoint;
 use sip::registrar::{Restored, StoredBinding};
 
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::emergency;
+use crate::figures::Figures;
 use crate::io::{Input, MediaEvent, Output, StoreWrite};
 use crate::legs::Legs;
 use crate::plan::MediaPlan;
@@ -21,6 +22,13 @@ use crate::watchers::Watchers;
 /// beyond it two children would be playing ping-pong.
 const MOST_STEPS: usize = 100_000;
 
+/// Whether what comes out must wait for nothing any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    No,
+    Now,
+}
+
 /// See the crate.
 #[derive(Debug)]
 pub struct GatewayState {
@@ -29,12 +37,14 @@ pub struct GatewayState {
     pub(crate) sip: Endpoint,
     pub(crate) calls: Engine,
     pub(crate) plan: MediaPlan,
+    pub(crate) figures: Figures,
     pub(crate) legs: Legs,
     pub(crate) watchers: Watchers,
     pub(crate) counters: Counters,
     /// Callers to be answered once all else that the call engine says has been carried out: what
     /// they are told depends on whom they are connected with.
     pub(crate) answering: VecDeque<LegId>,
+    ending: Ending,
     outputs: VecDeque<Output>,
     deadline: Option<Instant>,
 }
@@ -59,6 +69,8 @@ impl GatewayState {
             watchers: Watchers::default(),
             counters: Counters::default(),
             answering: VecDeque::new(),
+            ending: Ending::No,
+            figures: Figures::default(),
             outputs: VecDeque::new(),
             deadline: None,
             config,
@@ -104,7 +116,7 @@ impl GatewayState {
             Input::UrlAnswered { command, reply } => self.url_answered(command, reply, now),
             Input::ClockSet(time) => self.calls.handle(calls::Input::ClockSet(time), now),
             Input::Drain => self.calls.handle(calls::Input::Drain, now),
-            Input::Stop => self.end_all_calls(now),
+            Input::Stop => self.stop(now),
         }
         self.drain(now);
     }
@@ -112,6 +124,10 @@ impl GatewayState {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.sip.handle_timeout(now);
         self.calls.handle_timeout(now);
+        while let Some(record) = self.figures.expired(now) {
+            self.plan.closed(record.leg);
+            self.write_record(record);
+        }
         self.drain(now);
     }
 
@@ -161,10 +177,52 @@ impl GatewayState {
                 self.calls
                     .handle(calls::Input::LegEnded { leg, cause }, now);
             }
+            MediaEvent::Figures(figures) => {
+                for (leg, audio) in figures {
+                    self.figures.tell(leg, audio, now);
+                }
+                let calls = &self.calls;
+                self.figures.keep(|leg| calls.has_leg(leg));
+                self.plan.keep_closing(|leg| calls.has_leg(leg));
+            }
+            MediaEvent::Closed { leg, audio } => self.media_closed(leg, audio, now),
         }
     }
 
-    fn end_all_calls(&mut self, now: Instant) {
+    /// A record goes when the last figures of its leg have come.
+    pub(crate) fn record(&mut self, record: Box<CallRecord>, now: Instant) {
+        let record = match self.ending {
+            Ending::No if self.plan.has_media(record.leg) => self.figures.wait(record, now),
+            Ending::No | Ending::Now => Some(self.figures.complete(record)),
+        };
+        if let Some(record) = record {
+            self.write_record(record);
+        }
+    }
+
+    fn write_record(&mut self, record: Box<CallRecord>) {
+        self.out(Output::Store(StoreWrite::CallRecord(record)));
+    }
+
+    fn media_closed(&mut self, leg: LegId, audio: Option<LegAudio>, now: Instant) {
+        self.plan.closed(leg);
+        if let Some(audio) = audio {
+            self.figures.tell(leg, audio, now);
+        }
+        match self.figures.closed(leg) {
+            Some(record) => self.write_record(record),
+            // A leg that never was one of a call has no record.
+            None if !self.calls.has_leg(leg) => self.figures.forget(leg),
+            None => {}
+        }
+    }
+
+    /// Whoever stops the gateway does not wait for the media threads: records go as they are.
+    fn stop(&mut self, now: Instant) {
+        self.ending = Ending::Now;
+        while let Some(record) = self.figures.any() {
+            self.write_record(record);
+        }
         let running: Vec<_> = self.calls.calls().map(|call| call.call).collect();
         for call in running {
             // It can only have ended with another one.
@@ -202,7 +260,9 @@ impl GatewayState {
                 }
                 sip::endpoint::Output::Event(event) => self.route(event, now),
                 sip::endpoint::Output::Timeout(sip_until) => {
-                    self.deadline = [calls_until, sip_until].into_iter().flatten().min();
+                    let figures_until = self.figures.deadline();
+                    let next = [calls_until, sip_until, figures_until];
+                    self.deadline = next.into_iter().flatten().min();
                     return;
                 }
             }

@@ -1,13 +1,24 @@
-//! What one can see from outside: stations with where they are reached, and the totals.
+//! What one can see from outside: calls with how they sound, stations with where they are reached,
+//! and the totals.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use model::{CallNumber, Faults, Pii, Reach, StationId, StationKind, StationState};
+use model::{CallNumber, Faults, LegId, Pii, Reach, StationId, StationKind, StationState};
 use sip::flow::Transport;
 
+use crate::figures::AudioView;
 use crate::operator::Status;
 use crate::state::GatewayState;
+
+/// A call, and how its legs sound.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallShown {
+    pub call: calls::CallView,
+    /// Of those legs whose media thread has looked already.
+    pub audio: BTreeMap<LegId, AudioView>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StationView {
@@ -28,6 +39,18 @@ pub struct ContactView {
 }
 
 impl GatewayState {
+    pub(crate) fn calls_shown(&self, now: Instant) -> Vec<CallShown> {
+        let shown = |call: calls::CallView| {
+            let legs = call.legs.iter().map(|leg| leg.leg);
+            let audio = legs.filter_map(|leg| Some((leg, self.figures.view(leg, now)?)));
+            CallShown {
+                audio: audio.collect(),
+                call,
+            }
+        };
+        self.calls.calls().map(shown).collect()
+    }
+
     pub(crate) fn station_views(&self, now: Instant) -> Vec<StationView> {
         let stations = self.directory.stations().iter();
         let view = |station: &model::Station| {

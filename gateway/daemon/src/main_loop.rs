@@ -201,6 +201,10 @@ impl MainLoop {
                 if let MediaEvent::Silent { leg } = event {
                     tracing::info!(%leg, "a conversation has gone silent and is ended");
                 }
+                if let MediaEvent::Figures(_) = event {
+                    // Nobody may be watching.
+                    let _ = hands.changes.send(());
+                }
                 hands.feed(state, flows.outlet(), Input::Media(event), now);
             }
             Woken::UrlAnswered(UrlAnswered { command, reply }) => {

@@ -2,11 +2,13 @@
 //!
 //! Whoever reaches the control socket may see numbers and names, so they are revealed here.
 
+mod audio;
+
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use gateway_core::{Answer, OperatorError, StationView as MachineStation};
+use gateway_core::{Answer, CallShown, OperatorError, StationView as MachineStation};
 use model::{Address, CommandId, DoorResult, Party, Timestamp};
 use tokio::sync::oneshot;
 
@@ -116,7 +118,8 @@ fn refusal(error: OperatorError) -> Refusal {
     }
 }
 
-fn call(call: &calls::CallView) -> CallView {
+fn call(shown: &CallShown) -> CallView {
+    let call = &shown.call;
     CallView {
         call: call.call.get(),
         from: party(&call.from),
@@ -131,6 +134,7 @@ fn call(call: &calls::CallView) -> CallView {
                 leg: leg.leg.get(),
                 party: party(&leg.party),
                 state: format!("{:?}", leg.answer).to_lowercase(),
+                audio: shown.audio.get(&leg.leg).map(audio::view),
             })
             .collect(),
     }

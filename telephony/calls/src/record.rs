@@ -48,6 +48,8 @@ impl Engine {
             talked_with: leg.talked_with,
             status,
             cause,
+            // Audio is the owner's; it knows the figures when the leg's media are closed.
+            audio: None,
         };
         self.push(Output::Record(Box::new(record)));
     }

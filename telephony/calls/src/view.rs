@@ -72,6 +72,11 @@ impl Engine {
         self.calls.keys().filter_map(|id| self.call(*id))
     }
 
+    /// Whether the leg is there still: once it is not, its record has been written.
+    pub fn has_leg(&self, id: LegId) -> bool {
+        self.legs.contains_key(&id)
+    }
+
     pub fn call(&self, id: CallId) -> Option<CallView> {
         let call = self.calls.get(&id)?;
         let legs = call.state.legs().into_iter().filter_map(|id| {

@@ -573,6 +573,11 @@ impl Leg {
         self.voice.as_ref()?.deadline()
     }
 
+    /// What this leg hears is encoded here.
+    pub(crate) fn hears_a_voice(&self) -> bool {
+        self.voice.is_some()
+    }
+
     /// Whoever this leg hears from now on begins anew.
     pub(crate) fn forget_voice(&mut self) {
         self.voice = None;
@@ -604,6 +609,8 @@ impl Leg {
             .spoken
             .and_then(|format| quality::mos(format.codec, lost, expected, jitter, round_trip));
         Quality {
+            codec: self.spoken.map(|format| format.codec),
+            transcoded: self.hears_a_voice(),
             packets: tally.packets,
             octets: tally.octets,
             expected,

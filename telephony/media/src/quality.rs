@@ -119,6 +119,10 @@ pub struct FarReport {
 /// One leg's figures since it was opened.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quality {
+    /// What the leg's peer speaks now; `None`: it has said nothing yet.
+    pub codec: Option<Codec>,
+    /// What it says is decoded here for somebody, or what it hears is encoded here.
+    pub transcoded: bool,
     /// Received and in place.
     pub packets: u64,
     pub octets: u64,

@@ -415,7 +415,7 @@ impl Relay {
     pub fn quality(&self, session: SessionId, leg: LegKey, now: Instant) -> Option<Quality> {
         let (index, slot) = self.find(session, leg).ok()?;
         let session = self.sessions.get(index as usize)?.as_ref()?;
-        Some(session.leg(slot)?.quality(now))
+        session.quality(slot, now)
     }
 
     pub fn totals(&self) -> Totals {

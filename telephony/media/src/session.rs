@@ -16,6 +16,7 @@ use crate::format::{FormatError, FormatTable};
 use crate::guard::Outlet;
 use crate::leg::{Direction, Leg, LegKey, LegSetup, LegUpdate, SessionId};
 use crate::player::Player;
+use crate::quality::Quality;
 use crate::relay::{Config, Event, KeyForm, OpenError, Output, Sink};
 use crate::seed::Seed;
 use crate::telephone_event::Press;
@@ -238,9 +239,10 @@ impl Session {
 
     /// Ends a leg: last digits, last figures, its ports.
     pub(crate) fn close(&mut self, slot: u8, now: Instant, outputs: &mut VecDeque<Output>) {
+        let quality = self.quality(slot, now);
         self.isolate(slot);
         let place = self.legs.get_mut(usize::from(slot));
-        let Some(mut leg) = place.and_then(Option::take) else {
+        let (Some(mut leg), Some(quality)) = (place.and_then(Option::take), quality) else {
             return;
         };
         if let Some(press) = leg.digits.finish() {
@@ -250,12 +252,23 @@ impl Session {
             session: self.id,
             event: Event::LegClosed {
                 leg: leg.key,
-                quality: Box::new(leg.quality(now)),
+                quality: Box::new(quality),
             },
         });
         for port in leg.ports_mut() {
             outputs.push_back(Output::Release { port: port.key });
         }
+    }
+
+    /// A leg's figures so far.
+    pub(crate) fn quality(&self, slot: u8, now: Instant) -> Option<Quality> {
+        let leg = self.leg(slot)?;
+        let mut listeners = slots(leg.heard_by).filter_map(|listener| self.leg(listener));
+        let quality = leg.quality(now);
+        Some(Quality {
+            transcoded: quality.transcoded || listeners.any(Leg::hears_a_voice),
+            ..quality
+        })
     }
 
     pub(crate) fn tell_digit(

@@ -9,6 +9,7 @@
 //! `calls`), SIP, SDP, sockets, a clock. Time is an argument.
 
 mod address;
+mod audio;
 mod cause;
 mod desk;
 mod directory;
@@ -31,6 +32,9 @@ mod talk;
 mod time;
 
 pub use address::{AccountUser, Address, SipUri, TextError};
+pub use audio::{
+    AudioCodec, Bandwidth, Carried, Decoded, FarEnd, LegAudio, Level, Mos, Received, Sent,
+};
 pub use cause::EndCause;
 pub use desk::{Desk, Escalation};
 pub use directory::{Destination, Directory, Fault, Lists, Problem, Problems};

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{Address, CallId, EndCause, LegId, Pii, Priority, RecordId, StationId, Timestamp};
+use crate::{
+    Address, CallId, EndCause, LegAudio, LegId, Pii, Priority, RecordId, StationId, Timestamp,
+};
 
 /// What one device's part of a call came to. The records with the same `call` make up its report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct CallRecord {
     pub talked_with: Option<LegId>,
     pub status: DialStatus,
     pub cause: EndCause,
+    /// How its sound travelled; `None`: it had none, or nobody could say any more.
+    pub audio: Option<LegAudio>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

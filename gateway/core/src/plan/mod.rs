@@ -11,7 +11,7 @@ mod ports;
 mod reoffer;
 mod rooms;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
@@ -75,6 +75,8 @@ pub(crate) struct MediaPlan {
     routes: BTreeMap<(LegId, LegId), Vec<(StreamIndex, StreamIndex)>>,
     rooms: Rooms,
     commands: VecDeque<MediaCommand>,
+    /// Legs whose media are being closed: their last figures are still to come.
+    closing: BTreeSet<LegId>,
     next_id: u64,
 }
 
@@ -117,6 +119,7 @@ impl MediaPlan {
             routes: BTreeMap::new(),
             rooms: Rooms::default(),
             commands: VecDeque::new(),
+            closing: BTreeSet::new(),
             next_id: first_id >> 2,
         }
     }
@@ -299,7 +302,7 @@ impl MediaPlan {
             self.unroute(from, to);
         }
         if self.legs.remove(&leg).is_some() {
-            self.commands.push_back(MediaCommand::Close { leg });
+            self.close_media(leg);
         }
         for plan in self
             .legs
@@ -308,6 +311,27 @@ impl MediaPlan {
         {
             plan.partner = None;
         }
+    }
+
+    fn close_media(&mut self, leg: LegId) {
+        self.commands.push_back(MediaCommand::Close { leg });
+        self.closing.insert(leg);
+    }
+
+    /// Whether the media threads know the leg, or will when they have carried out what is under
+    /// way.
+    pub(crate) fn has_media(&self, leg: LegId) -> bool {
+        self.legs.contains_key(&leg) || self.closing.contains(&leg)
+    }
+
+    /// The media threads have closed the leg, or are not waited for any more.
+    pub(crate) fn closed(&mut self, leg: LegId) {
+        self.closing.remove(&leg);
+    }
+
+    /// Forgets legs for which this does not hold, in case a thread never says that it closed them.
+    pub(crate) fn keep_closing(&mut self, still: impl Fn(LegId) -> bool) {
+        self.closing.retain(|leg| still(*leg));
     }
 
     fn hear(&mut self, before: Heard, after: Heard) {
@@ -441,7 +465,7 @@ impl MediaPlan {
             let port = self.ports.take(plan.address, plan.taker);
             let (Some(port), Ok(stream)) = (port, StreamIndex::try_from(index)) else {
                 // Those already taken go back with the leg.
-                self.commands.push_back(MediaCommand::Close { leg });
+                self.close_media(leg);
                 return Err(PlanError::NoPort);
             };
             plan.ports[index] = Some(port);

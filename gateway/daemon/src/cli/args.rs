@@ -77,6 +77,8 @@ pub(crate) enum Command {
     Open(Open),
     /// Read the directory again, without touching calls
     Reload(Ask),
+    /// Look into the sound of the calls of this moment
+    Media(Media),
     /// Show what the gateway understands of a message or a capture
     ///
     /// Takes a SIP message, an SDP description or a capture file (pcap, pcapng) and prints as JSON
@@ -128,6 +130,39 @@ pub(crate) struct Ask {
 /// Options of `calls`.
 #[derive(Debug, Args)]
 pub(crate) struct Calls {
+    #[command(flatten)]
+    pub(crate) ask: Ask,
+    /// Go on showing them as they change, until Ctrl-C; with --json one line per change
+    #[arg(long, short)]
+    pub(crate) watch: bool,
+}
+
+/// Options of `media`.
+#[derive(Debug, Args)]
+pub(crate) struct Media {
+    #[command(subcommand)]
+    pub(crate) tool: MediaTool,
+}
+
+/// The tools of `media`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MediaTool {
+    /// Show how each leg sounds: loss, jitter, delay, level, estimated score, both ways
+    ///
+    /// "heard" is what the device sends to us, "hears" what it says about what we send to it. The
+    /// figures are taken every five seconds. How to read them: docs/operations.md.
+    #[command(after_help = "Examples:\n  antiphon-gateway media quality\n  \
+                            antiphon-gateway media quality 17 --watch\n  \
+                            antiphon-gateway media quality --json | jq '.[].audio.received.mos'")]
+    Quality(Quality),
+}
+
+/// Options of `media quality`.
+#[derive(Debug, Args)]
+pub(crate) struct Quality {
+    /// Number of a call or of a leg, as `calls` shows it; all legs if not given
+    #[arg(value_name = "CALL|LEG")]
+    pub(crate) of: Option<u64>,
     #[command(flatten)]
     pub(crate) ask: Ask,
     /// Go on showing them as they change, until Ctrl-C; with --json one line per change

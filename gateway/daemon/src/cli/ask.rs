@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use super::args::{Ask, Calls};
+use super::media::{codec, dash, ms, percent, score};
 use super::{Exit, Failure};
 use crate::control::client::{AskError, Client};
 use crate::control::protocol::{
@@ -38,7 +39,7 @@ pub(super) fn calls(calls: &Calls) -> Result<Exit, Failure> {
     }
 }
 
-fn print(text: &str) -> Result<(), Failure> {
+pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
@@ -133,7 +134,29 @@ fn calls_text(calls: &[CallView]) -> String {
             span(call.seconds),
         ]
     });
-    table(["call", "from", "to", "state", "priority", "for"], rows)
+    let mut text = table(["call", "from", "to", "state", "priority", "for"], rows);
+    let legs = calls.iter().flat_map(|call| {
+        call.legs.iter().map(|leg| {
+            let audio = leg.audio.as_ref();
+            let received = audio.map(|audio| &audio.received);
+            [
+                leg.leg.to_string(),
+                call.call.to_string(),
+                leg.party.clone(),
+                leg.state.clone(),
+                audio.map_or_else(dash, codec),
+                percent(received.map(|received| received.loss_percent)),
+                ms(received.map(|received| received.jitter_ms)),
+                score(received.and_then(|received| received.mos)),
+            ]
+        })
+    });
+    let head = [
+        "leg", "call", "party", "state", "codec", "loss", "jitter", "mos",
+    ];
+    text.push('\n');
+    text.push_str(&table(head, legs));
+    text
 }
 
 fn stations_text(stations: &[StationView]) -> String {
@@ -151,7 +174,10 @@ fn stations_text(stations: &[StationView]) -> String {
     table(["number", "name", "state", "registered at"], rows)
 }
 
-fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+pub(super) fn table<const N: usize>(
+    head: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
     let mut lines = vec![head.map(str::to_owned)];
     lines.extend(rows);
     let widths: [usize; N] = std::array::from_fn(|column| {

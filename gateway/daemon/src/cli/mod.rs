@@ -9,6 +9,7 @@ mod check_config;
 mod decode;
 mod exit;
 mod hash_password;
+mod media;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -101,6 +102,7 @@ fn dispatch(command: &Command) -> Result<Exit, Failure> {
             ask::once(&open.ask, &Request::Open { door })
         }
         Command::Reload(ask) => ask::once(ask, &Request::Reload),
+        Command::Media(media) => media::run(&media.tool),
         Command::Decode(options) => decode::run(options),
         Command::HashPassword(options) => hash_password::run(options),
     }

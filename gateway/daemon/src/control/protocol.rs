@@ -125,7 +125,7 @@ pub(crate) enum StoreState {
 }
 
 /// A call at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CallView {
     pub(crate) call: u64,
     pub(crate) from: String,
@@ -137,11 +137,74 @@ pub(crate) struct CallView {
 }
 
 /// One device in a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LegView {
     pub(crate) leg: u64,
     pub(crate) party: String,
     pub(crate) state: String,
+    /// How it sounds; not before its first few seconds are over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) audio: Option<AudioView>,
+}
+
+/// How a leg sounds, as its media thread saw it some seconds ago at most.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AudioView {
+    /// What the device speaks: `pcma`, `pcmu`, `g722`, `opus` or `other`.
+    pub(crate) codec: Option<String>,
+    /// How much of a voice gets through: `narrow` (3.4 kHz), `wide` (7 kHz) or `full` (20 kHz).
+    pub(crate) bandwidth: Option<String>,
+    pub(crate) transcoded: bool,
+    pub(crate) round_trip_ms: Option<f64>,
+    /// How long the device has not been heard; nothing: not at all yet.
+    pub(crate) silent_ms: Option<f64>,
+    pub(crate) received: ReceivedView,
+    pub(crate) sent: SentView,
+}
+
+/// What a device sends to us.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ReceivedView {
+    pub(crate) packets: u64,
+    pub(crate) lost: u64,
+    pub(crate) loss_percent: f64,
+    pub(crate) jitter_ms: f64,
+    /// One way, estimated.
+    pub(crate) delay_ms: Option<f64>,
+    /// Estimated opinion score, 1 to 5.
+    pub(crate) mos: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) decoded: Option<DecodedView>,
+}
+
+/// What is known of sound that is decoded in the gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DecodedView {
+    /// Packets that came too late to be heard.
+    pub(crate) late: u64,
+    /// Sound that was invented in place of what was missing.
+    pub(crate) concealed_ms: f64,
+    pub(crate) buffer_ms: f64,
+    pub(crate) buffer_most_ms: f64,
+    pub(crate) level_dbfs: Option<f64>,
+}
+
+/// What we send to a device, and what it says about that.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SentView {
+    pub(crate) packets: u64,
+    /// By the device's own reports; nothing: it sends none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) far_end: Option<FarEndView>,
+}
+
+/// What a device says about what it hears.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FarEndView {
+    pub(crate) lost: u64,
+    pub(crate) loss_percent: f64,
+    pub(crate) jitter_ms: f64,
+    pub(crate) mos: Option<f64>,
 }
 
 /// A station at one moment.

@@ -5,6 +5,7 @@
 //! move, in `net`. Invariant: a pair of ports is handed to the thread before any command that
 //! speaks of it.
 
+mod figures;
 mod relay;
 
 use std::collections::BTreeSet;

@@ -12,9 +12,11 @@ use std::time::Instant;
 
 use gateway_core::{MediaEvent, Medium, Remote, StreamIndex};
 use media::{LegKey, LegSetup, LegUpdate, PortKey, Reason, Relay, SessionId, Totals};
-use model::{Digit, LegId};
+use model::{Digit, LegAudio, LegId};
 use net::packets::{Arrival, Datagram, Handler, Io, PortPair, SocketKey};
 use sip::sdp::Format;
+
+use super::figures::{Looks, leg_audio};
 
 /// Codecs that are only relayed, told apart by number; more than any site uses.
 const OTHER_CODECS: usize = 1_024;
@@ -89,6 +91,7 @@ pub(super) struct RelayThread {
     codecs: Vec<Format>,
     next: u64,
     deadline: Option<Instant>,
+    looks: Looks,
     refused: Arc<Refused>,
 }
 
@@ -96,6 +99,7 @@ pub(super) struct RelayThread {
 struct Opened {
     session: SessionId,
     key: LegKey,
+    medium: Medium,
 }
 
 impl RelayThread {
@@ -109,6 +113,7 @@ impl RelayThread {
             codecs: Vec::new(),
             next: 0,
             deadline: None,
+            looks: Looks::default(),
             refused,
         }
     }
@@ -132,6 +137,7 @@ impl RelayThread {
         let opened = Opened {
             session: SessionId(self.next),
             key: LegKey(self.next),
+            medium,
         };
         let setup = LegSetup {
             rtp: self.keep(rtp),
@@ -152,6 +158,7 @@ impl RelayThread {
         match self.relay.open(opened.session, opened.key, setup, now) {
             Ok(()) => {
                 self.streams.insert(stream, opened);
+                self.looks.begin(now);
                 self.sessions
                     .insert(opened.session, BTreeSet::from([stream]));
             }
@@ -297,7 +304,8 @@ impl RelayThread {
         }
     }
 
-    fn close(&mut self, leg: LegId, now: Instant) {
+    fn close(&mut self, leg: LegId, now: Instant, io: &mut Io<MediaEvent>) {
+        let audio = self.audio_of(leg, now);
         self.routes
             .retain(|(source, listener), _| source.0 != leg && listener.0 != leg);
         let streams: Vec<_> = self
@@ -317,6 +325,30 @@ impl RelayThread {
                 tracing::error!(%error, %leg, "a leg's media cannot be closed");
             }
         }
+        io.event(MediaEvent::Closed { leg, audio });
+    }
+
+    /// How a leg sounds: its first stream of audio.
+    fn audio_of(&self, leg: LegId, now: Instant) -> Option<LegAudio> {
+        let mut streams = self
+            .streams
+            .range((leg, StreamIndex::MIN)..=(leg, StreamIndex::MAX));
+        let (_, opened) = streams.find(|(_, opened)| opened.medium == Medium::Audio)?;
+        let quality = self.relay.quality(opened.session, opened.key, now)?;
+        Some(leg_audio(&quality))
+    }
+
+    /// Tells how all legs sound, if it is time.
+    fn look(&mut self, now: Instant, io: &mut Io<MediaEvent>) {
+        if !self.looks.is_due(self.streams.len(), now) {
+            return;
+        }
+        let mut legs: Vec<_> = self.streams.keys().map(|(leg, _)| *leg).collect();
+        legs.dedup();
+        let figures = legs
+            .into_iter()
+            .filter_map(|leg| Some((leg, self.audio_of(leg, now)?)));
+        io.event(MediaEvent::Figures(figures.collect()));
     }
 
     fn format(&mut self, format: &Format) -> media::Format {
@@ -472,7 +504,7 @@ impl Handler for RelayThread {
                 }
             }
             ThreadCommand::Unroute { from, to } => self.unroute(from, to, now),
-            ThreadCommand::Close { leg } => self.close(leg, now),
+            ThreadCommand::Close { leg } => self.close(leg, now, io),
         }
         self.drain(io);
     }
@@ -484,10 +516,14 @@ impl Handler for RelayThread {
         };
         self.relay.handle_timeout(now, &mut out);
         self.drain(io);
+        self.look(now, io);
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        [self.deadline, self.looks.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 

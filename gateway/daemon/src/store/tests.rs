@@ -42,6 +42,7 @@ fn record(id: u64) -> JournalWrite {
         talked_with: None,
         status: DialStatus::NoAnswer,
         cause: EndCause::NoAnswer,
+        audio: None,
     }))
 }
 

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use calls::Event;
 use gateway_core::{
-    Answer, Config, GatewayState, Input, MediaEvent, OperatorCommand, Output, StoreWrite, UrlReply,
-    UrlRequest,
+    Answer, Config, GatewayState, Input, MediaCommand, MediaEvent, OperatorCommand, Output,
+    StoreWrite, UrlReply, UrlRequest,
 };
 use model::{CallRecord, Digit, DoorRecord, LegId, Timestamp};
 use sip::digest::server::Realm;
@@ -58,6 +58,8 @@ pub struct Gateway {
     pub events: Vec<Event>,
     pub url_requests: Vec<UrlRequest>,
     answers: Vec<(u64, Answer)>,
+    /// Legs that the media threads have closed and not yet spoken of.
+    closed: VecDeque<LegId>,
     asked: u64,
     commands: u128,
     outputs: u64,
@@ -106,6 +108,7 @@ impl Gateway {
             events: Vec::new(),
             url_requests: Vec::new(),
             answers: Vec::new(),
+            closed: VecDeque::new(),
             asked: 0,
             commands: 0,
             outputs: 0,
@@ -141,6 +144,7 @@ impl Gateway {
         self.outbox.clear();
         self.resting.clear();
         self.media.forget();
+        self.closed.clear();
         self.storage.crash();
     }
 
@@ -180,6 +184,7 @@ impl Gateway {
         }
         self.running().handle_timeout(now);
         self.drain(now);
+        self.tell_closed(now);
         while let Some(written) = self.storage.finish(now) {
             match written {
                 Written::Stored(token) => self.tell(Input::Stored(token), now),
@@ -207,6 +212,17 @@ impl Gateway {
     pub fn tell(&mut self, input: Input, now: Instant) {
         self.running().handle(input, now);
         self.drain(now);
+        self.tell_closed(now);
+    }
+
+    /// The media threads say what they have closed, unless they have become silent.
+    fn tell_closed(&mut self, now: Instant) {
+        while let Some(leg) = self.closed.pop_front() {
+            let audio = self.media.last_figures(leg);
+            let closed = Input::Media(MediaEvent::Closed { leg, audio });
+            self.running().handle(closed, now);
+            self.drain(now);
+        }
     }
 
     pub fn operator(&mut self, command: OperatorCommand, now: Instant) -> Answer {
@@ -268,6 +284,11 @@ impl Gateway {
             Output::Transmit { to, bytes } => self.outbox.push_back(ToSend::Message(to, bytes)),
             Output::CloseFlow(connection) => self.outbox.push_back(ToSend::Close(connection)),
             Output::Media(command) => {
+                if let MediaCommand::Close { leg } = command
+                    && self.media.speaks
+                {
+                    self.closed.push_back(leg);
+                }
                 let free = self.media.command(command);
                 if !free.is_empty() {
                     self.resting.push_back((now + PORT_RESTS, free));

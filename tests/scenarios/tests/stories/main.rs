@@ -6,6 +6,7 @@ mod busy_unknown_no_answer;
 mod directory_reload;
 mod door_by_keys;
 mod drain;
+mod figures;
 mod flow_lost;
 mod forwarding;
 mod glare;

@@ -1,0 +1,16 @@
+//! `media`: the integrator's tools for the sound of calls that are up.
+//!
+//! Each tool stands in the file of its name.
+
+mod quality;
+
+pub(super) use quality::{codec, dash, ms, percent, score};
+
+use super::args::MediaTool;
+use super::{Exit, Failure};
+
+pub(super) fn run(tool: &MediaTool) -> Result<Exit, Failure> {
+    match tool {
+        MediaTool::Quality(options) => quality::run(options),
+    }
+}
