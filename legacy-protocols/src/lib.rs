@@ -1,0 +1,9 @@
+//! Protocols of older intercom servers, each a pure machine, behind one port contract.
+//!
+//! A port is the gateway's end of one line to such a server: a serial line, a TCP connection, an
+//! ISDN span. Each protocol lives in a folder whose files carry the same names: `codec` (bytes and
+//! frames), `link` (who lost what), `session` (what it means).
+//!
+//! It knows no stations' directory, no permissions, no ring groups and no audio; its words are those
+//! of the lines themselves, made neutral. The gateway's core translates. It holds no vendor's
+//! confidential format and claims to speak none.
