@@ -241,6 +241,8 @@ pub(crate) struct Leg {
     pub(crate) program: Option<Box<Program>>,
     /// Streams of our own that were said to this leg.
     epochs: u32,
+    /// A room needs this leg's voice for a sum.
+    pub(crate) is_mixed: bool,
     /// Bit n: the leg in slot n gets this one's packets.
     pub(crate) heard_by: u64,
     rate: Limiter,
@@ -285,6 +287,7 @@ impl Leg {
             tapping: Tapping::default(),
             program: None,
             epochs: 0,
+            is_mixed: false,
             heard_by: 0,
             rate: Limiter::new(config.packet_rate, now),
             rtcp_rate: Limiter::new(config.rtcp_rate, now),
@@ -314,7 +317,7 @@ impl Leg {
     /// Whether somebody there should be heard: nothing is expected of a leg on
     /// hold or of one that is not connected.
     pub(crate) fn is_expected_to_speak(&self) -> bool {
-        self.direction.receives() && self.heard_by != 0
+        self.direction.receives() && (self.heard_by != 0 || self.is_mixed)
     }
 
     /// Whether a packet may come in at this port: by its address, its tag, and the rate; decrypted
@@ -591,6 +594,12 @@ impl Leg {
             self.rtcp.as_ref()?
         };
         Some((port.key, port.latch.target()?))
+    }
+
+    /// What the peer speaks, or will.
+    pub(crate) fn voice_format(&self) -> Option<Format> {
+        let sound = |format: &Format| format.codec != Codec::ComfortNoise;
+        self.spoken.filter(sound).or_else(|| self.formats.first())
     }
 
     /// The clock of what we send to the peer, as far as we know.

@@ -62,5 +62,6 @@ pub use relay::{
     Totals,
 };
 pub use session::MAX_LEGS;
+pub use session::room::{Part, RoomKey};
 pub use tap::{Overheard, Tap};
 pub use telephone_event::{Digit, Press};

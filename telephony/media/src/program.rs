@@ -59,7 +59,7 @@ impl Leg {
     /// Lets the leg hear a sound, in place of another one. `false`: it has no codec that we can
     /// speak.
     pub(crate) fn play(&mut self, player: Player) -> bool {
-        if self.medium != Medium::Audio || !self.needs_program() {
+        if self.medium != Medium::Audio || !self.open_program() {
             return false;
         }
         if let Some(program) = &mut self.program {
@@ -77,7 +77,7 @@ impl Leg {
     }
 
     /// Makes sure that there is a program. `false`: there is no codec for it.
-    fn needs_program(&mut self) -> bool {
+    pub(crate) fn open_program(&mut self) -> bool {
         if self.program.is_some() {
             return true;
         }
@@ -108,7 +108,7 @@ impl Leg {
         }) else {
             return;
         };
-        if self.needs_program()
+        if self.open_program()
             && let Some(program) = &mut self.program
         {
             program.player = before.player;

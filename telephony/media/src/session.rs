@@ -3,11 +3,12 @@
 //! Keeps who hears whom: two that talk, a ringing caller that hears one of up
 //! to 32 called legs, one talker whom a whole group hears. The packets that
 //! pass along these lines are in [`crate::traffic`], what is made for a leg on our own clock in
-//! [`clock`]. Decides nothing by itself.
+//! [`clock`] and [`room`]. Decides nothing by itself.
 //!
 //! Invariant: a leg hears at most one leg, and `heard_by` of that one says so.
 
 mod clock;
+pub(crate) mod room;
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -20,6 +21,7 @@ use crate::quality::Quality;
 use crate::relay::{Config, Event, KeyForm, OpenError, Output, Sink};
 use crate::seed::Seed;
 use crate::telephone_event::Press;
+use room::Room;
 
 /// Legs of one session: the bits of `heard_by`.
 pub const MAX_LEGS: usize = 64;
@@ -34,6 +36,7 @@ pub(crate) struct Session {
     watched_since: Instant,
     /// When the next frame is made for those who need our own clock.
     beat_at: Option<Instant>,
+    rooms: Vec<Room>,
     /// When the relay will call [`Session::handle_timeout`].
     pub(crate) scheduled: Option<Instant>,
 }
@@ -47,6 +50,7 @@ impl Session {
             seed,
             watched_since: now,
             beat_at: None,
+            rooms: Vec::new(),
             scheduled: None,
         }
     }
@@ -110,12 +114,17 @@ impl Session {
 
     /// From now on `listener` gets what `source` sends, and nothing else.
     pub(crate) fn listen(&mut self, listener: u8, source: u8, now: Instant) {
+        self.leave(listener);
+        self.link(listener, source);
+        self.watched_since = now;
+    }
+
+    fn link(&mut self, listener: u8, source: u8) {
         self.deafen(listener);
         if let Some((ear, mouth)) = self.pair_mut(listener, source) {
             ear.hears = Some(source);
             ear.map = mouth.formats.map_to(&ear.formats);
             mouth.heard_by |= 1 << listener;
-            self.watched_since = now;
         }
     }
 
@@ -137,6 +146,7 @@ impl Session {
         // Silence goes on counting from the last sign of life, whoever gave it: those who stay may
         // have been silent for longer, and were not expected to be heard alone.
         self.watched_since = self.heard_last().unwrap_or(self.watched_since);
+        self.leave(slot);
         self.deafen(slot);
         let listeners = self.leg(slot).map_or(0, |leg| leg.heard_by);
         for listener in slots(listeners) {
@@ -174,6 +184,7 @@ impl Session {
             leg.formats = formats;
             leg.renew_program();
             self.renumber();
+            self.rearrange(slot);
             self.wind_clock(now);
         }
         if let Some(direction) = update.direction {

@@ -79,7 +79,7 @@ impl Session {
         let session = self.id;
         let leg = self.leg_mut(slot).ok_or(Reason::NowhereToSend)?;
         let (inbound, presses) = leg.take(header, packet, now)?;
-        let (key, heard_by) = (leg.key, leg.heard_by);
+        let (key, heard_by, is_mixed) = (leg.key, leg.heard_by, leg.is_mixed);
         let seed = u64::from(leg.out.ssrc());
         // Before the listeners' headers are on it.
         leg.tapping.hear(&inbound, packet, seed, now);
@@ -97,6 +97,13 @@ impl Session {
         }
         for press in presses.into_iter().flatten().flatten() {
             self.tell_digit(key, press, KeyForm::Event, outputs);
+        }
+        // Before the listeners' headers are on it.
+        if is_mixed
+            && let Err(reason) = self.say_in_room(slot, &inbound, packet, now)
+            && let Some(leg) = self.leg_mut(slot)
+        {
+            leg.drops.count(reason);
         }
         for listener in slots(heard_by) {
             let Some(ear) = self.leg_mut(listener) else {

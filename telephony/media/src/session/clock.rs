@@ -21,7 +21,7 @@ impl Session {
     /// Starts the clock if somebody needs it, and stops it if nobody does.
     pub(super) fn wind_clock(&mut self, now: Instant) {
         let mut legs = self.legs.iter().flatten();
-        let needed = legs.any(|leg| leg.program.is_some());
+        let needed = legs.any(|leg| leg.program.is_some() || leg.is_mixed);
         self.beat_at = match self.beat_at {
             _ if !needed => None,
             Some(at) => Some(at),
@@ -59,6 +59,9 @@ impl Session {
                 program.pause(time);
             }
         }
+        for room in &mut self.rooms {
+            room.pass_over(time);
+        }
     }
 
     fn beat(
@@ -67,9 +70,16 @@ impl Session {
         outputs: &mut VecDeque<Output>,
         outlet: &mut Outlet<'_, impl Sink>,
     ) {
-        for leg in self.legs.iter_mut().flatten() {
-            let over = leg.beat(None, at, outlet);
-            if let Some(sound) = over {
+        for room in &mut self.rooms {
+            room.gather(at);
+        }
+        for (slot, leg) in (0..).zip(&mut self.legs) {
+            let Some(leg) = leg.as_mut().filter(|leg| leg.program.is_some()) else {
+                continue;
+            };
+            let rooms = self.rooms.iter_mut();
+            let base = rooms.filter_map(|room| room.heard_alone(slot)).next();
+            if let Some(sound) = leg.beat(base.as_ref(), at, outlet) {
                 outputs.push_back(Output::Event {
                     session: self.id,
                     event: Event::SoundOver {
@@ -78,9 +88,13 @@ impl Session {
                     },
                 });
             }
-            if !leg.is_played_to() {
+            let is_alone = self.rooms.iter().any(|room| room.is_alone(slot));
+            if !is_alone && !leg.is_played_to() {
                 leg.end_program();
             }
+        }
+        for room in &mut self.rooms {
+            room.tell_crowds(&mut self.legs, at, outlet);
         }
         self.wind_clock(at);
     }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use media::rtp::Header;
 use media::{
     Arrival, Codec, Config, Direction, Event, Format, LatchPolicy, LegKey, LegSetup, Medium,
-    Network, Output, PortKey, Protection, Quality, Relay, Remote, RtcpAddress, SessionId, Sink,
-    Sound, SoundKey,
+    Network, Output, Part, PortKey, Protection, Quality, Relay, Remote, RoomKey, RtcpAddress,
+    SessionId, Sink, Sound, SoundKey,
 };
 
 pub(crate) const CALL: SessionId = SessionId(7);
@@ -122,6 +122,20 @@ impl Bench {
     pub(crate) fn stop_sound(&mut self, leg: u64) {
         self.relay
             .stop_sound(CALL, LegKey(leg))
+            .expect("the command is right");
+        self.drain();
+    }
+
+    pub(crate) fn enter(&mut self, leg: u64, part: Part) {
+        self.relay
+            .enter_room(CALL, LegKey(leg), RoomKey(1), part, self.now)
+            .expect("the command is right");
+        self.drain();
+    }
+
+    pub(crate) fn leave(&mut self, leg: u64) {
+        self.relay
+            .leave_room(CALL, LegKey(leg))
             .expect("the command is right");
         self.drain();
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use media::tones::Tone;
 use media::{
-    Arrival, Config, Direction, LegKey, LegUpdate, Output, PortKey, Relay, SessionId, Sound,
-    SoundKey,
+    Arrival, Config, Direction, LegKey, LegUpdate, Output, Part, PortKey, Relay, RoomKey,
+    SessionId, Sound, SoundKey,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -27,6 +27,8 @@ enum Input {
     Turn(u64, bool),
     Renew(u64),
     Play(u64, u16),
+    Enter(u64, u64, u8),
+    Leave(u64),
     StopSound(u64),
     Audio(u64, u16),
     Digit(u64, u16, u8),
@@ -48,6 +50,8 @@ fn input() -> impl Strategy<Value = Input> {
         1 => leg().prop_map(Input::Renew),
         2 => (leg(), 1..900u16).prop_map(|(a, ms)| Input::Play(a, ms)),
         1 => leg().prop_map(Input::StopSound),
+        4 => (leg(), 0..2u64, 0..3u8).prop_map(|(a, room, part)| Input::Enter(a, room, part)),
+        1 => leg().prop_map(Input::Leave),
         6 => (leg(), any::<u16>()).prop_map(|(a, n)| Input::Audio(a, n)),
         3 => (leg(), any::<u16>(), any::<u8>()).prop_map(|(a, n, e)| Input::Digit(a, n, e)),
         2 => leg().prop_map(Input::Report),
@@ -116,6 +120,14 @@ fn run(inputs: &[Input], start: Instant, early: bool) -> (Vec<Output>, Vec<Sent>
                 let tone = Tone::of([425, 0], -16, &[(ms, 20)]).once();
                 let key = SoundKey(u64::from(ms));
                 let _ = relay.play(CALL, LegKey(leg), key, &Sound::Tone(tone), now);
+            }
+            Input::Enter(leg, room, part) => {
+                let parts = [Part::TalkAndListen, Part::Talk, Part::Listen];
+                let part = parts[usize::from(part)];
+                let _ = relay.enter_room(CALL, LegKey(leg), RoomKey(room), part, now);
+            }
+            Input::Leave(leg) => {
+                let _ = relay.leave_room(CALL, LegKey(leg));
             }
             Input::StopSound(leg) => {
                 let _ = relay.stop_sound(CALL, LegKey(leg));

@@ -8,6 +8,7 @@ mod latching;
 mod limits;
 mod properties;
 mod reports;
+mod rooms;
 mod routes;
 mod secure;
 mod sounds;
