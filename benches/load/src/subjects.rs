@@ -238,7 +238,7 @@ fn gateway_configuration(folder: &Path, world: World) -> Result<String> {
          [sip]\nrealm = \"127.0.0.1\"\ntrusted_peers = [\"127.0.0.1\"]\n\
          [[sip.listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:{GATEWAY_PORT}\"\n\
          [sip.limits]\nrequests_per_source = 1000000\ncalls_per_source = 1000000\n\
-         [calls]\nat_once = {calls_at_once}\n[metrics]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n"
+         [calls]\nat_once = {calls_at_once}\n[media]\nports = \"20000-29999\"\n[metrics]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n"
     );
     let mut station = |number: usize, account: &str, rest: &str| {
         write!(

@@ -62,6 +62,8 @@ impl Site {
             [[sip.listen]]
             transport = \"tcp\"
             address = \"127.0.0.1:0\"
+            [media]
+            ports = \"20000-29999\"
             [metrics]
             listen = \"127.0.0.1:0\"
             [log]
