@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use calls::{Alert, CallerProgress, Input, Output as Command, StartLeg, Target, TransferStatus};
 use model::{EarlyMedia, EndCause, LegId};
-use sip::flow::Hop;
+use sip::flow::{Hop, Transport};
 use sip::message::{HeaderName, Headers, StatusCode};
 use sip::session::{Delivery, Invite, Progress, Reject, SessionId};
 
@@ -18,7 +18,7 @@ use crate::causes;
 use crate::io::{Output, StoreWrite};
 use crate::legs::{Leg, Role};
 use crate::parties;
-use crate::plan::{PlanError, Taker};
+use crate::plan::{PlanError, Signalling, Start, Taker};
 use crate::registrations::Contact;
 use crate::state::GatewayState;
 
@@ -99,9 +99,23 @@ impl GatewayState {
             true => Taker::Alarm,
             false => Taker::Usual,
         };
-        let offer = self
-            .plan
-            .offer(start.leg, taker, start.offer_of, local, peer);
+        let station = match &start.to {
+            Target::Station(station) => Some(*station),
+            Target::Elsewhere(_) => None,
+        };
+        let private = |contact: &Contact| contact.hop.transport() == Transport::Tls;
+        let signalling = match contacts.iter().all(private) {
+            true => Signalling::Private,
+            // One offer goes to all of them.
+            false => Signalling::Readable,
+        };
+        let begin = Start {
+            taker,
+            local,
+            peer,
+            terms: self.terms(station, signalling),
+        };
+        let offer = self.plan.offer(start.leg, begin, start.offer_of);
         let offer = offer.map_err(|error| error.cause())?;
         let mut leg = Leg::new(Role::Started);
         for contact in contacts {
@@ -165,7 +179,7 @@ impl GatewayState {
                 let _ = self.sip.accept(session, answer, now);
             }
             Err(error) => {
-                let reject = Reject::new(error.refusal());
+                let reject = self.refused_media(&error);
                 let _ = self.sip.reject(session, reject, now);
                 self.session_over(session, error.cause(), now);
             }
@@ -191,7 +205,10 @@ impl GatewayState {
         match sdp {
             // It can only have ended by itself meanwhile.
             Ok(sdp) => drop(self.sip.answer(session, sdp, now)),
-            Err(error) => self.refuse_session(session, error.refusal(), now),
+            Err(error) => {
+                let code = self.refused_media(&error).code;
+                self.refuse_session(session, code, now);
+            }
         }
     }
 

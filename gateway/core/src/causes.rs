@@ -4,7 +4,8 @@
 //! header field (RFC 3326) that names it in Q.850 where a telephone network may listen.
 
 use model::EndCause;
-use sip::message::{Reason, StatusCode};
+use sip::message::{Host, Reason, StatusCode};
+use sip::sdp::SecurityError;
 use sip::session;
 
 /// What a caller is told when a leg is refused.
@@ -24,7 +25,7 @@ pub(crate) fn refusal(cause: EndCause) -> (StatusCode, Reason) {
         EndCause::Overload | EndCause::Stopping | EndCause::ConnectionLost => {
             StatusCode::SERVICE_UNAVAILABLE
         }
-        EndCause::MediaMismatch => StatusCode::NOT_ACCEPTABLE_HERE,
+        EndCause::MediaMismatch | EndCause::EncryptionMismatch => StatusCode::NOT_ACCEPTABLE_HERE,
         EndCause::HungUp
         | EndCause::CallerGaveUp
         | EndCause::AnsweredElsewhere
@@ -62,6 +63,7 @@ pub(crate) fn ending(cause: EndCause) -> Reason {
         | EndCause::NothingWaiting
         | EndCause::EndedByOperator
         | EndCause::MediaMismatch
+        | EndCause::EncryptionMismatch
         | EndCause::ConnectionLost
         | EndCause::ProtocolError
         | EndCause::InternalError => q850(cause),
@@ -91,11 +93,22 @@ fn q850(cause: EndCause) -> Reason {
         EndCause::Stopping => (41, "Temporary failure"),
         EndCause::EndedByOperator => (31, "Ended by an operator"),
         EndCause::MediaMismatch => (88, "Incompatible destination"),
+        EndCause::EncryptionMismatch => (88, "Encryption not agreed"),
         EndCause::ConnectionLost => (38, "Network out of order"),
         EndCause::ProtocolError => (111, "Protocol error"),
         EndCause::InternalError => (41, "Temporary failure"),
     };
     Reason::q850(code, text)
+}
+
+/// Why no encryption was agreed on, in words for the log of the one who is refused.
+pub(crate) fn warning(why: SecurityError, domain: &Host) -> String {
+    // RFC 3261 20.43: another transport of media would do; else there is no number for it.
+    let code = match why {
+        SecurityError::Plain(_) | SecurityError::Secure(_) => 302,
+        SecurityError::NoSuite(_) | SecurityError::NotOffered(_) => 399,
+    };
+    format!("{code} {domain} \"{why}\"")
 }
 
 /// Why a station did not take a call.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use model::Encryption;
 use sip::admission::Network;
 use sip::message::Host;
 
@@ -17,6 +18,8 @@ pub struct Config {
     pub addresses: Vec<IpAddr>,
     /// Of the media ports that wait bound at each address, so many are for alarms alone.
     pub ports_for_alarms: usize,
+    /// For whoever the directory says nothing else of.
+    pub encryption: Encryption,
     pub sip: sip::endpoint::Settings,
     pub calls: calls::Config,
 }

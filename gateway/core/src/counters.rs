@@ -4,6 +4,9 @@
 pub struct Counters {
     /// INVITEs that never became a leg: unknown numbers, unusable offers, no port.
     pub calls_refused_at_the_edge: u64,
+    /// INVITEs, answers and offers in a call without the encryption that is required, with one that
+    /// is switched off, or with none that both sides know.
+    pub encryption_refused: u64,
     /// Early answers whose description could not be used; the final one may be good.
     pub early_answers_unusable: u64,
     /// INFO requests that carry no digit.

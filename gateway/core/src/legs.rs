@@ -153,7 +153,7 @@ fn more_telling(a: EndCause, b: EndCause) -> EndCause {
         EndCause::Declined => 0,
         EndCause::Busy => 1,
         EndCause::NoAnswer => 2,
-        EndCause::MediaMismatch => 3,
+        EndCause::MediaMismatch | EndCause::EncryptionMismatch => 3,
         _ => 4,
     };
     if rank(b) < rank(a) { b } else { a }

@@ -32,6 +32,6 @@ pub use counters::Counters;
 pub use figures::AudioView;
 pub use io::{Input, MediaEvent, Output, StoreWrite, UrlReply, UrlRequest};
 pub use operator::{Answer, OperatorCommand, OperatorError, Status};
-pub use plan::{FreePort, MediaCommand, Medium, Remote, StreamIndex};
+pub use plan::{FreePort, MediaCommand, Medium, Protection, Remote, StreamIndex};
 pub use state::GatewayState;
 pub use view::{CallShown, ContactView, StationView};

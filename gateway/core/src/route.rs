@@ -6,16 +6,34 @@
 use std::time::Instant;
 
 use calls::{Arrival, Input, Origin, Progress, Prospect, Takeover, Video};
-use model::{Address, Digit, EndCause, LegId, Priority};
+use model::{Address, Digit, EndCause, LegId, Priority, StationId};
 use sip::endpoint::{Event, IncomingMessage};
-use sip::message::{StatusCode, Uri};
+use sip::message::{HeaderName, StatusCode, Uri};
 use sip::session::{Incoming, ReferAnswer, ReferId, Reject, Sdp, SessionEvent, SessionId, Urgency};
 
 use crate::causes;
 use crate::legs::{Leg, Rest, Role};
 use crate::parties;
-use crate::plan::{Offered, Reoffered, Taker};
+use crate::plan::{Offered, PlanError, Reoffered, Signalling, Start, Taker, Terms};
 use crate::state::GatewayState;
+
+/// Why a call does not get past the edge.
+enum Refused {
+    With(StatusCode),
+    Media(PlanError),
+}
+
+impl From<StatusCode> for Refused {
+    fn from(code: StatusCode) -> Self {
+        Self::With(code)
+    }
+}
+
+impl From<PlanError> for Refused {
+    fn from(error: PlanError) -> Self {
+        Self::Media(error)
+    }
+}
 
 impl GatewayState {
     pub(crate) fn route(&mut self, event: Event, now: Instant) {
@@ -33,10 +51,13 @@ impl GatewayState {
 
     fn call_arrives(&mut self, incoming: Incoming, now: Instant) {
         let session = incoming.session;
-        if let Err(code) = self.admit(&incoming, now) {
+        if let Err(refused) = self.admit(&incoming, now) {
             self.counters.calls_refused_at_the_edge += 1;
-            let mut reject = Reject::new(code);
-            if code == StatusCode::SERVICE_UNAVAILABLE {
+            let mut reject = match refused {
+                Refused::With(code) => Reject::new(code),
+                Refused::Media(error) => self.refused_media(&error),
+            };
+            if reject.code == StatusCode::SERVICE_UNAVAILABLE {
                 reject.retry_after = Some(self.config.calls.retry_after);
             }
             // The session can only be gone already.
@@ -44,7 +65,7 @@ impl GatewayState {
         }
     }
 
-    fn admit(&mut self, incoming: &Incoming, now: Instant) -> Result<(), StatusCode> {
+    fn admit(&mut self, incoming: &Incoming, now: Instant) -> Result<(), Refused> {
         if let Some(replaced) = incoming.replaces {
             return self.admit_takeover(incoming, replaced, now);
         }
@@ -56,15 +77,9 @@ impl GatewayState {
             Urgency::Emergency => Some(Priority::DEFAULT_ALARM),
             Urgency::Normal => None,
         };
-        let mut arrived = |taker| {
-            let offer = incoming.offer.as_deref();
-            let (local, peer) = (incoming.flow.local.ip(), incoming.flow.remote.ip());
-            let offered = self.plan.arrived(leg, taker, offer, local, peer);
-            offered.map_err(|error| error.refusal())
-        };
         let offered = match self.calls.prospect(&from, priority) {
-            Prospect::Usual => arrived(Taker::Usual)?,
-            Prospect::Alarm => arrived(Taker::Alarm)?,
+            Prospect::Usual => self.plan_arrived(leg, Taker::Usual, incoming, &from)?,
+            Prospect::Alarm => self.plan_arrived(leg, Taker::Alarm, incoming, &from)?,
             // It is refused with a record like any other, but costs no port.
             Prospect::Refused => Offered { video: Video::None },
         };
@@ -86,7 +101,7 @@ impl GatewayState {
         incoming: &Incoming,
         replaced: SessionId,
         now: Instant,
-    ) -> Result<(), StatusCode> {
+    ) -> Result<(), Refused> {
         let gone = StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
         let replaced = self.legs.by_session(replaced).ok_or(gone)?;
         let from = parties::origin(incoming, &self.directory, &self.config.trusted);
@@ -95,13 +110,10 @@ impl GatewayState {
             Origin::Station(_)
             | Origin::CloudUser { .. }
             | Origin::Outside { .. }
-            | Origin::Node { .. } => return Err(StatusCode::FORBIDDEN),
+            | Origin::Node { .. } => return Err(StatusCode::FORBIDDEN.into()),
         };
         let leg = self.calls.next_leg();
-        let offer = incoming.offer.as_deref();
-        let (local, peer) = (incoming.flow.local.ip(), incoming.flow.remote.ip());
-        let offered = self.plan.arrived(leg, Taker::Usual, offer, local, peer);
-        let offered = offered.map_err(|error| error.refusal())?;
+        let offered = self.plan_arrived(leg, Taker::Usual, incoming, &from)?;
         self.note_arrived(leg, incoming.session);
         let takeover = Takeover {
             leg,
@@ -111,6 +123,52 @@ impl GatewayState {
         };
         self.calls.handle(Input::LegTakesOver(takeover), now);
         Ok(())
+    }
+
+    fn plan_arrived(
+        &mut self,
+        leg: LegId,
+        taker: Taker,
+        incoming: &Incoming,
+        from: &Origin,
+    ) -> Result<Offered, PlanError> {
+        let station = match from {
+            Origin::Station(station) => Some(*station),
+            Origin::CloudUser { .. } | Origin::Outside { .. } | Origin::Node { .. } => None,
+        };
+        let flow = &incoming.flow;
+        let start = Start {
+            taker,
+            local: flow.local.ip(),
+            peer: flow.remote.ip(),
+            terms: self.terms(station, flow.transport.into()),
+        };
+        self.plan.arrived(leg, start, incoming.offer.as_deref())
+    }
+
+    /// What a leg's encryption has to be: as its station's is configured, else as everybody's is.
+    pub(crate) fn terms(&self, station: Option<StationId>, signalling: Signalling) -> Terms {
+        let station = station.and_then(|station| self.directory.station(station));
+        let encryption = station.and_then(|station| station.encryption);
+        Terms {
+            encryption: encryption.unwrap_or(self.config.encryption),
+            signalling,
+        }
+    }
+
+    /// The refusal of a description, which says why.
+    pub(crate) fn refused_media(&mut self, error: &PlanError) -> Reject {
+        let mut reject = Reject::new(error.refusal());
+        if let PlanError::Security(why) = error {
+            self.counters.encryption_refused += 1;
+            let (_, reason) = causes::refusal(error.cause());
+            reject.reason = Some(reason);
+            reject.headers.push(
+                HeaderName::Warning,
+                causes::warning(*why, &self.config.domain),
+            );
+        }
+        reject
     }
 
     fn note_arrived(&mut self, leg: LegId, session: SessionId) {
@@ -191,15 +249,14 @@ impl GatewayState {
     }
 
     fn accepted(&mut self, leg: LegId, session: SessionId, sdp: Option<Sdp>, now: Instant) {
-        let usable = match sdp {
-            Some(Sdp::Answer(answer)) => self.plan.answered(leg, &answer).is_ok(),
+        let answered = match sdp {
+            Some(Sdp::Answer(answer)) => self.plan.answered(leg, &answer),
+            None if self.plan.is_agreed(leg) => Ok(()),
             // Every call of ours carries an offer.
-            Some(Sdp::Offer(_)) => false,
-            None => self.plan.is_agreed(leg),
+            Some(Sdp::Offer(_)) | None => Err(PlanError::NothingSettled),
         };
-        if !usable {
-            self.end_session(session, EndCause::MediaMismatch, now);
-            self.session_over(session, EndCause::MediaMismatch, now);
+        if let Err(error) = answered {
+            self.cannot_talk(session, &error, now);
             return;
         }
         for loser in self.legs.answer(leg, session) {
@@ -210,10 +267,24 @@ impl GatewayState {
 
     /// The answer to an offer of ours in a 200, because the caller made none.
     fn answered_late(&mut self, leg: LegId, session: SessionId, answer: &[u8], now: Instant) {
-        if self.plan.answered(leg, answer).is_err() {
-            self.end_session(session, EndCause::MediaMismatch, now);
-            self.session_over(session, EndCause::MediaMismatch, now);
+        if let Err(error) = self.plan.answered(leg, answer) {
+            self.cannot_talk(session, &error, now);
         }
+    }
+
+    /// A session whose answer is of no use ends.
+    fn cannot_talk(&mut self, session: SessionId, error: &PlanError, now: Instant) {
+        let cause = match error {
+            PlanError::Security(_) => {
+                self.counters.encryption_refused += 1;
+                error.cause()
+            }
+            PlanError::Description(_) | PlanError::NoPort | PlanError::NothingSettled => {
+                EndCause::MediaMismatch
+            }
+        };
+        self.end_session(session, cause, now);
+        self.session_over(session, cause, now);
     }
 
     /// A diversion set at the device (3xx): followed to numbers of ours, when no other device of
@@ -261,7 +332,10 @@ impl GatewayState {
                     self.refuse_session(session, StatusCode::REQUEST_PENDING, now);
                 }
             }
-            Err(error) => self.refuse_session(session, error.refusal(), now),
+            Err(error) => {
+                let code = self.refused_media(&error).code;
+                self.refuse_session(session, code, now);
+            }
         }
     }
 

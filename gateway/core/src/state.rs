@@ -8,6 +8,7 @@ use calls::Engine;
 use model::{CallRecord, Directory, LegAudio, LegId};
 use sip::endpoint::Endpoint;
 use sip::registrar::{Restored, StoredBinding};
+use sip::sdp::KeySource;
 
 use crate::config::Config;
 use crate::counters::Counters;
@@ -27,6 +28,13 @@ const MOST_STEPS: usize = 100_000;
 enum Ending {
     No,
     Now,
+}
+
+fn number(secret: [u8; 32]) -> u64 {
+    let [number, ..] = secret.as_chunks::<8>().0 else {
+        unreachable!("32 bytes are four times eight");
+    };
+    u64::from_be_bytes(*number)
 }
 
 /// See the crate.
@@ -52,19 +60,22 @@ pub struct GatewayState {
 impl GatewayState {
     /// All that must not be guessed comes from `seed`: take it from the operating system.
     pub fn new(config: Config, directory: Arc<Directory>, seed: [u8; 32], now: Instant) -> Self {
-        let [a, b, ..] = seed.as_chunks::<8>().0 else {
-            unreachable!("32 bytes are four times eight");
-        };
-        let (calls_seed, first_id) = (u64::from_be_bytes(*a), u64::from_be_bytes(*b));
+        let secret = |purpose| sip::secret_for(purpose, &seed);
+        // Both can be seen from outside, and must tell nothing of the keys.
+        let (calls_seed, first_id) = (number(secret("calls")), number(secret("descriptions")));
         let mut state = Self {
-            sip: Endpoint::new(config.sip.clone(), seed, now),
+            sip: Endpoint::new(config.sip.clone(), secret("sip"), now),
             calls: Engine::new(
                 config.calls.clone(),
                 Arc::clone(&directory),
                 calls_seed,
                 now,
             ),
-            plan: MediaPlan::new(first_id, config.ports_for_alarms),
+            plan: MediaPlan::new(
+                first_id,
+                config.ports_for_alarms,
+                KeySource::new(secret("media keys")),
+            ),
             legs: Legs::default(),
             watchers: Watchers::default(),
             counters: Counters::default(),

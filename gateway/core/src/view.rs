@@ -18,6 +18,8 @@ pub struct CallShown {
     pub call: calls::CallView,
     /// Of those legs whose media thread has looked already.
     pub audio: BTreeMap<LegId, AudioView>,
+    /// The suite of SRTP, of those legs that are not spoken with in the clear.
+    pub encryption: BTreeMap<LegId, Box<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,9 +44,14 @@ impl GatewayState {
     pub(crate) fn calls_shown(&self, now: Instant) -> Vec<CallShown> {
         let shown = |call: calls::CallView| {
             let legs = call.legs.iter().map(|leg| leg.leg);
-            let audio = legs.filter_map(|leg| Some((leg, self.figures.view(leg, now)?)));
+            let audio = legs
+                .clone()
+                .filter_map(|leg| Some((leg, self.figures.view(leg, now)?)));
+            let encryption =
+                legs.filter_map(|leg| Some((leg, self.plan.suite(leg)?.name().into())));
             CallShown {
                 audio: audio.collect(),
+                encryption: encryption.collect(),
                 call,
             }
         };

@@ -38,6 +38,7 @@ pub(crate) fn config(
         trusted: sip.trusted_peers.iter().copied().map(network).collect(),
         addresses: settings.media.addresses.clone(),
         ports_for_alarms: ports_for_alarms(&settings.media.ports),
+        encryption: settings.media.encryption,
         sip: endpoint(settings, listeners, own),
         calls: calls::Config {
             start_count,

@@ -134,6 +134,10 @@ fn call(shown: &CallShown) -> CallView {
                 leg: leg.leg.get(),
                 party: party(&leg.party),
                 state: format!("{:?}", leg.answer).to_lowercase(),
+                encryption: shown
+                    .encryption
+                    .get(&leg.leg)
+                    .map(|suite| suite.to_string()),
                 audio: shown.audio.get(&leg.leg).map(audio::view),
             })
             .collect(),

@@ -106,6 +106,9 @@ pub(crate) fn run(file: &Path, ready_file: Option<&Path>) -> Result<(), ServeErr
     let inherited = Inherited::from_environment().map_err(system("socket activation"))?;
     let settings = config::load(file).map_err(ServeError::Config)?;
     logging::install(&settings.log);
+    for remark in settings.remarks() {
+        tracing::warn!(%remark, "the configuration can be used, and could be better");
+    }
     net::tls::install_provider();
     match open_files::raise_limit() {
         Ok(files) => tracing::debug!(files, "the limit of open files was raised"),

@@ -344,6 +344,7 @@ fn condition(cause: EndCause) -> Condition {
         | EndCause::NothingWaiting
         | EndCause::EndedByOperator
         | EndCause::MediaMismatch
+        | EndCause::EncryptionMismatch
         | EndCause::ConnectionLost
         | EndCause::ProtocolError
         | EndCause::InternalError => Condition::Unreachable,

@@ -45,6 +45,8 @@ pub enum EndCause {
     EndedByOperator,
     /// No common codec or media type.
     MediaMismatch,
+    /// One side asks for encryption that the other does not do, or refuses.
+    EncryptionMismatch,
     /// The signalling connection or the media stream broke.
     ConnectionLost,
     /// The other side broke the protocol.
@@ -54,7 +56,7 @@ pub enum EndCause {
 }
 
 impl EndCause {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::HungUp,
         Self::CallerGaveUp,
         Self::AnsweredElsewhere,
@@ -77,6 +79,7 @@ impl EndCause {
         Self::NothingWaiting,
         Self::EndedByOperator,
         Self::MediaMismatch,
+        Self::EncryptionMismatch,
         Self::ConnectionLost,
         Self::ProtocolError,
         Self::InternalError,
@@ -107,6 +110,7 @@ impl EndCause {
             Self::NothingWaiting => "nothing_waiting",
             Self::EndedByOperator => "ended_by_operator",
             Self::MediaMismatch => "media_mismatch",
+            Self::EncryptionMismatch => "encryption_mismatch",
             Self::ConnectionLost => "connection_lost",
             Self::ProtocolError => "protocol_error",
             Self::InternalError => "internal_error",

@@ -103,6 +103,7 @@ impl DialStatus {
             | EndCause::NothingWaiting => Self::Refused,
             EndCause::TimeLimit
             | EndCause::MediaMismatch
+            | EndCause::EncryptionMismatch
             | EndCause::ConnectionLost
             | EndCause::ProtocolError
             | EndCause::InternalError => Self::Failed,

@@ -26,6 +26,8 @@ pub struct Station {
     pub busy: BusyPolicy,
     pub privacy: PrivacyRight,
     pub talk: TalkStyle,
+    /// `None`: as everywhere on this site.
+    pub encryption: Option<Encryption>,
     /// At most 20 (C6). The first that fits decides.
     pub forwarding: Vec<ForwardingRule>,
 }
@@ -104,6 +106,17 @@ pub enum TalkStyle {
     Simplex,
 }
 
+/// Whether what is said is encrypted between a station and the gateway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encryption {
+    Off,
+    /// Where the station can.
+    #[default]
+    Preferred,
+    /// A station that cannot is not spoken with.
+    Required,
+}
+
 impl Station {
     /// A station with nothing but what it cannot do without; the rest is as the kind usually is.
     pub fn new(id: StationId, number: CallNumber, kind: StationKind, reach: Reach) -> Self {
@@ -121,6 +134,7 @@ impl Station {
             busy: BusyPolicy::default(),
             privacy: PrivacyRight::default(),
             talk: TalkStyle::default(),
+            encryption: None,
             forwarding: Vec::new(),
         }
     }

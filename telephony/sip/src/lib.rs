@@ -26,3 +26,5 @@ pub mod session;
 pub mod subscription;
 mod tokens;
 pub mod transaction;
+
+pub use tokens::secret_for;

@@ -43,6 +43,13 @@ impl fmt::Debug for Token {
     }
 }
 
+/// A secret for one purpose, out of a seed for all of them: it tells nothing about the seed or about
+/// the others.
+pub fn secret_for(purpose: &str, seed: &[u8; 32]) -> [u8; 32] {
+    let hash = Sha256::new().chain_update(seed).chain_update(purpose);
+    hash.finalize().into()
+}
+
 /// No letter that reads like a digit; one case, as some devices compare without case.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 

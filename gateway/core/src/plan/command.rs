@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use model::LegId;
 use sip::sdp::Format;
 
+use super::protection::Protection;
+
 /// A pair of sockets that a media thread has bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FreePort {
@@ -64,4 +66,5 @@ pub struct Remote {
     pub receives: bool,
     /// With the numbers of the other end.
     pub formats: Vec<Format>,
+    pub protection: Protection,
 }

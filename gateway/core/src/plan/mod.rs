@@ -8,6 +8,7 @@
 
 mod command;
 mod ports;
+mod protection;
 mod reoffer;
 mod rooms;
 
@@ -19,14 +20,17 @@ use calls::{Part, Video};
 use model::{CallId, EndCause, LegId, TalkMode, Talker};
 use sip::message::StatusCode;
 use sip::sdp::{
-    self, Description, DescriptionError, Direction, Kind, Local, LocalStream, Policy,
-    ProtectionPolicy, Stream,
+    self, Description, DescriptionError, Direction, KeySource, Kind, Local, LocalStream,
+    SecurityError, Stream, Suite,
 };
 use thiserror::Error;
 
 pub use command::{FreePort, MediaCommand, Medium, Remote, StreamIndex};
 use ports::Ports;
 pub(crate) use ports::Taker;
+pub use protection::Protection;
+use protection::Shield;
+pub(crate) use protection::{Signalling, Terms};
 pub(crate) use reoffer::Reoffered;
 use rooms::{Heard, Rooms};
 
@@ -35,8 +39,8 @@ use rooms::{Heard, Rooms};
 pub(crate) enum PlanError {
     #[error(transparent)]
     Description(#[from] DescriptionError),
-    #[error("encrypted media cannot be passed on yet; offer RTP/AVP")]
-    Encrypted,
+    #[error(transparent)]
+    Security(SecurityError),
     #[error("no media port is free; widen the configured range")]
     NoPort,
     #[error("the leg has no description yet")]
@@ -46,7 +50,7 @@ pub(crate) enum PlanError {
 impl PlanError {
     pub(crate) fn refusal(&self) -> StatusCode {
         match self {
-            Self::Description(_) | Self::Encrypted => StatusCode::NOT_ACCEPTABLE_HERE,
+            Self::Description(_) | Self::Security(_) => StatusCode::NOT_ACCEPTABLE_HERE,
             Self::NoPort => StatusCode::SERVICE_UNAVAILABLE,
             Self::NothingSettled => StatusCode::SERVER_INTERNAL_ERROR,
         }
@@ -54,7 +58,8 @@ impl PlanError {
 
     pub(crate) fn cause(&self) -> EndCause {
         match self {
-            Self::Description(_) | Self::Encrypted => EndCause::MediaMismatch,
+            Self::Description(_) => EndCause::MediaMismatch,
+            Self::Security(_) => EndCause::EncryptionMismatch,
             Self::NoPort => EndCause::Overload,
             Self::NothingSettled => EndCause::InternalError,
         }
@@ -78,20 +83,32 @@ pub(crate) struct MediaPlan {
     /// Legs whose media are being closed: their last figures are still to come.
     closing: BTreeSet<LegId>,
     next_id: u64,
+    keys: KeySource,
+}
+
+/// What a leg's plan begins with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    pub(crate) taker: Taker,
+    /// Our address towards its peer.
+    pub(crate) local: IpAddr,
+    /// The host that signals for it.
+    pub(crate) peer: IpAddr,
+    pub(crate) terms: Terms,
 }
 
 #[derive(Debug)]
 struct LegPlan {
-    taker: Taker,
-    address: IpAddr,
-    peer: IpAddr,
+    start: Start,
     ports: Vec<Option<FreePort>>,
     /// The id and version of our origin line.
     origin: sdp::Origin,
-    /// What we wrote last.
+    /// What we wrote last, and what the other end wrote last, without their protection.
     ours: Option<Description>,
-    /// What the other end wrote last.
     theirs: Option<Description>,
+    /// Ours with its protection.
+    written: Option<Description>,
+    shield: Shield,
     exchange: Exchange,
     partner: Option<LegId>,
     held: bool,
@@ -112,7 +129,8 @@ enum Exchange {
 impl MediaPlan {
     /// `first_id` begins the ids of our origin lines; they need not be secret, only different.
     /// Of the ports bound at each address, `for_alarms` are kept for them.
-    pub(crate) fn new(first_id: u64, for_alarms: usize) -> Self {
+    /// `keys` makes those of each leg.
+    pub(crate) fn new(first_id: u64, for_alarms: usize, keys: KeySource) -> Self {
         Self {
             ports: Ports::new(for_alarms),
             legs: BTreeMap::new(),
@@ -121,6 +139,7 @@ impl MediaPlan {
             commands: VecDeque::new(),
             closing: BTreeSet::new(),
             next_id: first_id >> 2,
+            keys,
         }
     }
 
@@ -136,15 +155,13 @@ impl MediaPlan {
     pub(crate) fn arrived(
         &mut self,
         leg: LegId,
-        taker: Taker,
+        start: Start,
         offer: Option<&[u8]>,
-        local: IpAddr,
-        peer: IpAddr,
     ) -> Result<Offered, PlanError> {
-        let mut plan = self.new_leg(taker, local, peer);
+        let mut plan = self.new_leg(start);
         let mut video = Video::None;
         if let Some(offer) = offer {
-            let offer = carriable(&Description::parse(offer)?)?;
+            let offer = plan.shield.take_offer(Description::parse(offer)?)?;
             self.open_ports(leg, &mut plan, &offer)?;
             if offer.live(&Kind::Video).is_some() {
                 video = Video::Offered;
@@ -161,10 +178,8 @@ impl MediaPlan {
     pub(crate) fn offer(
         &mut self,
         leg: LegId,
-        taker: Taker,
+        start: Start,
         of: Option<LegId>,
-        local: IpAddr,
-        peer: IpAddr,
     ) -> Result<Bytes, PlanError> {
         let source = of
             .and_then(|of| self.legs.get(&of))
@@ -172,9 +187,9 @@ impl MediaPlan {
         let source = source.unwrap_or_else(own_template);
         // A caller that made no offer is there already.
         let known = self.legs.remove(&leg);
-        let mut plan = known.unwrap_or_else(|| self.new_leg(taker, local, peer));
+        let mut plan = known.unwrap_or_else(|| self.new_leg(start));
         self.open_ports(leg, &mut plan, &source)?;
-        plan.ours = Some(sdp::offer_from(&source.widened(), &plan.local()));
+        plan.offers(sdp::offer_from(&source.widened(), &plan.local()));
         let written = plan.write();
         self.legs.insert(leg, plan);
         written
@@ -189,6 +204,8 @@ impl MediaPlan {
             let answered = answer.streams.len();
             return Err(DescriptionError::StreamCount { offered, answered }.into());
         }
+        let ours = plan.written.as_ref().ok_or(PlanError::NothingSettled)?;
+        let answer = plan.shield.read_answer(ours, &answer)?;
         if !answer.streams.iter().any(Stream::is_relayable) {
             return Err(DescriptionError::NothingAccepted.into());
         }
@@ -197,6 +214,11 @@ impl MediaPlan {
         self.tell_remote(leg);
         self.refresh_routes(leg);
         Ok(())
+    }
+
+    /// How what is said on this leg is encrypted.
+    pub(crate) fn suite(&self, leg: LegId) -> Option<&Suite> {
+        self.legs.get(&leg)?.shield.suite()
     }
 
     pub(crate) fn is_agreed(&self, leg: LegId) -> bool {
@@ -218,9 +240,8 @@ impl MediaPlan {
             Exchange::Agreed => plan.write().map(Some),
             Exchange::Offered => self.answer(caller, plan.partner).map(Some),
             Exchange::Open => {
-                let (taker, partner) = (plan.taker, plan.partner);
-                let (local, peer) = (plan.address, plan.peer);
-                self.offer(caller, taker, partner, local, peer).map(Some)
+                let (start, partner) = (plan.start, plan.partner);
+                self.offer(caller, start, partner).map(Some)
             }
         }
     }
@@ -236,7 +257,8 @@ impl MediaPlan {
         }
         let offered = plan.theirs.as_ref().ok_or(PlanError::NothingSettled)?;
         let settled = settled.map_or_else(|| alone(offered), |settled| settled.narrowed(offered));
-        plan.ours = Some(sdp::answer_to(offered, &settled, &plan.local())?);
+        let answer = sdp::answer_to(offered, &settled, &plan.local())?;
+        plan.answers(answer);
         plan.exchange = Exchange::Agreed;
         let written = plan.write();
         self.tell_remote(caller);
@@ -415,10 +437,11 @@ impl MediaPlan {
             let remote = Remote {
                 rtp: scoped(rtp, port.rtp),
                 rtcp: stream.rtcp.map(|rtcp| scoped(rtcp, port.rtp)),
-                signalling: plan.peer,
+                signalling: plan.start.peer,
                 sends: stream.direction.sends(),
                 receives: stream.direction.receives(),
                 formats,
+                protection: plan.shield.of(usize::from(index)),
             };
             self.commands.push_back(MediaCommand::Remote {
                 leg,
@@ -428,12 +451,10 @@ impl MediaPlan {
         }
     }
 
-    fn new_leg(&mut self, taker: Taker, address: IpAddr, peer: IpAddr) -> LegPlan {
+    fn new_leg(&mut self, start: Start) -> LegPlan {
         self.next_id += 1;
         LegPlan {
-            taker,
-            address,
-            peer,
+            start,
             ports: Vec::new(),
             origin: sdp::Origin {
                 id: self.next_id,
@@ -441,6 +462,8 @@ impl MediaPlan {
             },
             ours: None,
             theirs: None,
+            written: None,
+            shield: Shield::new(start.terms, &mut self.keys),
             exchange: Exchange::Open,
             partner: None,
             held: false,
@@ -462,7 +485,7 @@ impl MediaPlan {
             if plan.ports[index].is_some() || !stream.is_relayable() {
                 continue;
             }
-            let port = self.ports.take(plan.address, plan.taker);
+            let port = self.ports.take(plan.start.local, plan.start.taker);
             let (Some(port), Ok(stream)) = (port, StreamIndex::try_from(index)) else {
                 // Those already taken go back with the leg.
                 self.close_media(leg);
@@ -500,12 +523,25 @@ impl LegPlan {
     /// Media may have an address of their own, apart from signalling.
     fn media_address(&self) -> IpAddr {
         let first = self.ports.iter().flatten().next();
-        first.map_or(self.address, |port| port.rtp.ip())
+        first.map_or(self.start.local, |port| port.rtp.ip())
+    }
+
+    /// This is what we offer now.
+    fn offers(&mut self, offer: Description) {
+        let written = self.shield.protect_offer(&offer, self.written.as_ref());
+        self.written = Some(written);
+        self.ours = Some(offer);
+    }
+
+    /// This is what we answer to the offer that was taken last.
+    fn answers(&mut self, answer: Description) {
+        self.written = Some(self.shield.protect_answer(&answer));
+        self.ours = Some(answer);
     }
 
     fn write(&self) -> Result<Bytes, PlanError> {
-        let ours = self.ours.as_ref().ok_or(PlanError::NothingSettled)?;
-        Ok(ours.write(self.origin.id, self.origin.version, self.media_address()))
+        let written = self.written.as_ref().ok_or(PlanError::NothingSettled)?;
+        Ok(written.write(self.origin.id, self.origin.version, self.media_address()))
     }
 
     /// The description that says which streams live: theirs, and ours until they have spoken.
@@ -535,22 +571,6 @@ impl LegPlan {
             stream.direction = Direction::SendRecv;
         }
         Some(source)
-    }
-}
-
-/// What of an offer can be carried: plain streams, of which there must be one.
-fn carriable(offer: &Description) -> Result<Description, PlanError> {
-    let policy = Policy {
-        protection: ProtectionPolicy::OnlyPlain,
-        ..Policy::default()
-    };
-    let permitted = policy.permit(offer);
-    if permitted.streams.iter().any(Stream::is_relayable) {
-        Ok(permitted)
-    } else if offer.streams.iter().any(Stream::is_relayable) {
-        Err(PlanError::Encrypted)
-    } else {
-        Err(DescriptionError::NothingAccepted.into())
     }
 }
 

@@ -8,7 +8,7 @@ use calls::Input;
 use model::LegId;
 use sip::sdp::{self, Description, DescriptionError, Direction, Kind, Stream};
 
-use super::{Exchange, LegPlan, MediaPlan, PlanError, carriable};
+use super::{Exchange, LegPlan, MediaPlan, PlanError};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HoldChange {
@@ -37,8 +37,9 @@ pub(crate) enum Reoffered {
 
 impl MediaPlan {
     pub(crate) fn reoffered(&mut self, leg: LegId, offer: &[u8]) -> Result<Reoffered, PlanError> {
-        let offer = carriable(&Description::parse(offer)?)?;
+        let offer = Description::parse(offer)?;
         let plan = self.legs.get_mut(&leg).ok_or(PlanError::NothingSettled)?;
+        let offer = plan.shield.take_offer(offer)?;
         let ours = plan.ours.as_ref().ok_or(PlanError::NothingSettled)?;
         if offer.streams.len() < ours.streams.len() {
             // RFC 3264 8: streams are never taken out of a description.
@@ -80,9 +81,8 @@ impl MediaPlan {
             asked.streams.extend(template);
         }
         other_plan.origin.version += 1;
-        let origin = other_plan.origin;
-        let offer = asked.write(origin.id, origin.version, other_plan.media_address());
-        other_plan.ours = Some(asked);
+        other_plan.offers(asked);
+        let offer = other_plan.write()?;
         Ok(Reoffered::AskOther { other, offer })
     }
 
@@ -129,6 +129,8 @@ impl MediaPlan {
     pub(crate) fn current_offer(&mut self, leg: LegId) -> Result<Bytes, PlanError> {
         let plan = self.legs.get_mut(&leg).ok_or(PlanError::NothingSettled)?;
         plan.origin.version += 1;
+        let ours = plan.ours.clone().ok_or(PlanError::NothingSettled)?;
+        plan.offers(ours);
         plan.write()
     }
 
@@ -150,7 +152,7 @@ impl LegPlan {
         };
         self.held = held;
         self.origin.version += 1;
-        self.ours = Some(answer);
+        self.answers(answer);
         self.theirs = Some(offer);
         self.exchange = Exchange::Agreed;
         change

@@ -144,6 +144,7 @@ fn calls_text(calls: &[CallView]) -> String {
                 call.call.to_string(),
                 leg.party.clone(),
                 leg.state.clone(),
+                leg.encryption.clone().unwrap_or_else(|| "none".to_owned()),
                 audio.map_or_else(dash, codec),
                 percent(received.map(|received| received.loss_percent)),
                 ms(received.map(|received| received.jitter_ms)),
@@ -152,7 +153,15 @@ fn calls_text(calls: &[CallView]) -> String {
         })
     });
     let head = [
-        "leg", "call", "party", "state", "codec", "loss", "jitter", "mos",
+        "leg",
+        "call",
+        "party",
+        "state",
+        "encryption",
+        "codec",
+        "loss",
+        "jitter",
+        "mos",
     ];
     text.push('\n');
     text.push_str(&table(head, legs));

@@ -36,12 +36,19 @@ pub(super) fn run(options: &CheckConfig) -> Result<Exit, Failure> {
     let checked = config::load(&options.config);
     let text = match (&checked, options.json) {
         (Ok(_), true) => "[]\n".to_owned(),
-        (Ok(settings), false) => format!(
-            "{}: good; {} stations, {} listeners\n",
-            options.config.display(),
-            settings.directory.stations(),
-            settings.sip.listeners.len()
-        ),
+        (Ok(settings), false) => {
+            let file = options.config.display();
+            let remarks = settings.remarks();
+            let remarks = remarks
+                .iter()
+                .map(|remark| format!("{file}: remark: {remark}\n"));
+            let good = format!(
+                "{file}: good; {} stations, {} listeners\n",
+                settings.directory.stations(),
+                settings.sip.listeners.len()
+            );
+            remarks.chain([good]).collect()
+        }
         (Err(errors), true) => {
             let views: Vec<_> = errors.0.iter().map(ProblemView::from).collect();
             let json = serde_json::to_string_pretty(&views);

@@ -343,6 +343,7 @@ fn media(section: &MediaSection, sip: &SipSettings, problems: &mut Problems) -> 
             .collect(),
         ports,
         dscp: u8::try_from(section.dscp.value.0).unwrap_or_default(),
+        encryption: section.srtp.value.into(),
     }
 }
 

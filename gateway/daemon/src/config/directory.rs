@@ -123,6 +123,7 @@ impl Reading<'_> {
             TalkWord::VoiceSwitched => TalkStyle::VoiceSwitched,
             TalkWord::Simplex => TalkStyle::Simplex,
         };
+        station.encryption = section.srtp.0.as_ref().map(|word| word.value.into());
         station.may_open = section
             .may_open
             .iter()

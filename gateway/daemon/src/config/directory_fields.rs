@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use model::{Address, CallNumber, DateRange, DayPeriod, DoorCode, HttpUrl, SipUri, Weekdays};
 
+use super::fields::Srtp;
 use super::section::{Located, section};
 use super::values::{Secret, TimeZoneName, Whole, words};
 
@@ -130,6 +131,9 @@ section! {
         privacy: Defaulted<PrivacyWord> = r#""allowed""#,
         /// "open_duplex", "voice_switched", or "simplex" with a talk key.
         talk: Defaulted<TalkWord> = r#""open_duplex""#,
+        /// Encryption of its calls, where it differs from `srtp` in `[media]`. Stations that refuse
+        /// an offer of both (pjsua with SRTP mandatory) need "required".
+        srtp: Optional<Srtp> = r#""required""#,
         /// Keys of doors of other stations that it may open without a call.
         may_open: Defaulted<Vec<Located<String>>> = "[]",
         /// Doors at this station, at most 2.

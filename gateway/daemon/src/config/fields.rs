@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use model::Encryption;
 use sip::digest::server::Realm;
 
 use super::directory_fields::DirectorySection;
@@ -79,6 +80,28 @@ words! {
         Tcp = "tcp",
         /// TLS 1.2 or 1.3 over TCP.
         Tls = "tls",
+    }
+}
+
+words! {
+    /// Whether what is said is encrypted.
+    pub(crate) enum Srtp {
+        /// It is not.
+        Off = "off",
+        /// Where the station can.
+        Preferred = "preferred",
+        /// Always.
+        Required = "required",
+    }
+}
+
+impl From<Srtp> for Encryption {
+    fn from(word: Srtp) -> Self {
+        match word {
+            Srtp::Off => Self::Off,
+            Srtp::Preferred => Self::Preferred,
+            Srtp::Required => Self::Required,
+        }
     }
 }
 
@@ -187,6 +210,12 @@ section! {
         /// Mark on outgoing packets (DSCP), for routers that give speech priority; 46 is
         /// "expedited forwarding", 0 is none.
         dscp: Defaulted<Whole<0, 63>> = "46",
+        /// Encryption between stations and the gateway (SRTP, with keys in SIP): "preferred" (keys
+        /// are offered to stations on TLS and taken of any; who has none is spoken with all the
+        /// same), "required" (who has none is refused) or "off". A station may differ. Keys are as
+        /// secret as the SIP messages that carry them: over "udp" and "tcp" anybody on the way can
+        /// read them.
+        srtp: Defaulted<Srtp> = r#""preferred""#,
     }
 }
 

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::{Directory, DoorId};
+use model::{Directory, DoorId, Encryption};
 use sip::digest::server::Realm;
 use tracing_subscriber::filter::Targets;
 
@@ -95,6 +95,7 @@ pub(crate) struct MediaSettings {
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) ports: RangeInclusive<u16>,
     pub(crate) dscp: u8,
+    pub(crate) encryption: Encryption,
 }
 
 /// Limits of calls.
@@ -159,6 +160,28 @@ pub(crate) enum Md5Login {
 }
 
 impl Settings {
+    /// What works, and is not what one would want: for whoever reads it.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        let stations = self.directory.directory.stations().iter();
+        let demands = stations.filter_map(|station| station.encryption);
+        let required = demands
+            .chain([self.media.encryption])
+            .any(|encryption| encryption == Encryption::Required);
+        let listeners = self.sip.listeners.iter();
+        let readable = listeners.filter(|listener| !matches!(listener.kind, ListenerKind::Tls(_)));
+        let remark = |listener: &ListenerSettings| {
+            format!(
+                "srtp is required, and who calls over {} sends its keys in the clear; \
+                 let stations use TLS, or remove this listener",
+                listener.address
+            )
+        };
+        match required {
+            true => readable.map(remark).collect(),
+            false => Vec::new(),
+        }
+    }
+
     /// Names of the parts that another configuration changes and that only a restart takes over.
     pub(crate) fn parts_that_differ(&self, other: &Self) -> Vec<&'static str> {
         let parts = [

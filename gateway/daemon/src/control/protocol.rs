@@ -142,6 +142,9 @@ pub(crate) struct LegView {
     pub(crate) leg: u64,
     pub(crate) party: String,
     pub(crate) state: String,
+    /// The suite of SRTP; absent where it is spoken in the clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) encryption: Option<String>,
     /// How it sounds; not before its first few seconds are over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) audio: Option<AudioView>,

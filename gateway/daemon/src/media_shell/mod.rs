@@ -6,6 +6,7 @@
 //! speaks of it.
 
 mod figures;
+mod keys;
 mod relay;
 
 use std::collections::BTreeSet;

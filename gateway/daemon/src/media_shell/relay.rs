@@ -17,6 +17,7 @@ use net::packets::{Arrival, Datagram, Handler, Io, PortPair, SocketKey};
 use sip::sdp::Format;
 
 use super::figures::{Looks, leg_audio};
+use super::keys;
 
 /// Codecs that are only relayed, told apart by number; more than any site uses.
 const OTHER_CODECS: usize = 1_024;
@@ -208,7 +209,7 @@ impl RelayThread {
                 (false, true) => media::Direction::ReceiveOnly,
                 (false, false) => media::Direction::Inactive,
             }),
-            protection: Some(media::Protection::Plain),
+            protection: Some(keys::protection(&remote.protection)),
         };
         if let Err(error) = self.relay.update(opened.session, opened.key, update, now) {
             tracing::error!(%error, leg = %stream.0, "a leg's media cannot be changed");

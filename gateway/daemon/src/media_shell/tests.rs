@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use gateway_core::{Medium, Remote};
+use gateway_core::{Medium, Protection, Remote};
 use model::LegId;
 use sip::sdp::Codec;
 
@@ -81,6 +81,7 @@ impl House {
                 sends: true,
                 receives: true,
                 formats: vec![Codec::Pcma.format(8)],
+                protection: Protection::Plain,
             },
         });
         self.phones.push(Phone {

@@ -81,6 +81,8 @@ figures! { |from| {
     Counter "calls_refused_stopping_total" = from.state.calls().counters().stopping;
     /// Invitations that never became a leg: unknown number, unusable offer, no media port.
     Counter "calls_refused_at_edge_total" = from.state.counters().calls_refused_at_the_edge;
+    /// Offers and answers without the encryption that is required, or with one that is not to be had.
+    Counter "encryption_refused_total" = from.state.counters().encryption_refused;
     /// Calls that a rule sent elsewhere.
     Counter "calls_forwarded_total" = from.state.calls().counters().forwarded;
     /// Calls lost in a circle of rules.

@@ -33,5 +33,5 @@ pub use offer_answer::{
     Local, LocalStream, Origin, agreed_formats, answer_to, fresh_offer, offer_from,
 };
 pub use policy::{CodecPolicy, Policy, ProtectionPolicy, VideoPolicy};
-pub use secure::{Agreed, Keyring, Security, SecurityError};
+pub use secure::{Agreed, KeySource, Keyring, Security, SecurityError};
 pub use stream::{Direction, Kind, Profile, Stream};

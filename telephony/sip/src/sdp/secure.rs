@@ -8,7 +8,7 @@
 use std::fmt;
 
 use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -86,6 +86,11 @@ impl Security {
         }
     }
 
+    /// Whether an offered stream would be answered with keys.
+    pub fn takes_keys_of(self, offered: &Stream) -> bool {
+        matches!(self.choose(offered, 0), Choice::Protected(..))
+    }
+
     fn choose(self, stream: &Stream, number: usize) -> Choice<'_> {
         if stream.rtp.is_none() || !stream.profile.is_rtp() {
             return Choice::Plain;
@@ -101,6 +106,37 @@ impl Security {
             (Self::Required, None) => Choice::Refused(SecurityError::Plain(number)),
             (Self::Off | Self::BestEffort, _) => Choice::Plain,
         }
+    }
+}
+
+/// Makes a keyring for each leg from one secret.
+pub struct KeySource {
+    secret: Zeroizing<[u8; 32]>,
+    made: u64,
+}
+
+impl KeySource {
+    /// `secret` comes from a source of randomness fit for keys and serves no other purpose: no
+    /// keyring is made twice from it, and none tells anything about another.
+    pub fn new(secret: [u8; 32]) -> Self {
+        Self {
+            secret: Zeroizing::new(secret),
+            made: 0,
+        }
+    }
+
+    pub fn keyring(&mut self) -> Keyring {
+        let secret = Sha256::new()
+            .chain_update(self.secret.as_slice())
+            .chain_update(self.made.to_be_bytes());
+        self.made += 1;
+        Keyring::new(secret.finalize().into())
+    }
+}
+
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeySource(..)")
     }
 }
 

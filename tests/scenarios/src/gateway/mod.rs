@@ -18,7 +18,7 @@ use gateway_core::{
     Answer, Config, GatewayState, Input, MediaCommand, MediaEvent, OperatorCommand, Output,
     StoreWrite, UrlReply, UrlRequest,
 };
-use model::{CallRecord, Digit, DoorRecord, LegId, Timestamp};
+use model::{CallRecord, Digit, DoorRecord, Encryption, LegId, Timestamp};
 use sip::digest::server::Realm;
 use sip::endpoint::{Listener, Settings};
 use sip::flow::{Hop, Transport};
@@ -88,6 +88,7 @@ impl Gateway {
             trusted: Vec::new(),
             addresses: vec![address.ip()],
             ports_for_alarms: 0,
+            encryption: Encryption::Preferred,
             sip,
             calls: calls::Config::default(),
         };

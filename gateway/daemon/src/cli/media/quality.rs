@@ -193,6 +193,7 @@ mod tests {
             leg,
             party: "101".to_owned(),
             state: "answered".to_owned(),
+            encryption: None,
             audio,
         }
     }
