@@ -7,3 +7,5 @@
 //! It knows no stations' directory, no permissions, no ring groups and no audio; its words are those
 //! of the lines themselves, made neutral. The gateway's core translates. It holds no vendor's
 //! confidential format and claims to speak none.
+
+pub mod link;
