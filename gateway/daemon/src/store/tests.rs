@@ -244,7 +244,7 @@ fn what_was_acknowledged_is_there_after_a_kill_at_any_moment() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut kept = 0;
-    for lines in [1, 40, 7, 300, 2, 90] {
+    for lines in [1, 12, 5, 40, 2, 20] {
         kept = killed_after(lines, kept, folder.path());
         let (store, restored) = Store::open(folder.path(), OPTIONS).unwrap();
         for (_, lane) in store.figures().lanes() {
