@@ -19,6 +19,7 @@ use crate::limiter::Limiter;
 use crate::program::Program;
 use crate::quality::{self, Drops, Quality, Reason};
 use crate::relay::{Arrival, Config, Sink};
+use crate::reporting::{PeerClock, Reporting};
 use crate::rtp::{FIXED_LEN, Header, Kind};
 use crate::seed::Seed;
 use crate::source::{Position, Source, Verdict};
@@ -239,6 +240,9 @@ pub(crate) struct Leg {
     pub(crate) tapping: Tapping,
     /// What this leg is told on our own clock.
     pub(crate) program: Option<Box<Program>>,
+    /// When we report to this leg ourselves.
+    pub(crate) reporting: Option<Box<Reporting>>,
+    pub(crate) clock: Option<PeerClock>,
     /// Streams of our own that were said to this leg.
     epochs: u32,
     /// A room needs this leg's voice for a sum.
@@ -286,6 +290,8 @@ impl Leg {
             voice: None,
             tapping: Tapping::default(),
             program: None,
+            reporting: None,
+            clock: None,
             epochs: 0,
             is_mixed: false,
             heard_by: 0,
@@ -551,6 +557,7 @@ impl Leg {
         outlet: &'a mut Outlet<'o, S>,
     ) -> Option<Mouth<'a, 'o, S>> {
         let target = self.target()?;
+        self.begin_to_report(now);
         Some(Mouth {
             origin: Origin {
                 leg: CARRIED_OVER | self.slot,
@@ -577,8 +584,8 @@ impl Leg {
     }
 
     /// What this leg hears is encoded here.
-    pub(crate) fn hears_a_voice(&self) -> bool {
-        self.voice.is_some()
+    pub(crate) fn hears_our_words(&self) -> bool {
+        self.voice.is_some() || self.program.is_some()
     }
 
     /// Whoever this leg hears from now on begins anew.
@@ -602,13 +609,6 @@ impl Leg {
         self.spoken.filter(sound).or_else(|| self.formats.first())
     }
 
-    /// The clock of what we send to the peer, as far as we know.
-    pub(crate) fn clock_rate(&self) -> u32 {
-        self.spoken
-            .or_else(|| self.formats.first())
-            .map_or(8000, |format| format.clock_rate)
-    }
-
     pub(crate) fn quality(&self, now: Instant) -> Quality {
         let tally = self.source.tally();
         let (expected, lost) = (self.source.expected(), self.source.lost());
@@ -619,7 +619,8 @@ impl Leg {
             .and_then(|format| quality::mos(format.codec, lost, expected, jitter, round_trip));
         Quality {
             codec: self.spoken.map(|format| format.codec),
-            transcoded: self.hears_a_voice(),
+            // The session knows.
+            transcoded: false,
             packets: tally.packets,
             octets: tally.octets,
             expected,

@@ -23,6 +23,7 @@ mod program;
 mod quality;
 mod rate;
 mod relay;
+mod reporting;
 mod seed;
 mod session;
 mod sine;

@@ -391,21 +391,27 @@ impl Relay {
         session: SessionId,
         leg: LegKey,
         now: Instant,
+        sink: &mut impl Sink,
     ) -> Result<(), CommandError> {
         let (index, slot) = self.find(session, leg)?;
-        self.close_slot(index, slot, now);
+        self.close_slot(index, slot, now, sink);
         self.forget_if_empty(session);
         self.schedule(index);
         Ok(())
     }
 
     /// Ends a session with all its legs.
-    pub fn close(&mut self, session: SessionId, now: Instant) -> Result<(), CommandError> {
+    pub fn close(
+        &mut self,
+        session: SessionId,
+        now: Instant,
+        sink: &mut impl Sink,
+    ) -> Result<(), CommandError> {
         let found = self.ids.get(&session).copied();
         let index = found.ok_or(CommandError::NoSession(session))?;
         let slots = self.sessions[index as usize].as_ref().map(Session::slots);
         for slot in slots.into_iter().flatten() {
-            self.close_slot(index, slot, now);
+            self.close_slot(index, slot, now, sink);
         }
         self.forget_if_empty(session);
         Ok(())
@@ -518,12 +524,16 @@ impl Relay {
         Ok(index)
     }
 
-    fn close_slot(&mut self, index: u32, slot: u8, now: Instant) {
+    fn close_slot(&mut self, index: u32, slot: u8, now: Instant, sink: &mut impl Sink) {
         let Some(session) = &mut self.sessions[index as usize] else {
             return;
         };
         let first = self.outputs.len();
-        session.close(slot, now, &mut self.outputs);
+        let mut outlet = Outlet {
+            sink,
+            scratch: &mut self.scratch,
+        };
+        session.close(slot, now, &mut self.outputs, &mut outlet);
         for output in self.outputs.iter().skip(first) {
             if let Output::Release { port } = output
                 && let Some(place) = self.ports.get_mut(port.0 as usize)

@@ -263,6 +263,10 @@ impl Writer {
         });
     }
 
+    pub(crate) fn bye(&mut self, ssrc: u32) {
+        self.packet(BYE, 1, |body| body.word(ssrc));
+    }
+
     pub(crate) fn feedback(
         &mut self,
         kind: FeedbackKind,

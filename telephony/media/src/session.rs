@@ -249,8 +249,15 @@ impl Session {
     }
 
     /// Ends a leg: last digits, last figures, its ports.
-    pub(crate) fn close(&mut self, slot: u8, now: Instant, outputs: &mut VecDeque<Output>) {
+    pub(crate) fn close(
+        &mut self,
+        slot: u8,
+        now: Instant,
+        outputs: &mut VecDeque<Output>,
+        outlet: &mut Outlet<'_, impl Sink>,
+    ) {
         let quality = self.quality(slot, now);
+        self.say_goodbye(slot, outlet);
         self.isolate(slot);
         let place = self.legs.get_mut(usize::from(slot));
         let (Some(mut leg), Some(quality)) = (place.and_then(Option::take), quality) else {
@@ -273,11 +280,9 @@ impl Session {
 
     /// A leg's figures so far.
     pub(crate) fn quality(&self, slot: u8, now: Instant) -> Option<Quality> {
-        let leg = self.leg(slot)?;
-        let mut listeners = slots(leg.heard_by).filter_map(|listener| self.leg(listener));
-        let quality = leg.quality(now);
+        let quality = self.leg(slot)?.quality(now);
         Some(Quality {
-            transcoded: quality.transcoded || listeners.any(Leg::hears_a_voice),
+            transcoded: self.hears_us(slot) || self.is_decoded(slot),
             ..quality
         })
     }
@@ -328,6 +333,7 @@ impl Session {
                 leg.digits.deadline(),
                 leg.voice_deadline(),
                 leg.tapping.deadline(),
+                leg.reporting.as_ref().and_then(|own| own.deadline()),
             ]
         });
         let silence = self
@@ -348,6 +354,7 @@ impl Session {
             if let Some(leg) = self.leg_mut(slot) {
                 leg.speak(now, outlet);
             }
+            self.report_if_due(slot, now, outlet);
             self.tell_tapped(slot, now, outputs, outlet.sink);
             let press = self.leg_mut(slot).and_then(|leg| {
                 let press = leg.digits.expire(now)?;

@@ -41,6 +41,16 @@ pub(crate) struct Position {
     pub(crate) extended: i64,
 }
 
+/// See [`Source::stream_figures`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StreamFigures {
+    pub(crate) expected: u64,
+    pub(crate) received: u64,
+    pub(crate) highest: i64,
+    /// In ticks.
+    pub(crate) jitter: u32,
+}
+
 #[derive(Debug)]
 struct Stream {
     ssrc: u32,
@@ -185,6 +195,17 @@ impl Source {
         if let Some(stream) = &mut self.stream {
             stream.jitter.add(since, timestamp, clock_rate);
         }
+    }
+
+    /// The stream of this moment, as a receiver reports it (RFC 3550 6.4.1).
+    pub(crate) fn stream_figures(&self) -> Option<StreamFigures> {
+        let stream = self.stream.as_ref()?;
+        Some(StreamFigures {
+            expected: stream.expected(),
+            received: stream.received,
+            highest: stream.highest,
+            jitter: stream.jitter.scaled >> 4,
+        })
     }
 
     pub(crate) fn tally(&self) -> Tally {

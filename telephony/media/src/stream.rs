@@ -44,6 +44,7 @@ pub(crate) struct Outgoing {
     /// The extended number that was sent last in order.
     highest: i64,
     timestamp: u32,
+    clock_rate: u32,
     /// Ticks between the last two packets.
     step: u32,
     sent: Option<Instant>,
@@ -63,6 +64,7 @@ impl Outgoing {
             // Below 2^15, so that the first wrap is far off.
             highest: i64::from(seed.next_u32() & 0x7fff),
             timestamp: seed.next_u32(),
+            clock_rate: 0,
             step: 0,
             sent: None,
             packets: 0,
@@ -84,6 +86,17 @@ impl Outgoing {
 
     pub(crate) fn octets(&self) -> u64 {
         self.octets
+    }
+
+    /// The clock of what was sent last; `None`: nothing was.
+    pub(crate) fn clock_rate(&self) -> Option<u32> {
+        self.sent.map(|_| self.clock_rate)
+    }
+
+    /// The time of the stream at a moment; `None`: nothing was sent yet.
+    pub(crate) fn timestamp_at(&self, now: Instant) -> Option<u32> {
+        let since = now.saturating_duration_since(self.sent?);
+        Some(self.timestamp.wrapping_add(ticks(since, self.clock_rate)))
     }
 
     pub(crate) fn far(&self) -> Option<FarReport> {
@@ -124,6 +137,7 @@ impl Outgoing {
             }
             self.highest = extended;
             self.timestamp = timestamp;
+            self.clock_rate = clock_rate;
             self.sent = Some(now);
         }
         Some(Carried {

@@ -105,6 +105,7 @@ impl Session {
         {
             leg.drops.count(reason);
         }
+        let mut decoded = is_mixed;
         for listener in slots(heard_by) {
             let Some(ear) = self.leg_mut(listener) else {
                 continue;
@@ -113,9 +114,13 @@ impl Session {
             if let Err(reason) = ear.give(&inbound, packet, now, outlet) {
                 ear.drops.count(reason);
             }
-            if ear.voice_deadline().is_some() {
+            if ear.hears_our_words() {
                 waiting = Waiting::Yes;
+                decoded = true;
             }
+        }
+        if let Some(leg) = self.leg_mut(slot).filter(|_| decoded) {
+            leg.begin_to_report(now);
         }
         if tapped {
             self.tell_tapped(slot, now, outputs, outlet.sink);
@@ -193,7 +198,8 @@ impl Leg {
     }
 
     fn hear_reports(&mut self, compound: Compound<'_>, now: Instant) {
-        let clock_rate = self.clock_rate();
+        self.hear_clock(compound, now);
+        let clock_rate = self.out.clock_rate().unwrap_or(8000);
         for packet in compound.packets() {
             let Packet::Report { blocks, .. } = packet else {
                 continue;

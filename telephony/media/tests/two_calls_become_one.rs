@@ -79,8 +79,11 @@ fn a_leg_that_moves_hears_its_new_partner_in_one_continuous_stream() {
     let before = speak(&mut relay, 3, 100, now);
     assert_eq!(before[0].1, peer(4));
 
-    relay.close_leg(FIRST, LegKey(2), now).unwrap();
-    relay.close_leg(SECOND, LegKey(3), now).unwrap();
+    let mut nobody = Sent::default();
+    relay.close_leg(FIRST, LegKey(2), now, &mut nobody).unwrap();
+    relay
+        .close_leg(SECOND, LegKey(3), now, &mut nobody)
+        .unwrap();
     relay.move_leg(SECOND, LegKey(4), FIRST, now).unwrap();
     relay.connect(FIRST, LegKey(1), LegKey(4), now).unwrap();
 

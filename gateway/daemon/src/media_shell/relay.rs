@@ -322,7 +322,14 @@ impl RelayThread {
                     self.sessions.remove(&opened.session);
                 }
             }
-            if let Err(error) = self.relay.close_leg(opened.session, opened.key, now) {
+            let mut out = Out {
+                sockets: &self.sockets,
+                io,
+            };
+            let closed = self
+                .relay
+                .close_leg(opened.session, opened.key, now, &mut out);
+            if let Err(error) = closed {
                 tracing::error!(%error, %leg, "a leg's media cannot be closed");
             }
         }

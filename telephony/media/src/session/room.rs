@@ -148,6 +148,13 @@ impl Session {
         }
     }
 
+    /// Whether the leg hears the sum of those who only listen.
+    pub(crate) fn is_in_crowd(&self, slot: u8) -> bool {
+        let room = self.room_of(slot).map(|at| &self.rooms[at]);
+        let member = room.and_then(|room| room.members.get(&slot));
+        member.is_some_and(|member| matches!(member.way, Way::InCrowd(_)))
+    }
+
     fn room_of(&self, slot: u8) -> Option<usize> {
         let is_there = |room: &Room| room.members.contains_key(&slot);
         self.rooms.iter().position(is_there)

@@ -44,6 +44,8 @@ pub(crate) struct Bench {
     pub(crate) now: Instant,
     pub(crate) outputs: Vec<Output>,
     pub(crate) deadline: Option<Instant>,
+    /// What the relay reported of itself, and when.
+    pub(crate) reports: Vec<(Instant, Sent)>,
 }
 
 impl Bench {
@@ -57,6 +59,7 @@ impl Bench {
             now: Instant::now(),
             outputs: Vec::new(),
             deadline: None,
+            reports: Vec::new(),
         }
     }
 
@@ -141,10 +144,17 @@ impl Bench {
     }
 
     pub(crate) fn close(&mut self, leg: u64) {
+        self.close_hearing(leg);
+    }
+
+    /// Closes a leg; what was said with that.
+    pub(crate) fn close_hearing(&mut self, leg: u64) -> Vec<Sent> {
+        let mut wire = Wire::default();
         self.relay
-            .close_leg(CALL, LegKey(leg), self.now)
+            .close_leg(CALL, LegKey(leg), self.now, &mut wire)
             .expect("the command is right");
         self.drain();
+        wire.0
     }
 
     /// A datagram from the leg's own peer at its RTP port.
@@ -170,18 +180,26 @@ impl Bench {
         wire.0
     }
 
-    /// Time passes, with everything that falls due; what was sent by the clock.
+    /// Time passes, with everything that falls due; what was said by the clock. Reports are put
+    /// aside.
     pub(crate) fn pass(&mut self, time: Duration) -> Vec<Sent> {
-        let mut wire = Wire::default();
+        let mut said = Vec::new();
         let end = self.now + time;
         while let Some(deadline) = self.deadline.filter(|deadline| *deadline <= end) {
             self.now = self.now.max(deadline);
+            let mut wire = Wire::default();
             self.relay.handle_timeout(self.now, &mut wire);
+            for sent in wire.0 {
+                match media::rtp::kind(&sent.packet) {
+                    Ok(media::rtp::Kind::Rtcp) => self.reports.push((self.now, sent)),
+                    Ok(media::rtp::Kind::Rtp) | Err(_) => said.push(sent),
+                }
+            }
             self.drain();
             assert!(self.deadline.is_none_or(|next| next > self.now));
         }
         self.now = end;
-        wire.0
+        said
     }
 
     pub(crate) fn pass_ms(&mut self, ms: u64) -> Vec<Sent> {

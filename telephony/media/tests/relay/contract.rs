@@ -80,10 +80,10 @@ fn run(inputs: &[Input], start: Instant, early: bool) -> (Vec<Output>, Vec<Sent>
                 let _ = relay.open(SessionId(2), LegKey(leg + 100), elsewhere, now);
             }
             Input::Close(leg) => {
-                let _ = relay.close_leg(CALL, LegKey(leg), now);
+                let _ = relay.close_leg(CALL, LegKey(leg), now, &mut wire);
             }
             Input::CloseAll => {
-                let _ = relay.close(CALL, now);
+                let _ = relay.close(CALL, now, &mut wire);
             }
             Input::Connect(a, b) => {
                 let _ = relay.connect(CALL, LegKey(a), LegKey(b), now);

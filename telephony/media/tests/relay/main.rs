@@ -7,6 +7,7 @@ mod joints;
 mod latching;
 mod limits;
 mod properties;
+mod reporting;
 mod reports;
 mod rooms;
 mod routes;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use media::{CommandError, Direction, Event, LegKey, OpenError, Output, PortKey, SessionId};
 
-use crate::bench::{Bench, CALL, audio, rtp_port, setup};
+use crate::bench::{Bench, CALL, Wire, audio, rtp_port, setup};
 
 #[test]
 fn one_talker_is_heard_by_a_whole_group() {
@@ -107,10 +107,10 @@ fn closing_tells_the_figures_and_releases_the_ports() {
 fn a_whole_session_closes_at_once() {
     let mut bench = Bench::call();
     let now = bench.now;
-    bench.relay.close(CALL, now).unwrap();
+    bench.relay.close(CALL, now, &mut Wire::default()).unwrap();
     bench.pass_ms(0);
     assert_eq!(
-        bench.relay.close(CALL, now),
+        bench.relay.close(CALL, now, &mut Wire::default()),
         Err(CommandError::NoSession(CALL))
     );
     bench.open(1);
@@ -187,7 +187,10 @@ fn wrong_commands_are_refused_and_change_nothing() {
 
     let missing = Err(CommandError::NoLeg(LegKey(3)));
     assert_eq!(relay.connect(CALL, LegKey(1), LegKey(3), now), missing);
-    assert_eq!(relay.close_leg(CALL, LegKey(3), now), missing);
+    assert_eq!(
+        relay.close_leg(CALL, LegKey(3), now, &mut Wire::default()),
+        missing
+    );
     let same = relay.connect(CALL, LegKey(1), LegKey(1), now);
     assert_eq!(same, Err(CommandError::SameLeg));
     assert_eq!(bench.receive(1, &audio(1, 1)).len(), 1);

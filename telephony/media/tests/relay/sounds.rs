@@ -178,6 +178,8 @@ fn a_late_wake_up_makes_no_burst_and_loses_no_time() {
     bench.now += Duration::from_secs(3);
     let mut wire = bench::Wire::default();
     bench.relay.handle_timeout(bench.now, &mut wire);
+    // A report is due as well.
+    wire.0.retain(|sent| sent.port == bench::rtp_port(2));
     assert!((1..=3).contains(&wire.0.len()), "{}", wire.0.len());
     must_be_continuous(&[first.clone(), wire.0.clone()].concat());
     let (before, after) = (&first[0], &wire.0[wire.0.len() - 1]);

@@ -198,8 +198,10 @@ impl Machine for MediaRelay {
                 relay.listen(session, ear, mouth, now).is_ok()
             }
             RelayInput::Disconnect(session, leg) => relay.disconnect(session, leg).is_ok(),
-            RelayInput::CloseLeg(session, leg) => relay.close_leg(session, leg, now).is_ok(),
-            RelayInput::Close(session) => relay.close(session, now).is_ok(),
+            RelayInput::CloseLeg(session, leg) => {
+                relay.close_leg(session, leg, now, &mut self.sent).is_ok()
+            }
+            RelayInput::Close(session) => relay.close(session, now, &mut self.sent).is_ok(),
             RelayInput::Packet(port, from, mut packet) => {
                 let arrival = Arrival {
                     port,
