@@ -5,7 +5,21 @@
 //! frames), `link` (who lost what), `session` (what it means).
 //!
 //! It knows no stations' directory, no permissions, no ring groups and no audio; its words are those
-//! of the lines themselves, made neutral. The gateway's core translates. It holds no vendor's
-//! confidential format and claims to speak none.
+//! of the lines themselves, made neutral: a `Command` is asked of the other end and answered, an
+//! `Event` is told. The gateway's core translates. It holds no vendor's confidential format and
+//! claims to speak none.
 
+pub mod acdp;
+pub mod command;
+pub mod counters;
+pub mod coverage;
+pub mod event;
 pub mod link;
+pub mod number;
+pub mod port;
+pub mod priority;
+pub mod safety;
+pub mod text;
+
+mod octets;
+mod session;

@@ -1,0 +1,451 @@
+//! One line to a server that speaks ACDP: bytes to neutral words and back.
+//!
+//! There is no handshake and no keep-alive, so the line is up as soon as it is open, and nothing is
+//! known until it is told. Calls have no number of their own on the wire: they are named by their
+//! two stations, which this session remembers, as many as fit.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::codec::{Checksum, Line, LineError, Reader, print};
+use super::mapping::{CallMode, Meaning, Response, express, understand};
+use super::message::{Device, Message};
+use crate::command::{Answer, CallRef, Cause, Command, Purpose, RequestRef, Verdict};
+use crate::counters::LineCounters;
+use crate::coverage::{CommandKind, Coverage, EventKind};
+use crate::event::{CallConnected, CallProgress, CallRequest, Event, Origin, Progress, Provenance};
+use crate::number::{Node, Number, Party};
+use crate::port::{AskId, LinkState, Picture, Reference};
+use crate::priority::Priority;
+use crate::session::Said;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// What we are on this line.
+    pub own: Device,
+    /// The server at the other end.
+    pub server: Device,
+    pub checksum: Checksum,
+    /// How many exchanges our messages may pass.
+    pub hops: u8,
+}
+
+/// Calls that are remembered at most.
+const MOST_CALLS: usize = 1024;
+/// Call set-ups without a result that are remembered at most.
+const MOST_SETUPS: usize = 256;
+
+/// After so many octets without a single right line, this is not the protocol that is spoken here.
+const MOST_UNREADABLE: usize = 16 * 1024;
+
+const COVERAGE: Coverage = Coverage::NONE
+    .command(CommandKind::CallSetup)
+    .command(CommandKind::CallRelease)
+    .command(CommandKind::Keys)
+    .command(CommandKind::TalkKey)
+    .command(CommandKind::ShowText)
+    .commanded(CommandKind::Keys)
+    .commanded(CommandKind::TalkKey)
+    .event(EventKind::StationState)
+    .event(EventKind::CallProgress)
+    .event(EventKind::CallConnected)
+    .event(EventKind::CallReleased)
+    .event(EventKind::RequestNew)
+    .event(EventKind::RequestClosed)
+    .event(EventKind::InputState)
+    .event(EventKind::OutputState)
+    .event(EventKind::Opaque);
+
+#[derive(Debug)]
+pub struct Session {
+    config: Config,
+    reader: Reader,
+    next_reference: u16,
+    next_call: u64,
+    calls: Calls,
+    /// By the reference on the wire; the command is answered once.
+    setups: BTreeMap<u16, (Option<Reference>, CallRef)>,
+    /// Octets since the last line that was right.
+    unreadable: usize,
+    counters: LineCounters,
+    said: VecDeque<Said>,
+}
+
+impl Session {
+    pub fn new(config: Config) -> Self {
+        Self {
+            reader: Reader::new(config.checksum),
+            config,
+            next_reference: 1,
+            next_call: 1,
+            calls: Calls::default(),
+            setups: BTreeMap::new(),
+            unreadable: 0,
+            counters: LineCounters::default(),
+            said: VecDeque::new(),
+        }
+    }
+
+    fn home(&self) -> Node {
+        Node(u16::from(self.config.server.node))
+    }
+
+    fn line(&mut self, line: Line, now: Instant) {
+        let octets = match line.octets {
+            Ok(octets) => octets,
+            Err(LineError::TooLong) => {
+                self.counters.oversize += 1;
+                return;
+            }
+            Err(LineError::BadChecksum | LineError::NoChecksum) => {
+                self.counters.bad_checksums += 1;
+                return;
+            }
+            Err(LineError::Syntax) => {
+                self.counters.malformed += 1;
+                return;
+            }
+        };
+        self.counters.frames += 1;
+        self.unreadable = 0;
+        let from = Provenance {
+            raw: Arc::from(line.raw),
+            at: now,
+            origin: Origin::Live,
+            purpose: Purpose::Live,
+        };
+        let Ok(message) = Message::decode(&octets) else {
+            self.counters.malformed += 1;
+            self.happened(Event::Opaque { kind: None }, from);
+            return;
+        };
+        let meaning = (message.class == Message::INTERCOM)
+            .then(|| understand(message.id, &message.parameters, self.home()))
+            .flatten();
+        match meaning {
+            Some(meaning) => self.act(meaning, message.reference, from),
+            None => {
+                self.counters.unknown += 1;
+                let kind = Some(message.id);
+                self.happened(Event::Opaque { kind }, from);
+            }
+        }
+    }
+
+    fn act(&mut self, meaning: Meaning, reference: u16, from: Provenance) {
+        let event = match meaning {
+            Meaning::Station(station, state) => Event::StationState { station, state },
+            Meaning::Call {
+                from: a,
+                to: b,
+                priority,
+                mode,
+            } => self.call(a, b, priority, mode),
+            Meaning::Connected { from: a, to: b } => Event::CallConnected(CallConnected {
+                call: self.call_of(a, b),
+                from: Some(a),
+                to: Some(b),
+                mode: None,
+            }),
+            Meaning::Disconnected { from: a, to: b } => {
+                let call = self.call_of(a, b);
+                self.calls.forget(call);
+                let cause = Cause::NORMAL;
+                Event::CallReleased { call, cause }
+            }
+            Meaning::Queued {
+                desk,
+                tag,
+                priority,
+                from: asking,
+                text,
+            } => Event::RequestNew(CallRequest {
+                request: request_of(desk, tag),
+                from: asking.unwrap_or(self.server()),
+                to: Some(desk),
+                priority,
+                text: Some(text).filter(|text| !text.as_str().is_empty()),
+            }),
+            // The wire does not tell why: it was taken, or taken back.
+            Meaning::Unqueued { desk, tag } => Event::RequestClosed {
+                request: request_of(desk, tag),
+                cause: Cause::NORMAL,
+                by: None,
+            },
+            Meaning::Input { number, state } => Event::InputState {
+                station: self.server(),
+                input: number,
+                state,
+            },
+            Meaning::Output { number, state } => Event::OutputState {
+                station: self.server(),
+                output: number,
+                state,
+            },
+            Meaning::Keys { station, keys } => {
+                let command = Command::Keys { station, keys };
+                self.said.push_back(Said::Asked(None, command, from));
+                return;
+            }
+            Meaning::TalkKey { station, key } => {
+                let command = Command::TalkKey { station, key };
+                self.said.push_back(Said::Asked(None, command, from));
+                return;
+            }
+            Meaning::Response(response) => {
+                self.response(response, reference, from);
+                return;
+            }
+        };
+        self.happened(event, from);
+    }
+
+    fn call(
+        &mut self,
+        from: Party,
+        to: Party,
+        priority: Option<Priority>,
+        mode: CallMode,
+    ) -> Event {
+        let call = self.call_of(from, to);
+        let cause = match mode {
+            CallMode::Open | CallMode::Private => {
+                return Event::CallProgress(CallProgress {
+                    call,
+                    progress: Progress::Ringing,
+                    from: Some(from),
+                    to: Some(to),
+                    priority,
+                });
+            }
+            CallMode::NoAccess => Cause::REJECTED,
+            CallMode::Busy => Cause::BUSY,
+        };
+        self.calls.forget(call);
+        Event::CallReleased { call, cause }
+    }
+
+    fn response(&mut self, response: Response, reference: u16, from: Provenance) {
+        let Some((asked, call)) = self.setups.get_mut(&reference) else {
+            self.happened(Event::Opaque { kind: None }, from);
+            return;
+        };
+        let (asked, call) = (asked.take(), *call);
+        let answer = match response {
+            Response::Begun => Answer::from(Verdict::Accepted),
+            Response::StationBusy => refused(Verdict::Busy, Cause::BUSY),
+            Response::StationDown => refused(Verdict::NodeUnreachable, Cause::OUT_OF_ORDER),
+            Response::ResourceBusy => refused(Verdict::Busy, Cause(34)),
+            Response::NoAccess => refused(Verdict::NotAllowed, Cause::REJECTED),
+            Response::Disconnected => Answer::from(Verdict::Accepted),
+        };
+        if response != Response::Begun {
+            self.setups.remove(&reference);
+            self.calls.forget(call);
+        }
+        if let Some(asked) = asked {
+            self.said.push_back(Said::Done(asked, answer));
+        }
+        if response == Response::Disconnected {
+            let cause = Cause::NORMAL;
+            self.happened(Event::CallReleased { call, cause }, from);
+        }
+    }
+
+    /// Stands for the server itself, for inputs, outputs and requests of no station.
+    fn server(&self) -> Party {
+        Party {
+            node: self.home(),
+            number: Number::SERVER,
+        }
+    }
+
+    fn call_of(&mut self, from: Party, to: Party) -> CallRef {
+        if let Some(call) = self.calls.find(from, to) {
+            return call;
+        }
+        let call = CallRef(CallRef::OF_PORT | self.next_call);
+        self.next_call += 1;
+        self.calls.remember(call, from, to);
+        call
+    }
+
+    fn happened(&mut self, event: Event, from: Provenance) {
+        self.said.push_back(Said::Happened(event, from));
+    }
+
+    fn send(&mut self, id: u16, parameters: Vec<u8>) -> u16 {
+        let reference = self.next_reference;
+        self.next_reference = self.next_reference.wrapping_add(1);
+        let message = Message {
+            source: self.config.own,
+            destination: self.config.server,
+            hops: self.config.hops,
+            options: Vec::new(),
+            class: Message::INTERCOM,
+            reference,
+            id,
+            parameters,
+        };
+        self.said.push_back(Said::Send(print(&message.encode())));
+        reference
+    }
+
+    fn done(&mut self, reference: Reference, verdict: Verdict) {
+        self.said.push_back(Said::Done(reference, verdict.into()));
+    }
+}
+
+impl crate::session::Session for Session {
+    fn coverage(&self) -> Coverage {
+        COVERAGE
+    }
+
+    fn counters(&self) -> &LineCounters {
+        &self.counters
+    }
+
+    fn opened(&mut self, _now: Instant) {
+        self.reader.clear();
+        self.unreadable = 0;
+        self.said
+            .push_back(Said::Link(LinkState::Up(Picture::None)));
+    }
+
+    fn closed(&mut self) {
+        self.said.clear();
+        self.setups.clear();
+        self.calls.clear();
+    }
+
+    fn received(&mut self, bytes: &[u8], now: Instant) {
+        for octet in bytes {
+            if let Some(line) = self.reader.push(*octet) {
+                self.line(line, now);
+            }
+        }
+        self.unreadable += bytes.len();
+        if self.unreadable > MOST_UNREADABLE {
+            self.unreadable = 0;
+            self.said.push_back(Said::Broken(
+                "nothing that arrives is ACDP; check speed, parity and the other end's protocol",
+            ));
+        }
+    }
+
+    fn command(
+        &mut self,
+        reference: Reference,
+        command: &Command,
+        purpose: Purpose,
+        _now: Instant,
+    ) {
+        // The wire cannot say that something is a test.
+        if purpose == Purpose::Test {
+            self.done(reference, Verdict::TestRefused);
+            return;
+        }
+        let mut released = None;
+        if let Command::CallRelease { call, .. } = command {
+            let Some((from, _)) = self.calls.parties(*call) else {
+                self.done(reference, Verdict::NoSuchNumber);
+                return;
+            };
+            released = Some(from);
+        }
+        let Some((id, parameters)) = express(command, released) else {
+            self.done(reference, Verdict::Unsupported);
+            return;
+        };
+        let wire = self.send(id, parameters);
+        let Command::CallSetup(setup) = command else {
+            self.done(reference, Verdict::Sent);
+            return;
+        };
+        self.calls.remember(setup.call, setup.from, setup.to);
+        if self.setups.len() >= MOST_SETUPS {
+            self.setups.pop_first();
+        }
+        self.setups.insert(wire, (Some(reference), setup.call));
+    }
+
+    fn tell(&mut self, _event: &Event, _now: Instant) {}
+
+    fn item(&mut self, _ask: AskId, _event: &Event, _now: Instant) {}
+
+    fn answer(&mut self, _ask: AskId, _answer: &Answer, _now: Instant) {}
+
+    fn handle_timeout(&mut self, _now: Instant) {}
+
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    fn poll(&mut self) -> Option<Said> {
+        self.said.pop_front()
+    }
+}
+
+fn refused(verdict: Verdict, cause: Cause) -> Answer {
+    Answer {
+        cause: Some(cause),
+        ..verdict.into()
+    }
+}
+
+/// A tag is unique at the queue of one station.
+fn request_of(desk: Party, tag: u16) -> RequestRef {
+    let desk = desk
+        .number
+        .digits()
+        .iter()
+        .fold(u64::from(desk.node.0) + 1, |sum, digit| {
+            sum * 16 + u64::from(*digit)
+        });
+    RequestRef(desk << 16 | u64::from(tag))
+}
+
+/// Which stations a call joins; the oldest is forgotten when there are too many.
+#[derive(Debug, Default)]
+struct Calls {
+    by_call: BTreeMap<CallRef, (Party, Party)>,
+    by_parties: BTreeMap<(Party, Party), CallRef>,
+    order: VecDeque<CallRef>,
+}
+
+impl Calls {
+    fn find(&self, from: Party, to: Party) -> Option<CallRef> {
+        self.by_parties.get(&(from, to)).copied()
+    }
+
+    fn parties(&self, call: CallRef) -> Option<(Party, Party)> {
+        self.by_call.get(&call).copied()
+    }
+
+    fn remember(&mut self, call: CallRef, from: Party, to: Party) {
+        self.forget(call);
+        if let Some(earlier) = self.find(from, to) {
+            self.forget(earlier);
+        }
+        if self.order.len() >= MOST_CALLS
+            && let Some(oldest) = self.order.front().copied()
+        {
+            self.forget(oldest);
+        }
+        self.by_call.insert(call, (from, to));
+        self.by_parties.insert((from, to), call);
+        self.order.push_back(call);
+    }
+
+    fn forget(&mut self, call: CallRef) {
+        if let Some(parties) = self.by_call.remove(&call) {
+            self.by_parties.remove(&parties);
+            self.order.retain(|known| *known != call);
+        }
+    }
+
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
