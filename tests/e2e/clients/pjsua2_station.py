@@ -1,8 +1,9 @@
 """A SIP station on pjsua2, driven line by line.
 
-Arguments: ADDRESS WAV-TO-RECORD. Commands on standard input, one a line;
-events on standard output, one a line, first word the event's name. Audio is a
-tone out, a recording in; there is no sound card.
+Arguments: ADDRESS WAV-TO-RECORD [AUTHORITY SUITE,SUITE...]. With an authority,
+SIP goes over TLS, and SRTP is mandatory, with these suites or its own. Commands on
+standard input, one a line; events on standard output, one a line, first word the
+event's name. Audio is a tone out, a recording in; there is no sound card.
 """
 
 import os
@@ -64,7 +65,7 @@ class Account(pj.Account):
 
 
 class Station:
-    def __init__(self, address, recording):
+    def __init__(self, address, recording, authority=None, suites=""):
         self.calls = set()
         self.call = None
         self.endpoint = pj.Endpoint()
@@ -81,7 +82,15 @@ class Station:
         transport.boundAddress = address
         transport.publicAddress = address
         transport.port = 5060
-        self.endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+        self.suites = None
+        if authority is None:
+            self.endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+        else:
+            self.suites = [suite for suite in suites.split(",") if suite]
+            transport.port = 5061
+            transport.tlsConfig.CaListFile = authority
+            transport.tlsConfig.verifyServer = True
+            self.endpoint.transportCreate(pj.PJSIP_TRANSPORT_TLS, transport)
         self.endpoint.libStart()
         self.do_codec("PCMA/8000/1")
         self.address = address
@@ -106,6 +115,15 @@ class Station:
         config = pj.AccountConfig()
         config.idUri = f"sip:{user}@{registrar}"
         config.regConfig.registrarUri = f"sip:{registrar}"
+        if self.suites is not None:
+            config.regConfig.registrarUri += ";transport=tls"
+            config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY
+            config.mediaConfig.srtpSecureSignaling = 1
+            if self.suites:
+                cryptos = [pj.SrtpCrypto() for _ in self.suites]
+                for crypto, name in zip(cryptos, self.suites):
+                    crypto.name = name
+                config.mediaConfig.srtpOpt.cryptos = pj.SrtpCryptoVector(cryptos)
         config.regConfig.timeoutSec = 60
         config.mediaConfig.transportConfig.boundAddress = self.address
         config.mediaConfig.transportConfig.publicAddress = self.address
@@ -148,7 +166,7 @@ class Station:
 
 
 def main():
-    station = Station(sys.argv[1], sys.argv[2])
+    station = Station(*sys.argv[1:])
     tell("ready")
     selector = selectors.DefaultSelector()
     selector.register(sys.stdin, selectors.EVENT_READ)

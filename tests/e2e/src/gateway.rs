@@ -28,6 +28,8 @@ pub struct Setup<'a> {
     /// Whose certificates stations must show, over TLS.
     pub client_authorities: Option<PathBuf>,
     pub directory: String,
+    /// Whether calls are encrypted, in the words of the configuration.
+    pub srtp: &'a str,
     /// Addresses that call without a password.
     pub trusted: Vec<String>,
     /// More tables of the configuration.
@@ -42,6 +44,7 @@ impl Setup<'_> {
             tls: None,
             client_authorities: None,
             directory: String::new(),
+            srtp: "preferred",
             trusted: Vec::new(),
             more: String::new(),
         }
@@ -369,7 +372,8 @@ fn configuration(setup: &Setup<'_>, folder: &Path) -> String {
         }
     }
     text += &format!(
-        "[media]\nports = \"20000-20199\"\n[metrics]\nlisten = \"{}\"\n",
+        "[media]\nports = \"20000-20199\"\nsrtp = \"{}\"\n[metrics]\nlisten = \"{}\"\n",
+        setup.srtp,
         at(METRICS)
     );
     text + &setup.more

@@ -7,12 +7,15 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::encrypted::Encrypted;
 use crate::{Codec, Program, sound, wait};
 
 #[derive(Debug)]
 pub struct Linphone {
     program: Program,
     tone: PathBuf,
+    /// What stands behind the registrar.
+    transport: &'static str,
 }
 
 /// What linphone says, once it speaks.
@@ -21,10 +24,22 @@ pub const HERTZ: u32 = 600;
 impl Linphone {
     /// Starts it at `address`, SIP over UDP on port 5060, a-law only.
     pub fn start(address: IpAddr, folder: &Path) -> Result<Self> {
+        Self::start_configured(address, folder, &configuration(address))
+    }
+
+    /// Starts it with SIP over TLS and SRTP only.
+    pub fn start_encrypted(address: IpAddr, folder: &Path, how: &Encrypted<'_>) -> Result<Self> {
+        let mut linphone =
+            Self::start_configured(address, folder, &encrypted_configuration(address, how))?;
+        linphone.transport = ";transport=tls";
+        Ok(linphone)
+    }
+
+    fn start_configured(address: IpAddr, folder: &Path, text: &str) -> Result<Self> {
         let home = folder.join(format!("linphone-{address}"));
         std::fs::create_dir_all(home.join(".local/share/linphone"))?;
         let config = home.join("rc");
-        std::fs::write(&config, configuration(address))?;
+        std::fs::write(&config, text)?;
         let mut command = Command::new("linphone-daemon");
         command
             .arg("--config")
@@ -34,7 +49,11 @@ impl Linphone {
         let program = Program::start_listening("linphone", address, &command)?;
         let tone = home.join("tone.wav");
         sound::tone(&tone, 16_000, 30, HERTZ)?;
-        let mut linphone = Self { program, tone };
+        let mut linphone = Self {
+            program,
+            tone,
+            transport: "",
+        };
         // Its SDP would offer an IPv6 address for audio, also where there is none.
         linphone.command("ipv6 disable")?;
         linphone.speak_only(Codec::Pcma)?;
@@ -57,7 +76,8 @@ impl Linphone {
         };
         let id = self
             .command(&format!(
-                "register sip:{user}@{registrar} sip:{registrar} {password}"
+                "register sip:{user}@{registrar} sip:{registrar}{} {password}",
+                self.transport
             ))?
             .id()?;
         wait::until_true("linphone's registration", || {
@@ -167,6 +187,18 @@ impl Answer {
             .parse()
             .context("an id")
     }
+}
+
+fn encrypted_configuration(address: IpAddr, how: &Encrypted<'_>) -> String {
+    let tls = format!(
+        "sip_tls_port=5061\nroot_ca={}\nmedia_encryption=srtp\nmedia_encryption_mandatory=1\n\
+         srtp_crypto_suites={}\n",
+        how.authority.display(),
+        how.suites
+    );
+    configuration(address)
+        .replace("sip_port=5060", "sip_port=-1")
+        .replace("sip_tls_port=-1\n", &tls)
 }
 
 fn configuration(address: IpAddr) -> String {

@@ -10,6 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::encrypted::Encrypted;
 use crate::{Codec, Program};
 
 #[derive(Debug)]
@@ -31,10 +32,22 @@ impl Pjsua2 {
 
     /// Starts it at `address`, SIP over UDP on port 5060, a-law; says 800 Hz.
     pub fn start(address: IpAddr, folder: &Path) -> Result<Self> {
+        Self::start_with(address, folder, None)
+    }
+
+    /// Starts it with SIP over TLS and SRTP only.
+    pub fn start_encrypted(address: IpAddr, folder: &Path, how: &Encrypted<'_>) -> Result<Self> {
+        Self::start_with(address, folder, Some(how))
+    }
+
+    fn start_with(address: IpAddr, folder: &Path, how: Option<&Encrypted<'_>>) -> Result<Self> {
         let recording = folder.join(format!("pjsua2-{address}.wav"));
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/pjsua2_station.py");
         let mut command = Command::new(python());
         command.arg(script).arg(address.to_string()).arg(&recording);
+        if let Some(how) = how {
+            command.arg(how.authority).arg(how.suites);
+        }
         let program = Program::start_listening("pjsua2", address, &command)?;
         let mut station = Self {
             program,

@@ -3,6 +3,7 @@
 mod calls;
 mod codecs;
 mod doors;
+mod encrypted;
 mod foreign_codecs;
 mod groups;
 mod hold_and_transfer;
