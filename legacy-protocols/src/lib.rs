@@ -14,6 +14,7 @@ pub mod command;
 pub mod counters;
 pub mod coverage;
 pub mod event;
+pub mod isdn;
 pub mod link;
 pub mod number;
 pub mod port;

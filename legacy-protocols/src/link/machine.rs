@@ -296,14 +296,18 @@ impl Link {
     }
 
     pub fn poll_output(&mut self) -> Output {
-        self.core.outputs.pop_front().unwrap_or_else(|| {
-            Output::Timeout(match &self.state {
-                State::Disconnected => None,
-                State::Establishing(state) => Some(state.answer_by),
-                State::Releasing(state) => Some(state.answer_by),
-                State::Connected(transfer) => transfer.deadline(),
-            })
-        })
+        let said = self.core.outputs.pop_front();
+        said.unwrap_or_else(|| Output::Timeout(self.deadline()))
+    }
+
+    /// When it wants to be woken.
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Disconnected => None,
+            State::Establishing(state) => Some(state.answer_by),
+            State::Releasing(state) => Some(state.answer_by),
+            State::Connected(transfer) => transfer.deadline(),
+        }
     }
 
     fn receive_frame(&mut self, kind: Kind, frame: &Frame<'_>, now: Instant) {
