@@ -320,6 +320,22 @@ impl Relay {
         Ok(())
     }
 
+    /// `listener` hears `source` no more, if it did.
+    pub fn unlisten(
+        &mut self,
+        session: SessionId,
+        listener: LegKey,
+        source: LegKey,
+    ) -> Result<(), CommandError> {
+        let (index, ear) = self.find(session, listener)?;
+        let (_, mouth) = self.find(session, source)?;
+        if let Some(session) = &mut self.sessions[index as usize] {
+            session.unlisten(ear, mouth);
+        }
+        self.schedule(index);
+        Ok(())
+    }
+
     /// The leg hears nobody and nobody hears it.
     pub fn disconnect(&mut self, session: SessionId, leg: LegKey) -> Result<(), CommandError> {
         let (index, slot) = self.find(session, leg)?;

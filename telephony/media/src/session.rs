@@ -128,6 +128,15 @@ impl Session {
         }
     }
 
+    /// `listener` does not hear `source` any more. Whom it hears in a room, the room says.
+    pub(crate) fn unlisten(&mut self, listener: u8, source: u8) {
+        let hears = self.leg(listener).and_then(|leg| leg.hears);
+        if hears == Some(source) && !self.is_in_room(listener) {
+            self.watched_since = self.heard_last().unwrap_or(self.watched_since);
+            self.deafen(listener);
+        }
+    }
+
     /// `slot` hears nobody.
     pub(crate) fn deafen(&mut self, slot: u8) {
         let Some(leg) = self.leg_mut(slot) else {

@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use model::LegId;
+use calls::Part;
+use model::{CallId, LegId};
 use sip::sdp::Format;
 
 use super::protection::Protection;
@@ -43,6 +44,18 @@ pub enum MediaCommand {
     Unroute {
         from: LegId,
         to: LegId,
+    },
+    /// The leg hears all others in the room of this call that talk, and is heard by all that
+    /// listen, as its part is; it leaves any other room. Video goes by routes.
+    Mix {
+        room: CallId,
+        leg: LegId,
+        stream: StreamIndex,
+        part: Part,
+    },
+    /// The leg leaves its room.
+    Unmix {
+        leg: LegId,
     },
     /// The leg is over; its ports go back to the pool.
     Close {

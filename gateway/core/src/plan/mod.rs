@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use calls::{Part, Video};
-use model::{CallId, EndCause, LegId, TalkMode, Talker};
+use calls::Video;
+use model::{EndCause, LegId, TalkMode, Talker};
 use sip::message::StatusCode;
 use sip::sdp::{
     self, Description, DescriptionError, Direction, KeySource, Kind, Local, LocalStream,
@@ -32,7 +32,7 @@ pub use protection::Protection;
 use protection::Shield;
 pub(crate) use protection::{Signalling, Terms};
 pub(crate) use reoffer::Reoffered;
-use rooms::{Heard, Rooms};
+use rooms::Rooms;
 
 /// Why there is no description to give.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -304,20 +304,8 @@ impl MediaPlan {
         self.route(from, to);
     }
 
-    pub(crate) fn mix(&mut self, call: CallId, leg: LegId, part: Part) {
-        let (before, after) = self.rooms.set(call, leg, part);
-        self.hear(before, after);
-    }
-
-    pub(crate) fn unmix(&mut self, call: CallId, leg: LegId) {
-        let (before, after) = self.rooms.remove(call, leg);
-        self.hear(before, after);
-    }
-
     pub(crate) fn close(&mut self, leg: LegId) {
-        for call in self.rooms.of(leg) {
-            self.unmix(call, leg);
-        }
+        self.leave_room(leg);
         let ends = |(from, to): &(LegId, LegId)| *from == leg || *to == leg;
         let routes: Vec<_> = self.routes.keys().copied().filter(ends).collect();
         for (from, to) in routes {
@@ -356,25 +344,12 @@ impl MediaPlan {
         self.closing.retain(|leg| still(*leg));
     }
 
-    fn hear(&mut self, before: Heard, after: Heard) {
-        let pairs = |heard: Heard| -> Vec<(LegId, LegId)> {
-            let (talker, listeners) = heard.map_or((None, Vec::new()), |(t, l)| (Some(t), l));
-            listeners
-                .into_iter()
-                .filter_map(|listener| Some((talker?, listener)))
-                .collect()
-        };
-        let (before, after) = (pairs(before), pairs(after));
-        for (from, to) in before.iter().filter(|pair| !after.contains(pair)) {
-            self.unroute(*from, *to);
-        }
-        for (from, to) in after.iter().filter(|pair| !before.contains(pair)) {
-            self.route(*from, *to);
-        }
-    }
-
     fn route(&mut self, from: LegId, to: LegId) {
         let streams = self.stream_routes(from, to);
+        // In a room without pictures nothing is passed from one to the other.
+        if streams.is_empty() && self.rooms.together(from, to) {
+            return self.unroute(from, to);
+        }
         if self.routes.get(&(from, to)) != Some(&streams) {
             self.routes.insert((from, to), streams.clone());
             self.commands
@@ -391,26 +366,31 @@ impl MediaPlan {
     /// A new description of a leg may pair streams anew.
     fn refresh_routes(&mut self, leg: LegId) {
         let ends = |(from, to): &(LegId, LegId)| *from == leg || *to == leg;
-        let routes: Vec<_> = self.routes.keys().copied().filter(ends).collect();
+        let routes = self.routes.keys().copied().chain(self.rooms.sights_of(leg));
+        let routes: Vec<_> = routes.filter(ends).collect();
         for (from, to) in routes {
             self.route(from, to);
         }
+        self.refresh_room(leg);
     }
 
     /// Which stream goes where: the first of a kind to the first of the same kind.
     fn stream_routes(&self, from: LegId, to: LegId) -> Vec<(StreamIndex, StreamIndex)> {
-        let live = |leg: LegId, kind: &Kind| {
-            let streams = &self.legs.get(&leg)?.latest()?.streams;
-            let index = streams
-                .iter()
-                .position(|s| s.kind == *kind && s.rtp.is_some())?;
-            StreamIndex::try_from(index).ok()
+        let pair = |kind| Some((self.live(from, &kind)?, self.live(to, &kind)?));
+        let kinds: &[Kind] = match self.rooms.together(from, to) {
+            true => &[Kind::Video],
+            false => &[Kind::Audio, Kind::Video],
         };
-        let pair = |kind| Some((live(from, &kind)?, live(to, &kind)?));
-        [Kind::Audio, Kind::Video]
-            .into_iter()
-            .filter_map(pair)
-            .collect()
+        kinds.iter().cloned().filter_map(pair).collect()
+    }
+
+    /// The first stream of this kind that lives.
+    fn live(&self, leg: LegId, kind: &Kind) -> Option<StreamIndex> {
+        let streams = &self.legs.get(&leg)?.latest()?.streams;
+        let index = streams
+            .iter()
+            .position(|s| s.kind == *kind && s.rtp.is_some())?;
+        StreamIndex::try_from(index).ok()
     }
 
     /// Tells the media threads where the other end is.

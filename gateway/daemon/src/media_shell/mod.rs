@@ -174,6 +174,18 @@ impl MediaShell {
             },
             MediaCommand::Route { from, to, streams } => ThreadCommand::Route { from, to, streams },
             MediaCommand::Unroute { from, to } => ThreadCommand::Unroute { from, to },
+            MediaCommand::Mix {
+                room,
+                leg,
+                stream,
+                part,
+            } => ThreadCommand::Mix {
+                room,
+                leg,
+                stream,
+                part,
+            },
+            MediaCommand::Unmix { leg } => ThreadCommand::Unmix { leg },
             MediaCommand::Close { leg } => ThreadCommand::Close { leg },
         };
         if let Err(error) = self.worker.command(command) {

@@ -1,8 +1,10 @@
 //! The media thread's own: carries commands out on a relay and moves packets between its sockets.
 //!
 //! The relay hears of a stream of a leg as one leg, in a session with all that it exchanges packets
-//! with. Sessions are joined when a route crosses them. Invariant: the relay's listening always
-//! follows `routes`, whatever legs were moved.
+//! with (see [`conversation`]). Invariant: the relay's listening always follows `routes` and `rooms`,
+//! whatever legs were moved.
+
+mod conversation;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -10,9 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use calls::Part;
 use gateway_core::{MediaEvent, Medium, Remote, StreamIndex};
 use media::{LegKey, LegSetup, LegUpdate, PortKey, Reason, Relay, SessionId, Totals};
-use model::{Digit, LegAudio, LegId};
+use model::{CallId, Digit, LegAudio, LegId};
 use net::packets::{Arrival, Datagram, Handler, Io, PortPair, SocketKey};
 use sip::sdp::Format;
 
@@ -44,6 +47,15 @@ pub(super) enum ThreadCommand {
     Unroute {
         from: LegId,
         to: LegId,
+    },
+    Mix {
+        room: CallId,
+        leg: LegId,
+        stream: StreamIndex,
+        part: Part,
+    },
+    Unmix {
+        leg: LegId,
     },
     Close {
         leg: LegId,
@@ -87,6 +99,8 @@ pub(super) struct RelayThread {
     /// Who hears whom: (source, listener), and when that was said. A listener hears one source: the
     /// one that was named last.
     routes: BTreeMap<(Stream, Stream), u64>,
+    /// Who is in the room of which call.
+    rooms: BTreeMap<Stream, (CallId, Part)>,
     /// Sockets by the relay's number for them.
     sockets: Vec<Option<SocketKey>>,
     codecs: Vec<Format>,
@@ -110,6 +124,7 @@ impl RelayThread {
             streams: BTreeMap::new(),
             sessions: BTreeMap::new(),
             routes: BTreeMap::new(),
+            rooms: BTreeMap::new(),
             sockets: Vec::new(),
             codecs: Vec::new(),
             next: 0,
@@ -216,95 +231,6 @@ impl RelayThread {
         }
     }
 
-    fn route(&mut self, source: Stream, listener: Stream, now: Instant) {
-        self.next += 1;
-        self.routes.insert((source, listener), self.next);
-        let (Some(from), Some(to)) = (self.streams.get(&source), self.streams.get(&listener))
-        else {
-            return;
-        };
-        let (from, to) = (from.session, to.session);
-        if from == to {
-            self.listen(source, listener, now);
-        } else {
-            self.join(from, to, now);
-        }
-    }
-
-    /// Moves all legs of one session into another, then lets all hear again whom they heard.
-    fn join(&mut self, from: SessionId, into: SessionId, now: Instant) {
-        let moving = self.sessions.remove(&from).unwrap_or_default();
-        let mut stayed = BTreeSet::new();
-        for stream in moving {
-            let Some(opened) = self.streams.get_mut(&stream) else {
-                continue;
-            };
-            match self.relay.move_leg(from, opened.key, into, now) {
-                Ok(()) => {
-                    opened.session = into;
-                    self.sessions.entry(into).or_default().insert(stream);
-                }
-                Err(error) => {
-                    tracing::error!(%error, leg = %stream.0, "a leg cannot join a conversation");
-                    stayed.insert(stream);
-                }
-            }
-        }
-        if !stayed.is_empty() {
-            self.sessions.insert(from, stayed);
-        }
-        let of = |stream: &Stream| self.streams.get(stream).map(|opened| opened.session);
-        let inside = |a: &Stream, b: &Stream| of(a) == Some(into) && of(b) == Some(into);
-        let routes = self.routes_where(inside);
-        self.listen_again(routes, now);
-    }
-
-    /// The routes for which this holds, in the order in which they were said.
-    fn routes_where(&self, holds: impl Fn(&Stream, &Stream) -> bool) -> Vec<(Stream, Stream)> {
-        let fitting = self.routes.iter().filter(|((a, b), _)| holds(a, b));
-        let mut ordered: Vec<_> = fitting.map(|(route, said)| (*said, *route)).collect();
-        ordered.sort_unstable();
-        ordered.into_iter().map(|(_, route)| route).collect()
-    }
-
-    fn listen_again(&mut self, routes: Vec<(Stream, Stream)>, now: Instant) {
-        for (source, listener) in routes {
-            self.listen(source, listener, now);
-        }
-    }
-
-    fn listen(&mut self, source: Stream, listener: Stream, now: Instant) {
-        let (Some(from), Some(to)) = (self.streams.get(&source), self.streams.get(&listener))
-        else {
-            return;
-        };
-        if let Err(error) = self.relay.listen(to.session, to.key, from.key, now) {
-            tracing::error!(%error, leg = %listener.0, "a leg cannot hear another");
-        }
-    }
-
-    fn unroute(&mut self, from: LegId, to: LegId, now: Instant) {
-        let first = ((from, StreamIndex::MIN), (LegId::new(0), StreamIndex::MIN));
-        let last = (
-            (from, StreamIndex::MAX),
-            (LegId::new(u64::MAX), StreamIndex::MAX),
-        );
-        let from_it = self.routes.range(first..=last).map(|(route, _)| *route);
-        let gone: Vec<_> = from_it.filter(|(_, listener)| listener.0 == to).collect();
-        for route in gone {
-            self.routes.remove(&route);
-            let Some(opened) = self.streams.get(&route.1).copied() else {
-                continue;
-            };
-            // The relay knows only whole isolation: what is left is joined again.
-            if let Err(error) = self.relay.disconnect(opened.session, opened.key) {
-                tracing::error!(%error, leg = %to, "a leg cannot be parted from another");
-            }
-            let left = self.routes_where(|a, b| *a == route.1 || *b == route.1);
-            self.listen_again(left, now);
-        }
-    }
-
     fn close(&mut self, leg: LegId, now: Instant, io: &mut Io<MediaEvent>) {
         let audio = self.audio_of(leg, now);
         self.routes
@@ -316,12 +242,8 @@ impl RelayThread {
             .collect();
         for (stream, opened) in streams {
             self.streams.remove(&stream);
-            if let Some(members) = self.sessions.get_mut(&opened.session) {
-                members.remove(&stream);
-                if members.is_empty() {
-                    self.sessions.remove(&opened.session);
-                }
-            }
+            self.rooms.remove(&stream);
+            self.forget_member(opened.session, stream);
             let mut out = Out {
                 sockets: &self.sockets,
                 io,
@@ -512,6 +434,13 @@ impl Handler for RelayThread {
                 }
             }
             ThreadCommand::Unroute { from, to } => self.unroute(from, to, now),
+            ThreadCommand::Mix {
+                room,
+                leg,
+                stream,
+                part,
+            } => self.enter((leg, stream), room, part, now),
+            ThreadCommand::Unmix { leg } => self.leave(leg),
             ThreadCommand::Close { leg } => self.close(leg, now, io),
         }
         self.drain(io);

@@ -3,8 +3,9 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
+use calls::Part;
 use gateway_core::{Medium, Protection, Remote};
-use model::LegId;
+use model::{CallId, LegId};
 use sip::sdp::Codec;
 
 use super::*;
@@ -101,6 +102,17 @@ impl House {
     fn unroute(&mut self, from: usize, to: usize) {
         let (from, to) = (self.phones[from].leg, self.phones[to].leg);
         self.tell(MediaCommand::Unroute { from, to });
+    }
+
+    fn mix(&mut self, phone: usize, part: Part) {
+        let leg = self.phones[phone].leg;
+        let (room, stream) = (CallId::new(9), 0);
+        self.tell(MediaCommand::Mix {
+            room,
+            leg,
+            stream,
+            part,
+        });
     }
 
     fn talk(&mut self, a: usize, b: usize) {
@@ -242,4 +254,28 @@ async fn ports_of_a_closed_leg_are_given_back() {
         assert!(begin.elapsed() < PATIENCE, "sockets stay open");
         std::thread::yield_now();
     }
+}
+
+#[tokio::test]
+async fn who_is_in_a_room_hears_the_talker_and_nobody_else() {
+    let mut house = House::with_phones(4).await;
+    // Whatever was before.
+    house.talk(1, 3);
+    house.assert_hears(3, 1);
+    house.part(1, 3);
+    house.mix(0, Part::Talk);
+    house.mix(1, Part::Listen);
+    house.mix(2, Part::Listen);
+    house.assert_hears(1, 0);
+    house.assert_hears(2, 0);
+    house.assert_does_not_hear(3, 0, 2);
+    // The word goes to another.
+    house.mix(0, Part::Listen);
+    house.mix(1, Part::Talk);
+    house.assert_hears(2, 1);
+    house.assert_hears(0, 1);
+    let leg = house.phones[0].leg;
+    house.tell(MediaCommand::Unmix { leg });
+    house.assert_does_not_hear(0, 1, 2);
+    assert_eq!(house.shell.lost_commands(), 0);
 }

@@ -155,6 +155,10 @@ impl Session {
         member.is_some_and(|member| matches!(member.way, Way::InCrowd(_)))
     }
 
+    pub(super) fn is_in_room(&self, slot: u8) -> bool {
+        self.room_of(slot).is_some()
+    }
+
     fn room_of(&self, slot: u8) -> Option<usize> {
         let is_there = |room: &Room| room.members.contains_key(&slot);
         self.rooms.iter().position(is_there)

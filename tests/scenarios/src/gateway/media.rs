@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
+use calls::Part;
 use gateway_core::{FreePort, MediaCommand, Remote, StreamIndex};
-use model::{Carried, LegAudio, LegId, Received, Sent};
+use model::{CallId, Carried, LegAudio, LegId, Received, Sent};
 use sip::sdp::{self, Format};
 
 /// Whether the media threads can carry it over into another codec.
@@ -21,6 +22,8 @@ pub struct Media {
     free: BTreeSet<FreePort>,
     legs: BTreeMap<LegId, Leg>,
     routes: BTreeMap<(LegId, LegId), Vec<(StreamIndex, StreamIndex)>>,
+    /// Who is in the room of which call.
+    rooms: BTreeMap<LegId, (CallId, StreamIndex, Part)>,
     /// Whether the threads say what they have closed.
     pub speaks: bool,
 }
@@ -42,6 +45,7 @@ impl Media {
             free: (0..pairs).map(pair).collect(),
             legs: BTreeMap::new(),
             routes: BTreeMap::new(),
+            rooms: BTreeMap::new(),
             speaks: true,
         }
     }
@@ -59,6 +63,7 @@ impl Media {
             self.close(leg);
         }
         self.routes.clear();
+        self.rooms.clear();
     }
 
     /// Carries a command out; ports that became free come back.
@@ -92,6 +97,20 @@ impl Media {
                     self.routes.remove(&(from, to)).is_some(),
                     "{from} was not heard by {to}"
                 );
+            }
+            MediaCommand::Mix {
+                room,
+                leg,
+                stream,
+                part,
+            } => {
+                let ports = self.legs.get(&leg).map(|leg| &leg.ports);
+                let is_open = ports.is_some_and(|ports| ports.contains_key(&stream));
+                assert!(is_open, "{leg}, stream {stream} is not open");
+                self.rooms.insert(leg, (room, stream, part));
+            }
+            MediaCommand::Unmix { leg } => {
+                assert!(self.rooms.remove(&leg).is_some(), "{leg} is in no room");
             }
             MediaCommand::Close { leg } => return self.close(leg),
         }
@@ -132,11 +151,32 @@ impl Media {
             .routes
             .iter()
             .filter(|((source, _), _)| *source == from);
-        let onward = routes.flat_map(|((_, to), streams)| {
+        let routed = routes.flat_map(|((_, to), streams)| {
             let pairs = streams.iter().filter(|(of, _)| *of == stream);
-            pairs.filter_map(|(_, there)| self.to_remote(*to, *there, &format))
+            pairs.map(|(_, there)| (*to, *there))
         });
-        onward.collect()
+        let in_room = self.heard_in_room(from, stream);
+        let onward = routed.chain(in_room);
+        onward
+            .filter_map(|(to, there)| self.to_remote(to, there, &format))
+            .collect()
+    }
+
+    /// Who hears in a room what comes from this stream.
+    fn heard_in_room(
+        &self,
+        from: LegId,
+        stream: StreamIndex,
+    ) -> impl Iterator<Item = (LegId, StreamIndex)> {
+        let talks = self
+            .rooms
+            .get(&from)
+            .filter(|(_, of, part)| *of == stream && *part != Part::Listen);
+        let all = self.rooms.iter();
+        all.filter_map(move |(leg, (room, of, part))| {
+            let hears = *part != Part::Talk && *leg != from;
+            (talks?.0 == *room && hears).then_some((*leg, *of))
+        })
     }
 
     fn format(&self, leg: LegId, stream: StreamIndex, payload_type: u8) -> Option<Format> {
@@ -183,14 +223,19 @@ impl Media {
     }
 
     pub fn carries_anything(&self) -> bool {
-        !self.routes.is_empty()
+        !self.joined().is_empty()
     }
 
     /// Pairs of legs of which at least one hears the other.
     pub fn joined(&self) -> BTreeSet<(LegId, LegId)> {
-        self.routes
-            .keys()
-            .map(|(from, to)| (*from.min(to), *from.max(to)))
+        let routed = self.routes.keys().copied();
+        let in_rooms = self.rooms.iter().flat_map(|(leg, (_, stream, _))| {
+            let heard = self.heard_in_room(*leg, *stream);
+            heard.map(|(other, _)| (*leg, other))
+        });
+        let pairs = routed.chain(in_rooms);
+        pairs
+            .map(|(from, to)| (from.min(to), from.max(to)))
             .collect()
     }
 
@@ -204,9 +249,9 @@ impl Media {
         remotes.map(|remote| remote.rtp)
     }
 
-    /// Legs, streams and routes that are not closed.
+    /// Legs, and routes and places in rooms, that are not closed.
     pub fn leftovers(&self) -> (usize, usize) {
-        (self.legs.len(), self.routes.len())
+        (self.legs.len(), self.routes.len() + self.rooms.len())
     }
 
     pub fn free_ports(&self) -> usize {

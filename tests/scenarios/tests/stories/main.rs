@@ -3,6 +3,7 @@
 mod alarm_preempts;
 mod answer_against_cancel;
 mod busy_unknown_no_answer;
+mod conference;
 mod directory_reload;
 mod door_by_keys;
 mod drain;
@@ -10,6 +11,7 @@ mod figures;
 mod flow_lost;
 mod forwarding;
 mod glare;
+mod group_call;
 mod hold;
 mod lost_messages;
 mod overload;
