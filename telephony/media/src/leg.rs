@@ -11,13 +11,15 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::codec::{AudioCodec, DecodeError};
+use crate::decoded::{Decoding, Past};
 use crate::format::{Codec, Format, FormatError, FormatMap, FormatTable};
 use crate::guard::{Guard, Outlet, Protection};
 use crate::jitter;
 use crate::latch::{Latch, LatchPolicy};
 use crate::limiter::Limiter;
+use crate::measure::{Teller, Told};
 use crate::program::Program;
-use crate::quality::{self, Drops, Quality, Reason};
+use crate::quality::{Drops, Reason};
 use crate::relay::{Arrival, Config, Sink};
 use crate::reporting::{PeerClock, Reporting};
 use crate::rtp::{FIXED_LEN, Header, Kind};
@@ -26,7 +28,7 @@ use crate::source::{Position, Source, Verdict};
 use crate::stream::{Origin, Outgoing};
 use crate::tap::Tapping;
 use crate::telephone_event::{KeyPacket, Presses, Reader};
-use crate::voice::{Bridge, MAX_ENCODED, Saying, Spoken, Voice};
+use crate::voice::{Bridge, Hearing, MAX_ENCODED, Saying, Spoken, Voice};
 
 /// The owner's name for a session; one per media line of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -243,6 +245,13 @@ pub(crate) struct Leg {
     /// When we report to this leg ourselves.
     pub(crate) reporting: Option<Box<Reporting>>,
     pub(crate) clock: Option<PeerClock>,
+    pub(crate) told: Option<Told>,
+    /// What it said last was decoded for somebody.
+    pub(crate) was_decoded: bool,
+    /// What was decoded for this leg of the one that it hears.
+    pub(crate) spent: Option<Decoding>,
+    /// What was decoded of this leg for those who heard it.
+    pub(crate) past: Past,
     /// Streams of our own that were said to this leg.
     epochs: u32,
     /// A room needs this leg's voice for a sum.
@@ -292,6 +301,10 @@ impl Leg {
             program: None,
             reporting: None,
             clock: None,
+            told: None,
+            was_decoded: false,
+            spent: None,
+            past: Past::default(),
             epochs: 0,
             is_mixed: false,
             heard_by: 0,
@@ -435,7 +448,13 @@ impl Leg {
             Some(_) | None => return self.carry_over(inbound, packet, now, outlet),
         };
         if AudioCodec::of(inbound.format.codec).is_some() {
-            self.voice = None;
+            self.forget_voice();
+        }
+        if !is_key && inbound.format.codec != Codec::ComfortNoise {
+            self.told = Some(Told {
+                codec: inbound.format.codec,
+                by: Teller::Peer,
+            });
         }
         let carried = self.out.carry(
             inbound.origin,
@@ -492,6 +511,7 @@ impl Leg {
             };
             let seed = u64::from(self.out.ssrc());
             let voice = Voice::new(bridge, inbound.origin.leg, spoken, seed, now);
+            self.forget_voice();
             self.voice = voice.ok().map(Box::new);
         }
         let voice = self.voice.as_mut().ok_or(Reason::NoPayloadType)?;
@@ -558,6 +578,12 @@ impl Leg {
     ) -> Option<Mouth<'a, 'o, S>> {
         let target = self.target()?;
         self.begin_to_report(now);
+        if let Some((format, _)) = self.formats.voice() {
+            self.told = Some(Told {
+                codec: format.codec,
+                by: Teller::Us,
+            });
+        }
         Some(Mouth {
             origin: Origin {
                 leg: CARRIED_OVER | self.slot,
@@ -590,7 +616,9 @@ impl Leg {
 
     /// Whoever this leg hears from now on begins anew.
     pub(crate) fn forget_voice(&mut self) {
-        self.voice = None;
+        if let Some(voice) = self.voice.take() {
+            self.spend(voice.hearing().decoding());
+        }
     }
 
     /// Where this leg's peer wants RTCP, and from which port of ours.
@@ -603,38 +631,20 @@ impl Leg {
         Some((port.key, port.latch.target()?))
     }
 
-    /// What the peer speaks, or will.
-    pub(crate) fn voice_format(&self) -> Option<Format> {
+    /// What the peer spoke last.
+    pub(crate) fn voice_heard(&self) -> Option<Format> {
         let sound = |format: &Format| format.codec != Codec::ComfortNoise;
-        self.spoken.filter(sound).or_else(|| self.formats.first())
+        self.spoken.filter(sound)
     }
 
-    pub(crate) fn quality(&self, now: Instant) -> Quality {
-        let tally = self.source.tally();
-        let (expected, lost) = (self.source.expected(), self.source.lost());
-        let jitter = self.source.jitter();
-        let round_trip = self.out.round_trip();
-        let mos = self
-            .spoken
-            .and_then(|format| quality::mos(format.codec, lost, expected, jitter, round_trip));
-        Quality {
-            codec: self.spoken.map(|format| format.codec),
-            // The session knows.
-            transcoded: false,
-            packets: tally.packets,
-            octets: tally.octets,
-            expected,
-            lost,
-            duplicates: tally.duplicates,
-            reordered: tally.reordered,
-            jitter,
-            sent_packets: self.out.packets(),
-            sent_octets: self.out.octets(),
-            last_packet: self.last.map(|at| now.saturating_duration_since(at)),
-            round_trip,
-            far: self.out.far(),
-            mos,
-            drops: self.drops,
-        }
+    /// What is being decoded for this leg.
+    pub(crate) fn live_hearing(&self) -> Option<&Hearing> {
+        let voice = self.voice.as_ref().map(|voice| voice.hearing());
+        voice.or_else(|| self.program.as_ref()?.hearing())
+    }
+
+    /// What the peer speaks, or will.
+    pub(crate) fn voice_format(&self) -> Option<Format> {
+        self.voice_heard().or_else(|| self.formats.first())
     }
 }

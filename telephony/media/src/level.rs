@@ -24,14 +24,20 @@ const ATTACK: usize = 8;
 
 /// The loudness of a frame.
 pub fn dbov(samples: &[i16]) -> f32 {
-    if samples.is_empty() {
-        return FLOOR_DBOV;
-    }
+    dbov_of(power(samples))
+}
+
+/// The mean square of a frame.
+pub(crate) fn power(samples: &[i16]) -> f32 {
     let square = |sample: &i16| i64::from(i32::from(*sample) * i32::from(*sample));
-    let power: i64 = samples.iter().map(square).sum();
-    let mean = power as f64 / samples.len() as f64;
-    let level = 10.0 * (mean / f64::from(FULL_SCALE * FULL_SCALE)).log10();
-    (level as f32).max(FLOOR_DBOV)
+    let sum: i64 = samples.iter().map(square).sum();
+    (sum as f64 / samples.len().max(1) as f64) as f32
+}
+
+/// The loudness of a mean square.
+pub(crate) fn dbov_of(power: f32) -> f32 {
+    let level = 10.0 * (power / (FULL_SCALE * FULL_SCALE)).log10();
+    level.max(FLOOR_DBOV)
 }
 
 /// The amplitude of a sine of so many dBov.

@@ -12,11 +12,14 @@
 //! leave through a [`relay::Sink`] while they are received, because a packet
 //! waits in no queue and costs no allocation.
 
+mod decoded;
+mod emodel;
 mod format;
 mod guard;
 mod latch;
 mod leg;
 mod limiter;
+mod measure;
 mod pitch;
 mod player;
 mod program;
@@ -48,6 +51,7 @@ pub mod srtp;
 pub mod tones;
 pub mod voice;
 
+pub use decoded::Decoded;
 pub use format::{Codec, Format, FormatError, MAX_FORMATS};
 pub use guard::Protection;
 pub use latch::{LatchPolicy, LatchWindow, Network};
@@ -56,7 +60,7 @@ pub use leg::{
 };
 pub use limiter::Rate;
 pub use player::{Recording, Repeat, Sound, SoundKey};
-pub use quality::{Drops, FarReport, Quality, Reason, mos};
+pub use quality::{Drops, FarReport, Quality, Reason};
 pub use rate::{FRAME, MAX_FRAME, SampleRate};
 pub use relay::{
     Arrival, CommandError, Config, Event, KeyForm, MoveError, OpenError, Output, Relay, Sink,

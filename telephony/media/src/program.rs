@@ -48,6 +48,11 @@ impl Program {
         self.format.clock_rate
     }
 
+    /// What is decoded beneath the sound.
+    pub(crate) fn hearing(&self) -> Option<&Hearing> {
+        self.beneath.as_ref().map(|beneath| &*beneath.hearing)
+    }
+
     /// Time that passed with nothing made.
     pub(crate) fn pause(&mut self, time: Duration) {
         self.speaking.pause(time);
@@ -118,8 +123,9 @@ impl Leg {
 
     /// Whom the leg hears from now on is somebody else.
     pub(crate) fn forget_beneath(&mut self) {
-        if let Some(program) = &mut self.program {
-            program.beneath = None;
+        let beneath = self.program.as_mut().and_then(|of| of.beneath.take());
+        if let Some(beneath) = beneath {
+            self.spend(beneath.hearing.decoding());
         }
     }
 
@@ -146,18 +152,22 @@ impl Leg {
             .take_if(|beneath| (beneath.speaker, beneath.hearing.codec()) == (speaker, codec));
         let mut beneath = match known {
             Some(beneath) => beneath,
-            None => Beneath {
-                speaker,
-                hearing: Box::new(
-                    Hearing::new(codec, RATE, seed, now).map_err(|_| Reason::NoPayloadType)?,
-                ),
-            },
+            None => {
+                self.forget_beneath();
+                let hearing = Hearing::new(codec, RATE, seed, now);
+                Beneath {
+                    speaker,
+                    hearing: Box::new(hearing.map_err(|_| Reason::NoPayloadType)?),
+                }
+            }
         };
         let packet = inbound.packet(payload, beneath.hearing.ticks_in(payload));
         if let Ok(packet) = &packet {
             beneath.hearing.hear(packet, now);
         }
-        program.beneath = Some(beneath);
+        if let Some(program) = &mut self.program {
+            program.beneath = Some(beneath);
+        }
         packet.map(|_| ())
     }
 
@@ -238,6 +248,7 @@ impl Leg {
 
     /// What it hears comes from others alone again.
     pub(crate) fn end_program(&mut self) {
+        self.forget_beneath();
         self.program = None;
     }
 }

@@ -1,20 +1,10 @@
 //! How well a leg is heard: figures for call records, metrics and the live view.
 //!
-//! The opinion score is an estimate by a simplified E-model, meant to compare
-//! calls and to find bad links, not to certify a codec:
-//!
-//! - `R = 93.2 - Id - Ie_eff`, ITU-T G.107 with its default values.
-//! - `Id = 0.024 d + 0.11 (d - 177.3) [d > 177.3]`, d in ms: half the round
-//!   trip, one packet of 20 ms, and the listener's buffer, taken as twice the
-//!   jitter but at least 40 ms.
-//! - `Ie_eff = Ie + (95 - Ie) Ppl / (Ppl + Bpl)`, Ppl in per cent, random loss.
-//!   Ie and Bpl per codec as in [`impairment`].
-//! - `MOS = 1 + 0.035 R + 7e-6 R (R - 60) (100 - R)`, R between 0 and 100.
-//!
-//! It judges what the leg sends to us, on the narrowband scale (4.4 at best).
+//! Only what they are called; they are put together in [`crate::measure`].
 
 use std::time::Duration;
 
+use crate::decoded::Decoded;
 use crate::format::Codec;
 
 /// Why a packet went no further.
@@ -134,84 +124,28 @@ pub struct Quality {
     pub jitter: Duration,
     pub sent_packets: u64,
     pub sent_octets: u64,
-    /// How long ago the last packet came; `None`: none yet.
+    /// How long ago the last packet of its stream came; `None`: none yet.
     pub last_packet: Option<Duration>,
     /// Between us and the far end, by RTCP.
     pub round_trip: Option<Duration>,
+    /// From its mouth to whoever hears it here, estimated once the round trip is known: half of
+    /// that, the packets, the buffer.
+    pub delay: Option<Duration>,
+    /// Where it is, or was, decoded here.
+    pub decoded: Option<Decoded>,
+    /// What the peer says of what it is sent. Where that is relayed, what was lost before it came
+    /// to us is lost there too.
     pub far: Option<FarReport>,
-    /// Estimated for audio that was heard at all.
+    /// The estimated score of what it sends to us, if that is audio of a known codec.
     pub mos: Option<f32>,
+    /// The same of what it is sent, by its own reports.
+    pub far_mos: Option<f32>,
     pub drops: Drops,
-}
-
-/// (Ie, Bpl) of ITU-T G.113 for G.711 with concealment. The others have no
-/// agreed narrowband figures; theirs are estimates: no impairment of their own,
-/// G.722 conceals less well, Opus better.
-fn impairment(codec: Codec) -> Option<(f32, f32)> {
-    match codec {
-        Codec::Pcmu | Codec::Pcma => Some((0.0, 25.1)),
-        Codec::G722 => Some((0.0, 20.0)),
-        Codec::Opus => Some((0.0, 30.0)),
-        Codec::TelephoneEvent | Codec::ComfortNoise | Codec::Other(_) => None,
-    }
-}
-
-/// The estimated opinion score; `None` for what is not audio of a known codec.
-pub fn mos(
-    codec: Codec,
-    lost: u64,
-    expected: u64,
-    jitter: Duration,
-    round_trip: Option<Duration>,
-) -> Option<f32> {
-    let (ie, bpl) = impairment(codec)?;
-    let ms = |time: Duration| time.as_secs_f32() * 1000.0;
-    let ppl = 100.0 * lost as f32 / expected.max(1) as f32;
-    let delay = ms(round_trip.unwrap_or_default()) / 2.0 + 20.0 + (2.0 * ms(jitter)).max(40.0);
-    let delay_impairment = 0.024 * delay + 0.11 * (delay - 177.3).max(0.0);
-    let r = 93.2 - delay_impairment - (ie + (95.0 - ie) * ppl / (ppl + bpl));
-    let r = r.clamp(0.0, 100.0);
-    let score = 1.0 + 0.035 * r + 7e-6 * r * (r - 60.0) * (100.0 - r);
-    // The polynomial dips below 1 for very small R.
-    Some(score.max(1.0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn score(lost: u64, jitter: u64, round_trip: u64) -> f32 {
-        let ms = Duration::from_millis;
-        mos(Codec::Pcma, lost, 100, ms(jitter), Some(ms(round_trip))).unwrap()
-    }
-
-    #[test]
-    fn the_score_is_that_of_the_e_model() {
-        // A local call; 2 % loss; a satellite; a dead line.
-        let table = [
-            (score(0, 1, 2), 4.37),
-            (score(2, 1, 2), 4.24),
-            (score(0, 5, 600), 3.35),
-            (score(100, 0, 0), 1.1),
-        ];
-        for (found, expected) in table {
-            assert!((found - expected).abs() < 0.06, "{found} not {expected}");
-        }
-    }
-
-    #[test]
-    fn the_score_falls_with_loss_jitter_and_delay_and_stays_on_its_scale() {
-        let mut last = 5.0;
-        for lost in 0..=100 {
-            let now = score(lost, 0, 0);
-            assert!(now <= last && (1.0..=4.5).contains(&now));
-            last = now;
-        }
-        assert!(score(0, 100, 0) < score(0, 10, 0));
-        assert!(score(0, 0, 900) < score(0, 0, 100));
-        let video = mos(Codec::Other(1), 0, 1, Duration::ZERO, None);
-        assert_eq!(video, None);
-    }
 
     #[test]
     fn each_reason_has_its_counter_and_name() {

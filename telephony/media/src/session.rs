@@ -17,7 +17,6 @@ use crate::format::{FormatError, FormatTable};
 use crate::guard::Outlet;
 use crate::leg::{Direction, Leg, LegKey, LegSetup, LegUpdate, SessionId};
 use crate::player::Player;
-use crate::quality::Quality;
 use crate::relay::{Config, Event, KeyForm, OpenError, Output, Sink};
 use crate::seed::Seed;
 use crate::telephone_event::Press;
@@ -145,6 +144,10 @@ impl Session {
         leg.out.cut();
         leg.forget_voice();
         leg.forget_beneath();
+        self.settle(slot);
+        let Some(leg) = self.leg_mut(slot) else {
+            return;
+        };
         if let Some(source) = leg.hears.take().and_then(|source| self.leg_mut(source)) {
             source.heard_by &= !(1 << slot);
         }
@@ -285,15 +288,6 @@ impl Session {
         for port in leg.ports_mut() {
             outputs.push_back(Output::Release { port: port.key });
         }
-    }
-
-    /// A leg's figures so far.
-    pub(crate) fn quality(&self, slot: u8, now: Instant) -> Option<Quality> {
-        let quality = self.leg(slot)?.quality(now);
-        Some(Quality {
-            transcoded: self.hears_us(slot) || self.is_decoded(slot),
-            ..quality
-        })
     }
 
     pub(crate) fn tell_digit(

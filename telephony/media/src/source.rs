@@ -197,6 +197,11 @@ impl Source {
         }
     }
 
+    /// When the last packet came.
+    pub(crate) fn last(&self) -> Option<Instant> {
+        self.stream.as_ref().map(|stream| stream.last)
+    }
+
     /// The stream of this moment, as a receiver reports it (RFC 3550 6.4.1).
     pub(crate) fn stream_figures(&self) -> Option<StreamFigures> {
         let stream = self.stream.as_ref()?;

@@ -119,8 +119,13 @@ impl Session {
                 decoded = true;
             }
         }
-        if let Some(leg) = self.leg_mut(slot).filter(|_| decoded) {
-            leg.begin_to_report(now);
+        if let Some(leg) = self.leg_mut(slot)
+            && (decoded || heard_by != 0)
+        {
+            leg.was_decoded = decoded;
+            if decoded {
+                leg.begin_to_report(now);
+            }
         }
         if tapped {
             self.tell_tapped(slot, now, outputs, outlet.sink);

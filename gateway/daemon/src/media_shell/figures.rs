@@ -4,8 +4,10 @@
 
 use std::time::{Duration, Instant};
 
-use media::Quality;
-use model::{AudioCodec, Bandwidth, Carried, FarEnd, LegAudio, Mos, Received, Sent};
+use media::{Quality, SampleRate};
+use model::{
+    AudioCodec, Bandwidth, Carried, Decoded, FarEnd, LegAudio, Level, Mos, Received, Sent,
+};
 
 /// How often all legs of a thread are looked at, while it has any.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -39,9 +41,10 @@ impl Looks {
 /// The figures of a leg's audio.
 pub(super) fn leg_audio(quality: &Quality) -> LegAudio {
     let codec = quality.codec.and_then(codec);
+    let rate = quality.decoded.and_then(|decoded| decoded.rate);
     LegAudio {
         codec,
-        band: codec.and_then(|codec| bandwidth(codec, quality.transcoded)),
+        band: codec.and_then(|codec| bandwidth(codec, rate)),
         carried: match quality.transcoded {
             true => Carried::Transcoded,
             false => Carried::Relayed,
@@ -52,9 +55,9 @@ pub(super) fn leg_audio(quality: &Quality) -> LegAudio {
             packets: quality.packets,
             lost: quality.lost,
             jitter: quality.jitter,
-            delay: None,
+            delay: quality.delay,
             mos: quality.mos.map(score),
-            decoded: None,
+            decoded: quality.decoded.as_ref().map(decoded),
         },
         sent: Sent {
             packets: quality.sent_packets,
@@ -62,9 +65,22 @@ pub(super) fn leg_audio(quality: &Quality) -> LegAudio {
                 // Copies on the way can make it negative.
                 lost: u64::try_from(far.lost).unwrap_or(0),
                 jitter: far.jitter,
-                mos: None,
+                mos: quality.far_mos.map(score),
             }),
         },
+    }
+}
+
+fn decoded(decoded: &media::Decoded) -> Decoded {
+    Decoded {
+        late: decoded.late,
+        concealed: decoded.concealed,
+        buffer: decoded.wait,
+        buffer_most: decoded.longest_wait,
+        // Between 0 and the floor of a measurement, far within the type.
+        level: decoded
+            .level
+            .map(|level| Level::from_tenths((level * 10.0).round() as i16)),
     }
 }
 
@@ -79,15 +95,20 @@ fn codec(codec: media::Codec) -> Option<AudioCodec> {
     }
 }
 
-/// What of a voice gets through; Opus is carried over at 16 kHz at most.
-fn bandwidth(codec: AudioCodec, transcoded: bool) -> Option<Bandwidth> {
-    match codec {
-        AudioCodec::Pcma | AudioCodec::Pcmu => Some(Bandwidth::Narrow),
-        AudioCodec::G722 => Some(Bandwidth::Wide),
-        AudioCodec::Opus if transcoded => Some(Bandwidth::Wide),
-        AudioCodec::Opus => Some(Bandwidth::Full),
-        AudioCodec::Other => None,
-    }
+/// What of a voice gets through: what the codec holds, and what is decoded of it.
+fn bandwidth(codec: AudioCodec, rate: Option<SampleRate>) -> Option<Bandwidth> {
+    let whole = match codec {
+        AudioCodec::Pcma | AudioCodec::Pcmu => Bandwidth::Narrow,
+        AudioCodec::G722 => Bandwidth::Wide,
+        AudioCodec::Opus => Bandwidth::Full,
+        AudioCodec::Other => return None,
+    };
+    let decoded = rate.map(|rate| match rate {
+        SampleRate::Hz8000 => Bandwidth::Narrow,
+        SampleRate::Hz16000 => Bandwidth::Wide,
+        SampleRate::Hz48000 => Bandwidth::Full,
+    });
+    Some(decoded.map_or(whole, |decoded| decoded.min(whole)))
 }
 
 fn score(mos: f32) -> Mos {

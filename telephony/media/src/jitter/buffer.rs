@@ -175,15 +175,18 @@ impl JitterBuffer {
     }
 
     pub fn figures(&self) -> Figures {
-        let wait = match &self.stream {
-            Some(stream) if !stream.prompt => stream.anchor - self.delays.base(),
-            Some(_) | None => 0,
-        };
-        let micros = |time: i64| Duration::from_micros(time.max(0).unsigned_abs());
         Figures {
-            wait: micros(wait),
-            goal: micros(self.goal()),
+            wait: self.wait(),
+            goal: duration(self.goal()),
             ..self.figures
+        }
+    }
+
+    /// How long a packet on the fastest way waits now.
+    pub(crate) fn wait(&self) -> Duration {
+        match &self.stream {
+            Some(stream) if !stream.prompt => duration(stream.anchor - self.delays.base()),
+            Some(_) | None => Duration::ZERO,
         }
     }
 
@@ -379,6 +382,10 @@ impl Stream {
 
 pub(super) fn gap(from: i64, to: i64) -> u64 {
     to.saturating_sub(from).max(0).unsigned_abs()
+}
+
+fn duration(micros: i64) -> Duration {
+    Duration::from_micros(micros.max(0).unsigned_abs())
 }
 
 pub(super) fn micros(ticks: i64, clock_rate: u32) -> i64 {

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::Session;
 use crate::codec::AudioCodec;
+use crate::decoded::Decoding;
 use crate::format::Codec;
 use crate::guard::Outlet;
 use crate::leg::{Inbound, Leg, Medium};
@@ -129,10 +130,13 @@ impl Session {
     pub(crate) fn leave(&mut self, slot: u8) {
         let Some(at) = self.room_of(slot) else { return };
         let member = self.rooms[at].members.remove(&slot);
-        let way = member.map_or(Way::Deaf, |member| member.way);
+        let way = member.as_ref().map_or(Way::Deaf, |member| member.way);
         self.turn_from(slot, way);
         if let Some(leg) = self.leg_mut(slot) {
             leg.is_mixed = false;
+            if let Some(said) = member.and_then(|member| member.said) {
+                leg.past.add(said.hearing.decoding());
+            }
         }
         if self.rooms[at].members.is_empty() {
             self.rooms.swap_remove(at);
@@ -157,6 +161,12 @@ impl Session {
 
     pub(super) fn is_in_room(&self, slot: u8) -> bool {
         self.room_of(slot).is_some()
+    }
+
+    /// What is decoded of the leg for a sum.
+    pub(crate) fn said_in_room(&self, slot: u8) -> Option<Decoding> {
+        let member = self.rooms[self.room_of(slot)?].members.get(&slot)?;
+        Some(member.said.as_ref()?.hearing.decoding())
     }
 
     fn room_of(&self, slot: u8) -> Option<usize> {
@@ -186,12 +196,13 @@ impl Session {
             .collect();
         for (slot, member) in &mut room.members {
             let is_mixed = member.part.talks() && hearing.iter().any(|ear| ear != slot);
-            if !is_mixed {
-                member.said = None;
-            }
             let leg = self.legs.get_mut(usize::from(*slot));
-            if let Some(leg) = leg.and_then(Option::as_mut) {
-                leg.is_mixed = is_mixed;
+            let Some(leg) = leg.and_then(Option::as_mut) else {
+                continue;
+            };
+            leg.is_mixed = is_mixed;
+            if let Some(said) = member.said.take_if(|_| !is_mixed) {
+                leg.past.add(said.hearing.decoding());
             }
         }
         let still = |codec| wanted.iter().any(|(_, _, way)| *way == Way::InCrowd(codec));

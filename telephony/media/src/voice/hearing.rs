@@ -12,13 +12,19 @@ use std::time::{Duration, Instant};
 use crate::codec::opus::OpenError;
 use crate::codec::{AudioCodec, DecodeError, Decoder};
 use crate::conceal::Concealer;
+use crate::decoded::{Decoded, Decoding};
 use crate::jitter::{Elastic, JitterBuffer, Packet, Setup, Step, Wish};
-use crate::level::Gain;
+use crate::level::{self, Gain};
 use crate::rate::{MAX_FRAME, SampleRate};
 use crate::resample::Resampler;
 
 /// The longest packet of any codec is one of Opus (RFC 6716 3.2.5).
 const LONGEST_MS: usize = 120;
+
+/// What is softer is silence between words, not a voice: -55 dBov.
+const AUDIBLE: f32 = 3400.0;
+
+const FRAMES_A_SECOND: f32 = 50.0;
 
 /// See [`crate::voice`].
 #[derive(Debug)]
@@ -39,6 +45,14 @@ pub struct Hearing {
     /// Ticks of the speaker since it was heard last.
     quiet: u32,
     asleep: Option<Instant>,
+    since: Instant,
+    /// The last packet.
+    until: Instant,
+    /// Samples that were invented.
+    invented: u64,
+    longest_wait: Duration,
+    /// Mean square of what is said, over a second or so.
+    power: Option<f32>,
 }
 
 impl Hearing {
@@ -68,6 +82,11 @@ impl Hearing {
             sound: vec![0; decoded.samples_in_ms(LONGEST_MS)].into(),
             quiet: 0,
             asleep: None,
+            since: now,
+            until: now,
+            invented: 0,
+            longest_wait: Duration::ZERO,
+            power: None,
         })
     }
 
@@ -77,6 +96,25 @@ impl Hearing {
 
     pub fn rate(&self) -> SampleRate {
         self.rate
+    }
+
+    /// What became of all that was heard.
+    pub(crate) fn decoding(&self) -> Decoding {
+        let figures = self.buffer.figures();
+        let invented =
+            Duration::from_micros(self.invented * 1_000_000 / u64::from(self.decoded.hz()));
+        Decoding {
+            figures: Decoded {
+                late: figures.late + figures.dropped,
+                concealed: invented,
+                wait: self.buffer.wait(),
+                longest_wait: self.longest_wait,
+                level: self.power.map(level::dbov_of),
+                rate: Some(self.decoded.min(self.rate)),
+            },
+            since: self.since,
+            until: self.until,
+        }
     }
 
     /// How loud the speaker is made, or mute.
@@ -97,6 +135,7 @@ impl Hearing {
     pub fn hear(&mut self, packet: &Packet<'_>, now: Instant) -> Duration {
         let slept = self.asleep.take();
         self.quiet = 0;
+        self.until = now;
         self.buffer.insert(packet, now);
         slept.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
@@ -143,8 +182,19 @@ impl Hearing {
                 return false;
             }
         }
+        self.weigh(frame);
         self.gain.apply(frame);
         true
+    }
+
+    /// How loud the speaker is, before anybody makes it louder.
+    fn weigh(&mut self, frame: &[i16]) {
+        let power = level::power(frame);
+        if power < AUDIBLE {
+            return;
+        }
+        let before = self.power.unwrap_or(power);
+        self.power = Some(before + (power - before) / FRAMES_A_SECOND);
     }
 
     /// One step of the buffer, as sound. `false`: there is none.
@@ -170,6 +220,7 @@ impl Hearing {
                 // What cannot be decoded was as good as lost.
                 Err(_) => {
                     let len = self.decoded.frame();
+                    self.invented += len as u64;
                     let sound = &mut self.sound[..len];
                     invent(&mut self.decoder, &mut self.concealer, None, sound);
                     (len, Wish::Keep)
@@ -177,6 +228,7 @@ impl Hearing {
             },
             Step::Lost { ticks, next } => {
                 let len = samples(ticks);
+                self.invented += len as u64;
                 self.quiet += ticks;
                 let sound = &mut self.sound[..len];
                 invent(&mut self.decoder, &mut self.concealer, next, sound);
@@ -192,6 +244,7 @@ impl Hearing {
         if self.quiet > clock {
             self.asleep = Some(now);
         }
+        self.longest_wait = self.longest_wait.max(self.buffer.wait());
         let shift = self.elastic.push(&self.sound[..len], wish);
         self.buffer.shifted(shift);
         true

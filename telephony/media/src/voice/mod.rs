@@ -89,6 +89,10 @@ impl Voice {
         (self.bridge, self.speaker) == (bridge, speaker)
     }
 
+    pub(crate) fn hearing(&self) -> &Hearing {
+        &self.hearing
+    }
+
     pub(crate) fn payload_type(&self) -> u8 {
         self.saying.payload_type
     }
