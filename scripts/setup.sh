@@ -6,8 +6,8 @@
 #
 # --check  only say what is there and what is missing (exit 1 if anything is)
 #
-# It installs Debian packages; for the tests one Python package and for fuzzing
-# one Rust program, both into .antiphon/, a folder that can be deleted. It starts and enables no
+# It installs Debian packages; for the tests a few Python packages and for fuzzing
+# one Rust program, all into .antiphon/, a folder that can be deleted. It starts and enables no
 # service. Without a terminal and without being root it installs nothing,
 # prints the command to run, and stops.
 set -euo pipefail
@@ -46,7 +46,9 @@ tshark|/usr/bin/tshark|judges what is on the wire
 sox|/usr/bin/sox|makes test tones and measures what arrived
 ffmpeg|/usr/bin/ffmpeg|a second opinion on G.722 and G.711
 iproute2|/usr/bin/ip /sbin/ip /usr/sbin/ip|gives each test a network of its own
-python3-venv|/usr/bin/python3|a folder of its own for the third SIP client
+flite|/usr/bin/flite|speaks the sentences that the audio judge listens to
+python3-venv|/usr/bin/python3|folders of their own for the third SIP client and the audio judge
+python3-dev|/usr/include/python3.11/Python.h /usr/include/python3.13/Python.h|compiles PESQ, which the audio judge scores with
 kamailio|/usr/sbin/kamailio|a foreign registrar, to check the test clients themselves|service
 '
 bench_packages='
@@ -197,6 +199,31 @@ install_pjsua2() {
         die "pip could not install $pjsua2_package (its message is above)."
 }
 
+# ---- the audio judge -------------------------------------------------------
+# PESQ comes as C source and is compiled here, against the numpy beside it.
+judge_folder=$state/audio-judge
+judge_packages=$root/tests/audio/judge/requirements.txt
+
+judge_present() {
+    [ -x "$judge_folder/bin/python" ] && cmp -s "$judge_packages" "$judge_folder/installed.txt"
+}
+
+install_judge() {
+    judge_present && return 0
+    say "setup: installing PESQ and STOI into $judge_folder (audio judge, half a minute)"
+    rm -rf "$judge_folder"
+    /usr/bin/python3 -m venv "$judge_folder"
+    local pip="$judge_folder/bin/python -m pip install --quiet --disable-pip-version-check"
+    # shellcheck disable=SC2086 # a command and its options
+    {
+        grep -v '^pesq' "$judge_packages" | $pip --only-binary :all: -r /dev/stdin
+        grep '^pesq' "$judge_packages" | $pip --no-deps --no-build-isolation -r /dev/stdin
+    } || true
+    "$judge_folder/bin/python" -c 'import pesq, pystoi' ||
+        die "pip could not install the audio judge (its message is above)."
+    cp "$judge_packages" "$judge_folder/installed.txt"
+}
+
 # ---- the fuzzer's driver ---------------------------------------------------
 
 install_cargo_fuzz() {
@@ -244,7 +271,8 @@ if [ -n "$check_only" ]; then
         exit 1
     fi
     case "$purposes " in *' test '*)
-        if pjsua2_present; then say "pjsua2:    in $pjsua2_folder"; else say "pjsua2:    not yet (scripts/setup.sh test)"; fi ;;
+        if pjsua2_present; then say "pjsua2:    in $pjsua2_folder"; else say "pjsua2:    not yet (scripts/setup.sh test)"; fi
+        if judge_present; then say "judge:     in $judge_folder"; else say "judge:     not yet (scripts/setup.sh test)"; fi ;;
     esac
     say "Nothing is missing for$purposes."
     exit 0
@@ -268,5 +296,5 @@ for tool in clippy fmt; do
     cargo "$tool" --version >/dev/null 2>&1 ||
         die "the toolchain in $rust_dir lacks cargo $tool. With rustup: rustup component add clippy rustfmt; with Debian's: apt-get install rust-web-clippy rustfmt-web"
 done
-case "$purposes " in *' test '*) install_pjsua2 ;; esac
+case "$purposes " in *' test '*) install_pjsua2; install_judge ;; esac
 case "$purposes " in *' fuzz '*) install_cargo_fuzz ;; esac

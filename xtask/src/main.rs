@@ -26,6 +26,7 @@ Usage: cargo xtask COMMAND
   demo                 a gateway and two stations, until Ctrl-C
   smoke                the same headless: one call, the audio checked
   bench [ARGUMENTS]    the same load on us and our peers (benches/)
+  audio                how each pair of codecs sounds, with all the speech there is
   deps                 who may import whom (xtask/deps.toml)
   tidy                 file sizes, module headings, manifests
   licences             what may be linked in
@@ -54,6 +55,7 @@ fn command(words: &[&str]) -> Result<bool> {
         ["demo"] => pipeline::demo(&root, &[]),
         ["smoke"] => pipeline::demo(&root, &["smoke"]),
         ["bench", rest @ ..] => pipeline::bench(&root, rest),
+        ["audio"] => pipeline::single(&root, "audio quality", pipeline::audio_at_length),
         ["deps"] => pipeline::single(&root, "arrows between crates", pipeline::arrows),
         ["tidy"] => pipeline::single(&root, "tidy", pipeline::tidy),
         ["licences"] => pipeline::single(&root, "licences", pipeline::licences),

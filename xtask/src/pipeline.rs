@@ -19,13 +19,14 @@ const NOT_RUN_FILE: &str = "ANTIPHON_NOT_RUN_FILE";
 
 type Step = fn(&Path) -> Result<Outcome>;
 
-const STAGES: [(&str, Step); 8] = [
+const STAGES: [(&str, Step); 9] = [
     ("format", format),
     ("tidy", tidy),
     ("arrows between crates", arrows),
     ("licences", licences),
     ("lints", lints),
     ("unit and scenario tests", unit_tests),
+    ("audio quality", audio_quality),
     ("end-to-end tests", end_to_end_tests),
     ("smoke", smoke),
 ];
@@ -106,10 +107,33 @@ fn unit_tests(root: &Path) -> Result<Outcome> {
         "--workspace",
         "--exclude",
         "e2e",
+        "--exclude",
+        "audio",
         "--locked",
         "--no-fail-fast",
     ]);
     run(tests.env(NOT_RUN_FILE, not_run_file(root)))
+}
+
+/// Half a minute of speech through every pair of codecs.
+fn audio_quality(root: &Path) -> Result<Outcome> {
+    audio(root, "short")
+}
+
+/// Over a minute of it.
+pub(crate) fn audio_at_length(root: &Path) -> Result<Outcome> {
+    audio(root, "whole")
+}
+
+/// The tables of what was heard are wanted from tests that pass, too.
+fn audio(root: &Path, length: &str) -> Result<Outcome> {
+    let mut tests = crate::in_root(root);
+    tests.args(["test", "--package", "audio", "--locked", "--no-fail-fast"]);
+    tests.args(["--", "--nocapture"]);
+    tests
+        .env("ANTIPHON_AUDIO", length)
+        .env(NOT_RUN_FILE, not_run_file(root));
+    run(&mut tests)
 }
 
 /// The tests mostly wait for the network, so more of them run at once than

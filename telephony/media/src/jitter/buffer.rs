@@ -21,6 +21,10 @@ pub(super) const PATIENCE: i64 = LEAST + 5_000;
 /// Handing over at once begins again only when the reach is clearly below 20 ms.
 const EVEN: i64 = 15_000;
 
+/// On uneven ways so much more than what was needed of late: what comes is now and then a little
+/// worse, and the least transit of a slow sender's clock lags.
+const HEADROOM: i64 = 4_000;
+
 /// The anchor follows the sender's clock no faster than by this part of time.
 const SLEW: i64 = 1000;
 
@@ -207,7 +211,9 @@ impl JitterBuffer {
             true => FRAME,
             false => 0,
         };
-        (self.delays.reach() + copies).clamp(LEAST, MOST)
+        let reach = self.delays.reach();
+        let headroom = if reach > EVEN { HEADROOM } else { 0 };
+        (reach + headroom + copies).clamp(LEAST, MOST)
     }
 }
 
