@@ -50,10 +50,14 @@ impl GatewayState {
             }
             Command::Connect { a, b, mode } | Command::SetTalkMode { a, b, mode } => {
                 self.plan.connect(a, b, mode);
+                self.record_if_wanted(&[a, b]);
             }
             Command::Disconnect { a, b } => self.plan.disconnect(a, b),
             Command::EarlyMedia { from, to } => self.plan.early_media(from, to),
-            Command::Mix { call, leg, part } => self.plan.mix(call, leg, part),
+            Command::Mix { call, leg, part } => {
+                self.plan.mix(call, leg, part);
+                self.record_if_wanted(&[leg]);
+            }
             Command::Unmix { call, leg } => self.plan.unmix(call, leg),
             // Streams are passed on as they are; nothing here can make a sound yet.
             Command::Tone { .. } => self.counters.tones_not_played += 1,

@@ -6,6 +6,8 @@ use model::Encryption;
 use sip::admission::Network;
 use sip::message::Host;
 
+use crate::recording::RecordPolicy;
+
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Accounts are of this realm; with `set_directory` comes who they are.
@@ -20,6 +22,8 @@ pub struct Config {
     pub ports_for_alarms: usize,
     /// For whoever the directory says nothing else of.
     pub encryption: Encryption,
+    /// Which calls are recorded without being asked for.
+    pub record: RecordPolicy,
     pub sip: sip::endpoint::Settings,
     pub calls: calls::Config,
 }

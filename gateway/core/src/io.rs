@@ -10,6 +10,7 @@ use sip::registrar::{Account, Store, StoreToken};
 
 use crate::operator::{Answer, OperatorCommand};
 use crate::plan::{FreePort, MediaCommand};
+use crate::recording::RecordingCommand;
 
 /// Something happened.
 #[derive(Debug)]
@@ -77,6 +78,7 @@ pub enum Output {
     },
     CloseFlow(ConnectionId),
     Media(MediaCommand),
+    Recording(RecordingCommand),
     Store(StoreWrite),
     OpenUrl(UrlRequest),
     Answer {

@@ -20,6 +20,8 @@ pub enum OperatorCommand {
     End(CallId),
     /// The id comes from the shell: unique for all time.
     Open(CommandId, DoorId),
+    Record(CallId),
+    StopRecording(CallId),
 }
 
 #[derive(Clone, Debug)]
@@ -46,6 +48,10 @@ pub enum OperatorError {
     Command(#[from] calls::CommandError),
     #[error(transparent)]
     Door(#[from] model::DoorDenial),
+    #[error("the call is being recorded already; end that with `media record CALL --stop`")]
+    RecordedAlready,
+    #[error("the call is not being recorded; begin with `media record CALL`")]
+    NotRecorded,
 }
 
 impl GatewayState {
@@ -56,6 +62,8 @@ impl GatewayState {
             OperatorCommand::Calls => Answer::Calls(self.calls_shown(now)),
             OperatorCommand::Stations => Answer::Stations(self.station_views(now)),
             OperatorCommand::Status => Answer::Status(self.status(now)),
+            OperatorCommand::Record(call) => self.record_call(call),
+            OperatorCommand::StopRecording(call) => self.stop_recording(call),
             OperatorCommand::End(call) => {
                 match self.calls.command(Command::EndCall { call }, now) {
                     Ok(_) => Answer::Done,

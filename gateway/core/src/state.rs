@@ -17,6 +17,7 @@ use crate::figures::Figures;
 use crate::io::{Input, MediaEvent, Output, StoreWrite};
 use crate::legs::Legs;
 use crate::plan::MediaPlan;
+use crate::recording::Recordings;
 use crate::watchers::Watchers;
 
 /// One input causes at most so many steps. Thirty-two legs with ten streams each stay far below;
@@ -49,6 +50,7 @@ pub struct GatewayState {
     pub(crate) legs: Legs,
     pub(crate) watchers: Watchers,
     pub(crate) counters: Counters,
+    pub(crate) recordings: Recordings,
     /// Callers to be answered once all else that the call engine says has been carried out: what
     /// they are told depends on whom they are connected with.
     pub(crate) answering: VecDeque<LegId>,
@@ -79,6 +81,7 @@ impl GatewayState {
             legs: Legs::default(),
             watchers: Watchers::default(),
             counters: Counters::default(),
+            recordings: Recordings::default(),
             answering: VecDeque::new(),
             ending: Ending::No,
             figures: Figures::default(),
@@ -166,6 +169,9 @@ impl GatewayState {
     pub(crate) fn announce(&mut self, event: calls::Event, now: Instant) {
         if let calls::Event::StationChanged { station, state, .. } = &event {
             self.tell_watchers(*station, *state, now);
+        }
+        if let calls::Event::CallEnded { call } = &event {
+            self.end_recording(*call);
         }
         self.out(Output::Event(event));
     }

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use gateway_core::{GatewayState, Input, Output, StoreWrite, UrlReply, UrlRequest};
+use gateway_core::{GatewayState, Input, MediaCommand, Output, StoreWrite, UrlReply, UrlRequest};
 use model::{CommandId, DoorRecord};
 use net::flows::{FlowEvent, Outlet};
 use sip::flow::{Destination, Hop};
@@ -16,9 +16,11 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::control::protocol::Reply;
+use crate::listening::tap;
 use crate::media_shell::MediaShell;
 use crate::operator;
 use crate::outgoing::{Outgoing, net_connection, sip_flow};
+use crate::recorder::Recorder;
 use crate::store::{Answer, BINDINGS, BindingsWrite, JournalWrite, Sequence, Store, StoredBinding};
 
 /// What the machine is told back in one turn. More would be a circle of sending and failing.
@@ -29,6 +31,7 @@ const MOST_BACK: usize = 1_024;
 pub(crate) struct Hands {
     pub(crate) store: Store,
     pub(crate) media: MediaShell,
+    pub(crate) recorder: Recorder,
     pub(crate) outgoing: Outgoing,
     pub(crate) urls: mpsc::Sender<UrlRequest>,
     pub(crate) changes: broadcast::Sender<()>,
@@ -63,6 +66,7 @@ impl Hands {
     pub(crate) fn new(
         store: Store,
         media: MediaShell,
+        recorder: Recorder,
         outgoing: Outgoing,
         urls: mpsc::Sender<UrlRequest>,
         changes: broadcast::Sender<()>,
@@ -71,6 +75,7 @@ impl Hands {
         Self {
             store,
             media,
+            recorder,
             outgoing,
             urls,
             changes,
@@ -122,7 +127,12 @@ impl Hands {
                 },
                 Output::Transmit { to, bytes } => self.transmit(&to, &bytes, outlet),
                 Output::CloseFlow(connection) => outlet.close(net_connection(connection)),
-                Output::Media(command) => self.media.command(command),
+                Output::Media(command) => self.media(command),
+                Output::Recording(command) => {
+                    let wall = self.clock.wall_at(now);
+                    let change = self.recorder.command(command, wall, now);
+                    tap(&mut self.media, change.as_slice());
+                }
                 Output::Store(write) => self.store(write),
                 Output::OpenUrl(request) => self.open_url(request),
                 Output::Answer { asker, answer } => {
@@ -228,6 +238,13 @@ impl Hands {
         }
     }
 
+    fn media(&mut self, command: MediaCommand) {
+        if let MediaCommand::Close { leg } = &command {
+            self.recorder.closed(*leg);
+        }
+        self.media.command(command);
+    }
+
     fn store(&mut self, write: StoreWrite) {
         match write {
             StoreWrite::Bindings(order) => {
@@ -252,7 +269,7 @@ impl Hands {
         }
     }
 
-    fn journal(&mut self, write: JournalWrite) {
+    pub(crate) fn journal(&mut self, write: JournalWrite) {
         if let Err(error) = self.store.write_journal(write) {
             self.counts.records_lost += 1;
             tracing::error!(%error, "a record is lost");

@@ -5,8 +5,9 @@
 //! whose orders it carries out.
 //!
 //! Threads: the main one runs the calls and the SIP flows (`main_loop`); the store writes on its
-//! own two (`store`); media packets move on theirs (`media_shell`); metrics, control socket and
-//! reading the configuration again share a small one (`side`). Invariant: the main loop never waits
+//! own two (`store`); media packets move on theirs (`media_shell`); recordings are made on one of
+//! their own (`recorder`); metrics, control socket and reading the configuration again share a
+//! small one (`side`). Invariant: the main loop never waits
 //! for any of the others.
 
 mod carry;
@@ -17,6 +18,7 @@ mod control;
 mod decode;
 mod events;
 mod listeners;
+mod listening;
 mod logging;
 mod machine;
 mod main_loop;
@@ -26,6 +28,7 @@ mod open_files;
 mod operator;
 mod outgoing;
 mod random;
+mod recorder;
 mod reload;
 mod serve;
 mod side;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::Config;
+use gateway_core::{Config, RecordPolicy};
 use net::addresses::InterfaceAddress;
 use net::flows::ListenerInfo;
 use sip::admission::{self, Network};
@@ -16,7 +16,9 @@ use sip::registrar::{self, Account, Expiry, GuardSettings, StoredBinding};
 use sip::transaction::Timers;
 
 use crate::clock::Clock;
-use crate::config::{AccountSettings, ListenerSettings, Md5Login, Passwords, Proof, Settings};
+use crate::config::{
+    AccountSettings, ListenerSettings, Md5Login, Passwords, Proof, RecordCalls, Settings,
+};
 use crate::media_shell::ports_for_alarms;
 use crate::outgoing::sip_transport;
 use crate::store::BindingsWrite;
@@ -39,6 +41,11 @@ pub(crate) fn config(
         addresses: settings.media.addresses.clone(),
         ports_for_alarms: ports_for_alarms(&settings.media.ports),
         encryption: settings.media.encryption,
+        record: match settings.recording.calls {
+            RecordCalls::Never => RecordPolicy::Never,
+            RecordCalls::Alarms => RecordPolicy::Alarms,
+            RecordCalls::All => RecordPolicy::All,
+        },
         sip: endpoint(settings, listeners, own),
         calls: calls::Config {
             start_count,

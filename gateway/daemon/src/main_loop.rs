@@ -24,8 +24,9 @@ use crate::control::server::Asked;
 use crate::media_shell::Heard;
 use crate::metrics::{Figures, Sources};
 use crate::operator::{self, Asker};
+use crate::recorder::AskedId;
 use crate::reload::{ReloadAsked, Reloaded};
-use crate::store::{Answer, Store};
+use crate::store::{Answer, JournalWrite, RecordingNote, Store};
 use crate::systemd::{self, Watchdog};
 use crate::urls::UrlAnswered;
 use crate::{machine, random};
@@ -65,6 +66,7 @@ enum Woken {
     Flows,
     Stored(Answer),
     Media(Heard),
+    Recording(RecordingNote),
     Asked(Asked),
     Reloaded(Box<Reloaded>),
     UrlAnswered(UrlAnswered),
@@ -164,12 +166,18 @@ impl MainLoop {
     }
 
     async fn wait(&mut self, signals: &mut Signals, until: Instant) -> Woken {
-        let Hands { store, media, .. } = &mut self.hands;
+        let Hands {
+            store,
+            media,
+            recorder,
+            ..
+        } = &mut self.hands;
         tokio::select! {
             () = self.flows.ready() => Woken::Flows,
             answer = store.answered() => answer.map_or(Woken::Lost("store"), Woken::Stored),
             heard = media.heard() => heard.map_or(Woken::Lost("media"), Woken::Media),
             // Without the other end of these, calls go on.
+            Some(note) = recorder.noted() => Woken::Recording(note),
             Some(asked) = self.inboxes.asked.recv() => Woken::Asked(asked),
             Some(reloaded) = self.inboxes.reloaded.recv() => Woken::Reloaded(reloaded),
             Some(answered) = self.inboxes.url_answers.recv() => Woken::UrlAnswered(answered),
@@ -207,6 +215,7 @@ impl MainLoop {
                 }
                 hands.feed(state, flows.outlet(), Input::Media(event), now);
             }
+            Woken::Recording(note) => self.recording_noted(note),
             Woken::UrlAnswered(UrlAnswered { command, reply }) => {
                 let input = Input::UrlAnswered { command, reply };
                 hands.feed(state, flows.outlet(), input, now);
@@ -229,6 +238,25 @@ impl MainLoop {
             Request::Calls | Request::Watch => OperatorCommand::Calls,
             Request::Stations => OperatorCommand::Stations,
             Request::End { call } => OperatorCommand::End(CallId::new(call)),
+            Request::RecordCall { call } => OperatorCommand::Record(CallId::new(call)),
+            Request::StopRecording { call } => OperatorCommand::StopRecording(CallId::new(call)),
+            Request::Record { of, seconds } => {
+                let Asker::Once { reply } = asker else { return };
+                return self.record_for(of, seconds, reply, now);
+            }
+            Request::TakeRecorded { recording } => {
+                let Asker::Once { reply } = asker else { return };
+                return self.hands.recorder.take(AskedId(recording), reply);
+            }
+            Request::EndRecorded { recording } => {
+                let Asker::Once { reply } = asker else { return };
+                self.hands.recorder.end(AskedId(recording));
+                return self.hands.recorder.take(AskedId(recording), reply);
+            }
+            Request::Level { of } => {
+                let Asker::Once { reply } = asker else { return };
+                return self.level_for(of, reply, now);
+            }
             Request::Open { door } => {
                 let Asker::Once { reply } = asker else { return };
                 let Some(id) = self.doors.get(&door).copied() else {
@@ -289,6 +317,7 @@ impl MainLoop {
     }
 
     fn tick(&mut self, now: Instant) {
+        self.stop_listening(now);
         let clock = Clock::read();
         if self.hands.clock.was_set_before(clock) {
             tracing::warn!("the wall clock was set");
@@ -323,6 +352,16 @@ impl MainLoop {
         let outlet = self.flows.outlet();
         self.hands.feed(&mut self.state, outlet, Input::Stop, now);
         self.flows.shutdown(LAST_WORDS).await;
-        self.hands.store
+        let Hands {
+            recorder,
+            mut store,
+            ..
+        } = self.hands;
+        for note in recorder.finish() {
+            if let Err(error) = store.write_journal(JournalWrite::Recording(Box::new(note))) {
+                tracing::error!(%error, "it is not written down what was recorded");
+            }
+        }
+        store
     }
 }

@@ -104,7 +104,10 @@ fn refusal(error: OperatorError) -> Refusal {
         | OperatorError::Door(DoorDenial::UnknownDoor) => RefusalCode::NotFound,
         OperatorError::Command(CommandError::Overload)
         | OperatorError::Door(DoorDenial::Busy | DoorDenial::Overload) => RefusalCode::Busy,
-        OperatorError::Command(_) | OperatorError::Door(_) => RefusalCode::NotAllowed,
+        OperatorError::Command(_)
+        | OperatorError::Door(_)
+        | OperatorError::RecordedAlready
+        | OperatorError::NotRecorded => RefusalCode::NotAllowed,
     };
     // The text of these errors ends with what to do.
     let text = error.to_string();
@@ -157,7 +160,7 @@ fn station(station: &MachineStation) -> StationView {
     }
 }
 
-fn party(party: &Party) -> String {
+pub(crate) fn party(party: &Party) -> String {
     let name = party.name.reveal();
     match (&party.address, name.as_str()) {
         (Some(of), "") => address(of),

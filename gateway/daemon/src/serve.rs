@@ -29,6 +29,7 @@ use crate::media_shell::{MediaOptions, MediaShell};
 use crate::metrics::Figures;
 use crate::operator::{About, Asker};
 use crate::outgoing::Outgoing;
+use crate::recorder::{Recorder, RecorderOptions};
 use crate::reload::Reloader;
 use crate::side::{Side, Work};
 use crate::store::{Restored, Store, StoreError, StoreOptions, Sync};
@@ -166,11 +167,18 @@ fn build(
     })?;
     let control = ControlSocket::bind(&settings.control_socket)?;
     let seed: [u8; 32] = random::bytes().map_err(system("the source of random numbers"))?;
+    let recorder = Recorder::start(RecorderOptions {
+        folder: settings.state_folder.join("recordings"),
+        keep: settings.recording.keep,
+        most_bytes: settings.recording.bytes,
+    })
+    .map_err(system("the recorder thread"))?;
     let media = MediaShell::start(MediaOptions {
         addresses: machine::media_addresses(&settings.media.addresses, &bound, &own),
         ports: settings.media.ports.clone(),
         dscp: settings.media.dscp,
         seed: u64::from_be_bytes(random::bytes().map_err(system("random numbers"))?),
+        frames: recorder.frames(),
     })
     .map_err(system("the media thread"))?;
 
@@ -208,6 +216,7 @@ fn build(
         hands: Hands::new(
             store,
             media,
+            recorder,
             Outgoing::new(flows.listeners()),
             urls,
             changes.clone(),

@@ -160,17 +160,21 @@ impl Gateway {
 
     /// Runs a command of the command line against it, with `--json`.
     pub fn ask(&self, words: &[&str]) -> Result<Value> {
+        let said = self.run(&[words, &["--json"]].concat())?;
+        serde_json::from_str(&said).context(said)
+    }
+
+    /// Runs a command of the command line against it; what it prints.
+    pub fn run(&self, words: &[&str]) -> Result<String> {
         let output = Command::new(binary()?)
             .args(words)
-            .arg("--json")
             .arg("--socket")
             .arg(socket_in(&self.folder))
             .output()?;
         if !output.status.success() {
             bail!("{words:?}: {}", String::from_utf8_lossy(&output.stderr));
         }
-        serde_json::from_slice(&output.stdout)
-            .with_context(|| String::from_utf8_lossy(&output.stdout).into_owned())
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// The calls of this moment.

@@ -116,3 +116,18 @@ fn sox(command: &mut Command) -> Result<String> {
     }
     Ok(said)
 }
+
+/// One channel of a recording of any kind, as ffmpeg decodes it, for `measure`.
+pub fn channel(recording: &Path, number: u8, wav: &Path) -> Result<()> {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-i"])
+        .arg(recording)
+        .args(["-af", &format!("pan=mono|c0=c{number}"), "-ar", "16000"])
+        .args(["-bitexact", "-c:a", "pcm_s16le"])
+        .arg(wav)
+        .output()
+        .context("could not run ffmpeg; scripts/setup.sh test installs it")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "ffmpeg: {said}");
+    Ok(())
+}

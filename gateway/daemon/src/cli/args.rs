@@ -155,6 +155,61 @@ pub(crate) enum MediaTool {
                             antiphon-gateway media quality 17 --watch\n  \
                             antiphon-gateway media quality --json | jq '.[].audio.received.mos'")]
     Quality(Quality),
+    /// Show how loud the legs are, both ways, until Ctrl-C
+    ///
+    /// In dBFS: a sine at full scale has 0 peak and -3 rms; speech is well at -30 to -20 rms; below
+    /// -60 nobody speaks or a microphone is off. "hears" is what the other leg of a call of two
+    /// says. A leg is listened to only while this runs.
+    #[command(after_help = "Examples:\n  antiphon-gateway media level\n  \
+                            antiphon-gateway media level 17\n  \
+                            antiphon-gateway media level 17 --seconds 5 --json")]
+    Level(Level),
+    /// Record a call or a leg into a file (Ogg Opus)
+    ///
+    /// A call is recorded with the caller left and the called right, a leg alone in mono. Without
+    /// FILE, a call is recorded into the gateway's own folder until it ends or until --stop. Those
+    /// who talk must know that they are recorded.
+    #[command(
+        after_help = "Examples:\n  antiphon-gateway media record 17 door.opus --seconds 30\n  \
+                            antiphon-gateway media record 17\n  \
+                            antiphon-gateway media record 17 --stop"
+    )]
+    Record(Record),
+}
+
+/// Options of `media level`.
+#[derive(Debug, Args)]
+pub(crate) struct Level {
+    /// Number of a call or of a leg, as `calls` shows it; all legs if not given
+    #[arg(value_name = "CALL|LEG")]
+    pub(crate) of: Option<u64>,
+    #[command(flatten)]
+    pub(crate) ask: Ask,
+    /// End after so many seconds
+    #[arg(long, value_name = "N")]
+    pub(crate) seconds: Option<u64>,
+}
+
+/// Options of `media record`.
+#[derive(Debug, Args)]
+pub(crate) struct Record {
+    /// Number of a call or of a leg, as `calls` shows it
+    #[arg(value_name = "CALL|LEG")]
+    pub(crate) of: u64,
+    /// Where to write it; "-" is standard output
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// How long to record into FILE, an hour at most
+    #[arg(long, value_name = "N", default_value = "60", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) seconds: u64,
+    /// Replace FILE if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// End the recording of the call in the gateway's own folder; the call goes on
+    #[arg(long, conflicts_with = "file")]
+    pub(crate) stop: bool,
+    #[command(flatten)]
+    pub(crate) ask: Ask,
 }
 
 /// Options of `media quality`.

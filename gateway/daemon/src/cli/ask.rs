@@ -54,6 +54,8 @@ fn rendered(reply: &Reply, json: bool) -> Result<String, Failure> {
         Reply::Status(status) => status_text(status),
         Reply::Calls(calls) => calls_text(calls),
         Reply::Stations(stations) => stations_text(stations),
+        // What is recorded and measured has tools of its own.
+        Reply::Media(_) => String::new(),
         Reply::Done(done) => format!("{}\n", done.text),
         // The client has made an error of it already.
         Reply::Error(refusal) => format!("{}\n", refusal.text),
@@ -71,6 +73,7 @@ fn json_of(reply: &Reply) -> Result<String, Failure> {
         Reply::Status(status) => line(status),
         Reply::Calls(calls) => line(calls),
         Reply::Stations(stations) => line(stations),
+        Reply::Media(media) => line(media),
         Reply::Done(done) => line(done),
         Reply::Error(refusal) => line(refusal),
     }

@@ -14,7 +14,7 @@ use super::problems::{Place, Problems};
 use super::section::Located;
 use super::settings::{
     CallSettings, DirectorySettings, ListenerKind, ListenerSettings, LogSettings, MediaSettings,
-    Settings, SipLimits, SipSettings, StoreSettings, TlsFiles,
+    RecordingSettings, Settings, SipLimits, SipSettings, StoreSettings, TlsFiles,
 };
 use super::values::written;
 use crate::{listeners, logging};
@@ -71,12 +71,25 @@ pub(super) fn settings(
         ),
         problems,
     );
+    between(
+        &file.recording.keep,
+        (
+            Duration::from_secs(3_600),
+            Duration::from_secs(3650 * 86_400),
+        ),
+        problems,
+    );
     Settings {
         name: file.name.value.clone(),
         state_folder: folder.join(&file.state_folder.value),
         control_socket,
         sip,
         media,
+        recording: RecordingSettings {
+            calls: file.recording.calls.value,
+            keep: *file.recording.keep.0,
+            bytes: u64::from(small(file.recording.megabytes.value.0)) * 1_000_000,
+        },
         calls,
         directory,
         store: StoreSettings {

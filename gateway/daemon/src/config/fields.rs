@@ -30,6 +30,8 @@ section! {
         sip: Nested<SipSection>,
         /// Audio and video.
         media: Nested<MediaSection>,
+        /// Recordings of calls.
+        recording: Nested<RecordingSection>,
         /// Limits of calls.
         calls: Nested<CallsSection>,
         /// Stations, doors and ring groups. May stand here, or in a file of its own, and then this
@@ -216,6 +218,32 @@ section! {
         /// secret as the SIP messages that carry them: over "udp" and "tcp" anybody on the way can
         /// read them.
         srtp: Defaulted<Srtp> = r#""preferred""#,
+    }
+}
+
+words! {
+    /// Which calls are recorded.
+    pub(crate) enum RecordCalls {
+        /// None but those that an operator asks for.
+        Never = "never",
+        /// Alarms.
+        Alarms = "alarms",
+        /// All.
+        All = "all",
+    }
+}
+
+section! {
+    /// Recordings of calls. In most countries those who talk must know of them: docs/operations.md.
+    pub(crate) struct RecordingSection {
+        /// Which calls are recorded without being asked for: "never", "alarms" or "all". Whatever
+        /// stands here, `media record` begins a recording by hand. They are written to the folder
+        /// "recordings" in `state_folder`, as Ogg Opus: the caller left, the called right.
+        calls: Defaulted<RecordCalls> = r#""never""#,
+        /// How long recordings are kept.
+        keep: Defaulted<Duration> = r#""30d""#,
+        /// How many megabytes they may take; the oldest make room. An hour is about 22.
+        megabytes: Defaulted<Whole<1, 100_000_000>> = "2000",
     }
 }
 

@@ -13,7 +13,7 @@ use model::{Directory, DoorId, Encryption};
 use sip::digest::server::Realm;
 use tracing_subscriber::filter::Targets;
 
-pub(crate) use super::fields::{Durability, LogFormat, Passwords};
+pub(crate) use super::fields::{Durability, LogFormat, Passwords, RecordCalls};
 pub(crate) use super::values::Secret;
 
 /// Everything.
@@ -24,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) control_socket: PathBuf,
     pub(crate) sip: SipSettings,
     pub(crate) media: MediaSettings,
+    pub(crate) recording: RecordingSettings,
     pub(crate) calls: CallSettings,
     pub(crate) directory: DirectorySettings,
     pub(crate) store: StoreSettings,
@@ -96,6 +97,14 @@ pub(crate) struct MediaSettings {
     pub(crate) ports: RangeInclusive<u16>,
     pub(crate) dscp: u8,
     pub(crate) encryption: Encryption,
+}
+
+/// Recordings of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RecordingSettings {
+    pub(crate) calls: RecordCalls,
+    pub(crate) keep: Duration,
+    pub(crate) bytes: u64,
 }
 
 /// Limits of calls.
@@ -193,6 +202,7 @@ impl Settings {
             ),
             ("sip", self.sip != other.sip),
             ("media", self.media != other.media),
+            ("recording", self.recording != other.recording),
             ("calls", self.calls != other.calls),
             ("store", self.store != other.store),
             ("metrics", self.metrics != other.metrics),

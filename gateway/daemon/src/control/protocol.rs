@@ -23,11 +23,38 @@ pub(crate) enum Request {
     /// The calls of this moment, and again after every change.
     Watch,
     /// End a call.
-    End { call: u64 },
+    End {
+        call: u64,
+    },
     /// Open a door, named by its key in the directory.
-    Open { door: String },
+    Open {
+        door: String,
+    },
     /// Read the directory again.
     Reload,
+    /// Record a call into the gateway's own folder.
+    RecordCall {
+        call: u64,
+    },
+    StopRecording {
+        call: u64,
+    },
+    /// Record the call, or else the leg, of this number, for the one who asks.
+    Record {
+        of: u64,
+        seconds: u64,
+    },
+    /// What was recorded since the last time.
+    TakeRecorded {
+        recording: u64,
+    },
+    EndRecorded {
+        recording: u64,
+    },
+    /// How loud the legs are: of a call, of a leg, or all.
+    Level {
+        of: Option<u64>,
+    },
 }
 
 /// What is answered.
@@ -37,8 +64,57 @@ pub(crate) enum Reply {
     Status(Box<StatusView>),
     Calls(Vec<CallView>),
     Stations(Vec<StationView>),
+    Media(MediaReply),
     Done(Done),
     Error(Refusal),
+}
+
+/// What the media tools are answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum MediaReply {
+    Recording(RecordingView),
+    Recorded(RecordedView),
+    Level(Vec<LevelView>),
+}
+
+/// A recording for the one who asked has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RecordingView {
+    /// The number by which `TakeRecorded` and `EndRecorded` name it.
+    pub(crate) recording: u64,
+    /// 1: a leg alone; 2: the caller left, the called right.
+    pub(crate) channels: u8,
+}
+
+/// What was recorded since the last time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RecordedView {
+    /// A piece of an Ogg Opus file, in base64.
+    pub(crate) octets: String,
+    /// Nothing follows.
+    pub(crate) over: bool,
+}
+
+/// How loud a leg is at this moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LevelView {
+    pub(crate) call: u64,
+    pub(crate) leg: u64,
+    pub(crate) party: String,
+    /// What the device says.
+    pub(crate) says: SoundLevel,
+    /// What it hears of the one other leg of its call; nothing where there are more, or none.
+    pub(crate) hears: Option<SoundLevel>,
+}
+
+/// In dBFS: a sine at full scale has an rms of -3 and a peak of 0; silence is -127.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SoundLevel {
+    pub(crate) rms: f32,
+    pub(crate) peak: f32,
+    /// Samples at full scale since it is listened to.
+    pub(crate) clipped: u64,
 }
 
 /// An operator command was carried out, as far as is known now.

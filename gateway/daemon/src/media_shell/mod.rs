@@ -5,6 +5,7 @@
 //! move, in `net`. Invariant: a pair of ports is handed to the thread before any command that
 //! speaks of it.
 
+mod ears;
 mod figures;
 mod keys;
 mod relay;
@@ -16,13 +17,16 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use gateway_core::{FreePort, MediaCommand, MediaEvent};
+use model::LegId;
 use net::packets::{
     Counters, PortRange, Ports, PortsConfig, PortsEvent, PortsTrouble, Worker, WorkerConfig,
 };
 use tokio::sync::mpsc;
 
+pub(crate) use self::ears::Wanted;
 pub(crate) use self::relay::Refused;
 use self::relay::{RelayThread, ThreadCommand};
+use crate::recorder::FrameSender;
 
 /// Pairs of ports that wait bound at each address. Those for alarms and those about to be replaced
 /// aside, a call with video that rings a group of 32 finds all it needs.
@@ -40,6 +44,8 @@ pub(crate) struct MediaOptions {
     pub(crate) ports: RangeInclusive<u16>,
     pub(crate) dscp: u8,
     pub(crate) seed: u64,
+    /// Where the sound goes that is listened to.
+    pub(crate) frames: FrameSender,
 }
 
 /// Of the ports that wait bound, how many are kept for alarms: never more than a quarter of the
@@ -85,7 +91,7 @@ impl MediaShell {
         })?;
         let (sender, events) = mpsc::channel(EVENTS);
         let refused = Arc::<Refused>::default();
-        let relay = RelayThread::new(options.seed, Arc::clone(&refused));
+        let relay = RelayThread::new(options.seed, Arc::clone(&refused), options.frames);
         let worker = Worker::spawn(WorkerConfig::default(), relay, sender)?;
         Ok(Self {
             ports,
@@ -188,6 +194,15 @@ impl MediaShell {
             MediaCommand::Unmix { leg } => ThreadCommand::Unmix { leg },
             MediaCommand::Close { leg } => ThreadCommand::Close { leg },
         };
+        self.hand_over(command);
+    }
+
+    /// Begins or ends listening to a leg for the recorder.
+    pub(crate) fn listen(&mut self, leg: LegId, sound: Wanted) {
+        self.hand_over(ThreadCommand::Tap { leg, sound });
+    }
+
+    fn hand_over(&mut self, command: ThreadCommand) {
         if let Err(error) = self.worker.command(command) {
             self.lost_commands += 1;
             tracing::error!(%error, "the media thread has not taken a command");

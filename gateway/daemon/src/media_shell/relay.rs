@@ -14,11 +14,14 @@ use std::time::Instant;
 
 use calls::Part;
 use gateway_core::{MediaEvent, Medium, Remote, StreamIndex};
-use media::{LegKey, LegSetup, LegUpdate, PortKey, Reason, Relay, SessionId, Totals};
+use media::{LegKey, LegSetup, LegUpdate, Overheard, PortKey, Reason, Relay, SessionId, Totals};
 use model::{CallId, Digit, LegAudio, LegId};
 use net::packets::{Arrival, Datagram, Handler, Io, PortPair, SocketKey};
 use sip::sdp::Format;
 
+use crate::recorder::FrameSender;
+
+use super::ears::{Ears, Wanted};
 use super::figures::{Looks, leg_audio};
 use super::keys;
 
@@ -56,6 +59,11 @@ pub(super) enum ThreadCommand {
     },
     Unmix {
         leg: LegId,
+    },
+    /// Whether the sound of a leg is wanted by the recorder.
+    Tap {
+        leg: LegId,
+        sound: Wanted,
     },
     Close {
         leg: LegId,
@@ -107,6 +115,7 @@ pub(super) struct RelayThread {
     next: u64,
     deadline: Option<Instant>,
     looks: Looks,
+    ears: Ears,
     refused: Arc<Refused>,
 }
 
@@ -118,7 +127,7 @@ struct Opened {
 }
 
 impl RelayThread {
-    pub(super) fn new(seed: u64, refused: Arc<Refused>) -> Self {
+    pub(super) fn new(seed: u64, refused: Arc<Refused>, frames: FrameSender) -> Self {
         Self {
             relay: Relay::new(media::Config::default(), seed),
             streams: BTreeMap::new(),
@@ -130,6 +139,7 @@ impl RelayThread {
             next: 0,
             deadline: None,
             looks: Looks::default(),
+            ears: Ears::new(frames),
             refused,
         }
     }
@@ -177,6 +187,7 @@ impl RelayThread {
                 self.looks.begin(now);
                 self.sessions
                     .insert(opened.session, BTreeSet::from([stream]));
+                self.tap(stream.0);
             }
             Err(error) => {
                 io.detach(rtp);
@@ -231,7 +242,22 @@ impl RelayThread {
         }
     }
 
+    /// Tells the relay what is wanted of the leg's first stream of audio.
+    fn tap(&mut self, leg: LegId) {
+        let mut streams = self
+            .streams
+            .range((leg, StreamIndex::MIN)..=(leg, StreamIndex::MAX));
+        let audio = streams.find(|(_, opened)| opened.medium == Medium::Audio);
+        let Some((_, opened)) = audio else { return };
+        let tap = self.ears.wanted(leg);
+        match self.relay.tap(opened.session, opened.key, tap) {
+            Ok(()) => self.ears.tapped(opened.key, leg, tap),
+            Err(error) => tracing::error!(%error, %leg, "a leg cannot be listened to"),
+        }
+    }
+
     fn close(&mut self, leg: LegId, now: Instant, io: &mut Io<MediaEvent>) {
+        self.ears.closed(leg);
         let audio = self.audio_of(leg, now);
         self.routes
             .retain(|(source, listener), _| source.0 != leg && listener.0 != leg);
@@ -245,6 +271,7 @@ impl RelayThread {
             self.rooms.remove(&stream);
             self.forget_member(opened.session, stream);
             let mut out = Out {
+                ears: &self.ears,
                 sockets: &self.sockets,
                 io,
             };
@@ -405,6 +432,7 @@ impl Handler for RelayThread {
             at: arrival.at,
         };
         let mut out = Out {
+            ears: &self.ears,
             sockets: &self.sockets,
             io,
         };
@@ -441,6 +469,10 @@ impl Handler for RelayThread {
                 part,
             } => self.enter((leg, stream), room, part, now),
             ThreadCommand::Unmix { leg } => self.leave(leg),
+            ThreadCommand::Tap { leg, sound } => {
+                self.ears.set(leg, sound);
+                self.tap(leg);
+            }
             ThreadCommand::Close { leg } => self.close(leg, now, io),
         }
         self.drain(io);
@@ -448,6 +480,7 @@ impl Handler for RelayThread {
 
     fn timeout(&mut self, now: Instant, io: &mut Io<MediaEvent>) {
         let mut out = Out {
+            ears: &self.ears,
             sockets: &self.sockets,
             io,
         };
@@ -466,6 +499,7 @@ impl Handler for RelayThread {
 
 /// The relay's way out.
 struct Out<'a> {
+    ears: &'a Ears,
     sockets: &'a [Option<SocketKey>],
     io: &'a mut Io<MediaEvent>,
 }
@@ -475,5 +509,9 @@ impl media::Sink for Out<'_> {
         if let Some(socket) = self.sockets.get(port.0 as usize).copied().flatten() {
             self.io.send(socket, to, packet);
         }
+    }
+
+    fn sound(&mut self, overheard: &Overheard<'_>) {
+        self.ears.overheard(overheard);
     }
 }

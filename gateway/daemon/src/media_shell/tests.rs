@@ -9,6 +9,7 @@ use model::{CallId, LegId};
 use sip::sdp::Codec;
 
 use super::*;
+use crate::recorder::{Recorder, RecorderOptions};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Packets in a row that have to be missed for "hears nothing".
@@ -36,6 +37,7 @@ impl House {
             ports: 30_000..=39_999,
             dscp: 46,
             seed: 7,
+            frames: nobody_listens(),
         })
         .unwrap();
         let mut house = Self {
@@ -278,4 +280,13 @@ async fn who_is_in_a_room_hears_the_talker_and_nobody_else() {
     house.tell(MediaCommand::Unmix { leg });
     house.assert_does_not_hear(0, 1, 2);
     assert_eq!(house.shell.lost_commands(), 0);
+}
+
+fn nobody_listens() -> FrameSender {
+    let recorder = Recorder::start(RecorderOptions {
+        folder: "unused".into(),
+        keep: Duration::from_secs(3_600),
+        most_bytes: 0,
+    });
+    recorder.expect("a thread").frames()
 }

@@ -212,6 +212,19 @@ figures! { |from| {
     /// Connections that ended, opened or not.
     Counter "connections_closed_total" = from.flows.closed.sum();
 
+    /// Recordings that are being made.
+    Gauge "recordings" = from.hands.recorder.figures().running.load(Ordering::Relaxed);
+    /// Recordings that were begun.
+    Counter "recordings_total" = from.hands.recorder.figures().recordings.load(Ordering::Relaxed);
+    /// Recordings that could not begin, or were cut short by the disk.
+    Counter "recordings_failed_total" = from.hands.recorder.figures().failed.load(Ordering::Relaxed);
+    /// Recordings removed because of their age, or to make room.
+    Counter "recordings_removed_total" = from.hands.recorder.figures().removed.load(Ordering::Relaxed);
+    /// What recordings have written.
+    Counter "recording_bytes_total" = from.hands.recorder.figures().bytes.load(Ordering::Relaxed);
+    /// Frames of 20 ms that are missing in recordings because the recorder was too busy.
+    Counter "recording_frames_lost_total" = from.hands.recorder.figures().frames_lost.load(Ordering::Relaxed);
+
     /// Sockets of media threads.
     Gauge "media_sockets" = from.hands.media.counters().sockets;
     /// Media packets received.

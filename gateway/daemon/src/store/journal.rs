@@ -4,9 +4,12 @@
 //! milliseconds, addresses as text that a person can read. Invariant: a record is written once per
 //! id; the same id again changes nothing.
 
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use model::{Address, Authority, CallRecord, DoorRecord, DoorResult, LegRole, Timestamp};
+use model::{
+    Address, Authority, CallId, CallRecord, DoorRecord, DoorResult, LegId, LegRole, Timestamp,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::file::{Layout, Sharing};
@@ -18,7 +21,8 @@ const TIDY_ROWS: usize = 500;
 const LAYOUT: Layout = Layout {
     name: "journal.db",
     sharing: Sharing::WithReaders,
-    migrations: &["
+    migrations: &[
+        "
         CREATE TABLE call_record (
             id INTEGER PRIMARY KEY,
             call INTEGER NOT NULL,
@@ -57,7 +61,20 @@ const LAYOUT: Layout = Layout {
             name TEXT PRIMARY KEY,
             value INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID;
-    "],
+    ",
+        "
+        CREATE TABLE recording (
+            file TEXT PRIMARY KEY,
+            call INTEGER NOT NULL,
+            began_ms INTEGER NOT NULL,
+            length_ms INTEGER,
+            bytes INTEGER,
+            failure TEXT
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX recording_by_call ON recording (call);
+        CREATE INDEX recording_by_begin ON recording (began_ms);
+    ",
+    ],
 };
 
 /// One row to write.
@@ -65,6 +82,28 @@ const LAYOUT: Layout = Layout {
 pub enum JournalWrite {
     Call(Box<CallRecord>),
     Door(Box<DoorRecord>),
+    /// Written when it begins, and again when it has ended.
+    Recording(Box<RecordingNote>),
+}
+
+/// A recording of a call has begun, or has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingNote {
+    pub call: CallId,
+    pub file: PathBuf,
+    pub began: Timestamp,
+    pub end: Option<RecordingEnd>,
+}
+
+/// What a recording came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingEnd {
+    pub length: Duration,
+    pub bytes: u64,
+    /// All that were ever in it.
+    pub legs: Vec<LegId>,
+    /// Why it is shorter than the call.
+    pub failure: Option<String>,
 }
 
 /// The journal.
@@ -87,6 +126,7 @@ impl Book for Journal {
         match write {
             JournalWrite::Call(record) => write_call(connection, record),
             JournalWrite::Door(record) => write_door(connection, record),
+            JournalWrite::Recording(note) => write_recording(connection, note),
         }
     }
 
@@ -101,6 +141,7 @@ impl Book for Journal {
         for (table, key, time) in [
             ("call_record", "id", "ended_ms"),
             ("door_event", "command", "concluded_ms"),
+            ("recording", "file", "began_ms"),
         ] {
             connection.execute(
                 &format!(
@@ -185,6 +226,24 @@ fn write_door(connection: &Connection, record: &DoorRecord) -> rusqlite::Result<
         record.concluded.unix_ms(),
         result,
         reason,
+    ])?;
+    Ok(())
+}
+
+fn write_recording(connection: &Connection, note: &RecordingNote) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO recording VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (file) DO UPDATE SET
+         length_ms = excluded.length_ms, bytes = excluded.bytes, failure = excluded.failure",
+    )?;
+    let end = note.end.as_ref();
+    statement.execute(params![
+        note.file.to_string_lossy(),
+        bits(note.call.get()),
+        note.began.unix_ms(),
+        end.map(|end| milliseconds(end.length)),
+        end.map(|end| bits(end.bytes)),
+        end.and_then(|end| end.failure.as_deref()),
     ])?;
     Ok(())
 }

@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 
 pub use self::bindings::{BindingsWrite, StoredBinding};
 pub use self::file::{StoreError, Sync};
-pub use self::journal::JournalWrite;
+pub use self::journal::{JournalWrite, RecordingEnd, RecordingNote};
 pub use self::lane::{Answer, Behind, Kept, LaneFigures, Sequence};
 
 use self::bindings::Bindings;

@@ -124,6 +124,45 @@ fn a_record_is_written_once_per_id() {
 }
 
 #[test]
+fn a_recording_is_one_row_that_is_there_from_its_begin() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, _) = Store::open(folder.path(), OPTIONS).unwrap();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let began = i64::try_from(now.unwrap().as_millis()).unwrap();
+    let note = |end| {
+        JournalWrite::Recording(Box::new(RecordingNote {
+            call: CallId::new(17),
+            file: "recordings/a.opus".into(),
+            began: Timestamp::from_unix_ms(began),
+            end,
+        }))
+    };
+    let file = folder.path().join("journal.db");
+    let row = || {
+        let connection = rusqlite::Connection::open(&file).unwrap();
+        connection.query_row(
+            "SELECT call, length_ms, failure FROM recording",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+    };
+    type Row = (i64, Option<i64>, Option<String>);
+    let begun = store.write_journal(note(None)).unwrap();
+    wait(&mut store, JOURNAL, begun);
+    let there: Row = row().unwrap();
+    assert_eq!(there, (17, None, None));
+    let ended = store.write_journal(note(Some(RecordingEnd {
+        length: Duration::from_secs(3),
+        bytes: 9_000,
+        legs: Vec::new(),
+        failure: Some("no space left".into()),
+    })));
+    wait(&mut store, JOURNAL, ended.unwrap());
+    let there: Row = row().unwrap();
+    assert_eq!(there, (17, Some(3_000), Some("no space left".into())));
+}
+
+#[test]
 fn records_that_are_too_old_go_and_younger_ones_stay() {
     let folder = tempfile::tempdir().unwrap();
     let (mut store, _) = Store::open(folder.path(), OPTIONS).unwrap();

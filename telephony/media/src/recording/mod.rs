@@ -1,7 +1,7 @@
 //! What is heard, written down as Ogg Opus (RFC 3533, RFC 7845).
 //!
-//! A [`Recorder`] takes 20 ms frames of one or two sides as they come, puts them on one line of
-//! time and gives the octets of a file, page by page. With two sides the caller is left and the
+//! A [`Recorder`] takes 20 ms frames of legs as they come, puts them on one line of time, on one
+//! side or on two, and gives the octets of a file, page by page. With two sides the caller is left and the
 //! called right: two mono streams in one packet, because stereo coupling would let each side be
 //! heard in the other. Knows no file and no packets of a network.
 //!
@@ -12,6 +12,7 @@
 mod file;
 mod track;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::codec::opus::OpenError;
@@ -50,13 +51,17 @@ impl Layout {
 }
 
 /// Whose sound it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Side {
     /// The caller, or the only one.
+    #[default]
     Left,
     /// The called.
     Right,
 }
+
+/// More at once than a ring group has legs.
+const MOST_SOURCES: usize = 64;
 
 /// What came and was not written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -65,6 +70,8 @@ pub struct Losses {
     pub misplaced: u64,
     /// Frames of a length that no frame has.
     pub malformed: u64,
+    /// Frames of more legs than can be in a recording at once.
+    pub crowded: u64,
 }
 
 /// See the module.
@@ -72,7 +79,8 @@ pub struct Losses {
 pub struct Recorder {
     layout: Layout,
     started: Instant,
-    tracks: [Track; 2],
+    /// By leg. Whoever is silent beyond the horizon has none.
+    tracks: BTreeMap<u64, (Side, Track)>,
     /// Frames written so far.
     written: u64,
     file: OggOpus,
@@ -91,27 +99,33 @@ impl Recorder {
         Ok(Recorder {
             layout,
             started: now,
-            tracks: [Track::default(), Track::default()],
+            tracks: BTreeMap::new(),
             written: 0,
             file: OggOpus::new(layout, serial, tags)?,
             losses: Losses::default(),
         })
     }
 
-    /// A side was heard: 20 ms at any rate. A side that the layout has not is mixed into the one
-    /// that it has.
-    pub fn hear(&mut self, side: Side, frame: &[i16], rate: SampleRate, at: Instant) {
+    /// A leg was heard: 20 ms at any rate. All legs of a side are mixed, and all of both where the
+    /// layout has one.
+    pub fn hear(&mut self, source: u64, side: Side, frame: &[i16], rate: SampleRate, at: Instant) {
         if frame.len() != rate.frame() {
             self.losses.malformed += 1;
             return;
         }
-        let side = match (self.layout, side) {
-            (Layout::One, _) | (Layout::Both, Side::Left) => 0,
-            (Layout::Both, Side::Right) => 1,
-        };
         self.advance(at);
         let due = self.frames_until(at);
-        if !self.tracks[side].put(frame, rate, self.written, due) {
+        if self.tracks.len() >= MOST_SOURCES && !self.tracks.contains_key(&source) {
+            self.losses.crowded += 1;
+            return;
+        }
+        let side = match self.layout {
+            Layout::One => Side::Left,
+            Layout::Both => side,
+        };
+        let (kept, track) = self.tracks.entry(source).or_default();
+        *kept = side;
+        if !track.put(frame, rate, self.written, due) {
             self.losses.misplaced += 1;
         }
         self.write_complete();
@@ -121,6 +135,7 @@ impl Recorder {
     pub fn advance(&mut self, now: Instant) {
         let latest = self.frames_until(now);
         while self.written + HORIZON_FRAMES < latest {
+            self.tracks.retain(|_, (_, track)| track.is_there());
             self.write_frame();
         }
     }
@@ -154,14 +169,23 @@ impl Recorder {
     }
 
     fn write_complete(&mut self) {
-        let sides = usize::from(self.layout.channels());
-        while self.tracks[..sides].iter().all(Track::is_there) {
+        let all_sides = |tracks: &BTreeMap<u64, (Side, Track)>| {
+            let has = |side| tracks.values().any(|(of, _)| *of == side);
+            has(Side::Left) && (self.layout == Layout::One || has(Side::Right))
+        };
+        if !all_sides(&self.tracks) {
+            return;
+        }
+        while self.tracks.values().all(|(_, track)| track.is_there()) {
             self.write_frame();
         }
     }
 
     fn write_frame(&mut self) {
-        let frames = self.tracks.each_mut().map(Track::next);
+        let mut frames = [[0; LEN]; 2];
+        for (side, track) in self.tracks.values_mut() {
+            track.add_next(&mut frames[*side as usize]);
+        }
         self.file.write(&frames);
         self.written += 1;
     }

@@ -52,8 +52,13 @@ impl Track {
         !self.frames.is_empty()
     }
 
-    /// The next frame, or silence.
-    pub(super) fn next(&mut self) -> [i16; LEN] {
-        self.frames.pop_front().unwrap_or([0; LEN])
+    /// Adds the next frame to what others say; nothing, if there is none.
+    pub(super) fn add_next(&mut self, sum: &mut [i16; LEN]) {
+        for (sum, sample) in sum
+            .iter_mut()
+            .zip(self.frames.pop_front().into_iter().flatten())
+        {
+            *sum = sum.saturating_add(sample);
+        }
     }
 }

@@ -4,7 +4,7 @@ mod judge;
 
 use std::time::{Duration, Instant};
 
-use media::recording::{HORIZON, Layout, Recorder, Side};
+use media::recording::{HORIZON, Layout, Losses, Recorder, Side};
 use media::{FRAME, SampleRate};
 
 use judge::{Judged, pages};
@@ -46,8 +46,9 @@ fn call(seconds: u32) -> Recorder {
     let mut called = Sine::new(SampleRate::Hz48000, 1000.0);
     for n in 0..seconds * 50 {
         let now = start + FRAME * n;
-        recorder.hear(Side::Left, &caller.frame(), SampleRate::Hz8000, now);
+        recorder.hear(1, Side::Left, &caller.frame(), SampleRate::Hz8000, now);
         recorder.hear(
+            2,
             Side::Right,
             &called.frame(),
             SampleRate::Hz48000,
@@ -123,10 +124,10 @@ fn whoever_is_silent_is_silent_for_as_long_as_it_lasted() {
     let mut called = Sine::new(SampleRate::Hz16000, 1000.0);
     for n in 0..300 {
         let now = start + FRAME * n;
-        recorder.hear(Side::Left, &caller.frame(), SampleRate::Hz16000, now);
+        recorder.hear(1, Side::Left, &caller.frame(), SampleRate::Hz16000, now);
         // Nothing for the third and the fourth second.
         if !(100..200).contains(&n) {
-            recorder.hear(Side::Right, &called.frame(), SampleRate::Hz16000, now);
+            recorder.hear(2, Side::Right, &called.frame(), SampleRate::Hz16000, now);
         }
     }
     recorder.finish(start + FRAME * 300);
@@ -147,7 +148,7 @@ fn nobody_is_waited_for_beyond_the_horizon() {
     let mut caller = Sine::new(SampleRate::Hz16000, 600.0);
     for n in 0..150 {
         let now = start + FRAME * n;
-        recorder.hear(Side::Left, &caller.frame(), SampleRate::Hz16000, now);
+        recorder.hear(1, Side::Left, &caller.frame(), SampleRate::Hz16000, now);
         let behind = (FRAME * (n + 1)).saturating_sub(recorder.duration());
         assert!(behind <= HORIZON + 2 * FRAME, "{behind:?}");
     }
@@ -161,8 +162,8 @@ fn a_flood_of_frames_does_not_grow_the_recording() {
     let start = Instant::now();
     let mut recorder = recorder(Layout::Both, start);
     for _ in 0..10_000 {
-        recorder.hear(Side::Left, &[0; 320], SampleRate::Hz16000, start);
-        recorder.hear(Side::Left, &[0; 321], SampleRate::Hz16000, start);
+        recorder.hear(1, Side::Left, &[0; 320], SampleRate::Hz16000, start);
+        recorder.hear(1, Side::Left, &[0; 321], SampleRate::Hz16000, start);
     }
     assert!(recorder.losses().misplaced > 9_900);
     assert_eq!(recorder.losses().malformed, 10_000);
@@ -176,7 +177,7 @@ fn one_leg_alone_is_mono() {
     let mut leg = Sine::new(SampleRate::Hz8000, 440.0);
     for n in 0..100 {
         let now = start + FRAME * n;
-        recorder.hear(Side::Left, &leg.frame(), SampleRate::Hz8000, now);
+        recorder.hear(1, Side::Left, &leg.frame(), SampleRate::Hz8000, now);
     }
     recorder.finish(start + FRAME * 100);
     let judged = Judged::new(&recorder.take_written());
@@ -193,4 +194,34 @@ fn a_recording_of_nothing_is_a_file_all_the_same() {
     let pages = pages(&recorder.take_written());
     assert_eq!(pages.len(), 3);
     assert!(pages[2].ends_stream);
+}
+
+#[test]
+fn those_who_are_called_together_are_heard_together() {
+    let start = Instant::now();
+    let mut recorder = recorder(Layout::Both, start);
+    let sine = |hertz| Sine::new(SampleRate::Hz16000, hertz);
+    let (mut caller, mut first, mut second) = (sine(600.0), sine(1000.0), sine(1500.0));
+    for n in 0..200 {
+        let now = start + FRAME * n;
+        recorder.hear(1, Side::Left, &caller.frame(), SampleRate::Hz16000, now);
+        recorder.hear(2, Side::Right, &first.frame(), SampleRate::Hz16000, now);
+        recorder.hear(3, Side::Right, &second.frame(), SampleRate::Hz16000, now);
+    }
+    recorder.finish(start + FRAME * 200);
+    assert_eq!(recorder.losses(), Losses::default());
+    let judged = Judged::new(&recorder.take_written());
+    let right = judged.channel(1);
+    assert!(right.share_of(1000.0) > 0.4 && right.share_of(1500.0) > 0.4);
+    assert!(judged.channel(0).share_of(600.0) > 0.98);
+}
+
+#[test]
+fn a_crowd_does_not_grow_the_recording() {
+    let start = Instant::now();
+    let mut recorder = recorder(Layout::Both, start);
+    for source in 0..1_000 {
+        recorder.hear(source, Side::Left, &[0; 320], SampleRate::Hz16000, start);
+    }
+    assert_eq!(recorder.losses().crowded, 1_000 - 64);
 }

@@ -9,6 +9,7 @@ mod groups;
 mod hold_and_transfer;
 mod link_local;
 mod media;
+mod recording;
 mod registration;
 mod scripted;
 mod secure;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use calls::Event;
 use gateway_core::{
     Answer, Config, GatewayState, Input, MediaCommand, MediaEvent, OperatorCommand, Output,
-    StoreWrite, UrlReply, UrlRequest,
+    RecordingCommand, StoreWrite, UrlReply, UrlRequest,
 };
 use model::{CallRecord, Digit, DoorRecord, Encryption, LegId, Timestamp};
 use sip::digest::server::Realm;
@@ -57,6 +57,8 @@ pub struct Gateway {
     pub door_records: Vec<DoorRecord>,
     pub events: Vec<Event>,
     pub url_requests: Vec<UrlRequest>,
+    /// What was wanted of recordings.
+    pub recordings: Vec<RecordingCommand>,
     answers: Vec<(u64, Answer)>,
     /// Legs that the media threads have closed and not yet spoken of.
     closed: VecDeque<LegId>,
@@ -89,6 +91,7 @@ impl Gateway {
             addresses: vec![address.ip()],
             ports_for_alarms: 0,
             encryption: Encryption::Preferred,
+            record: gateway_core::RecordPolicy::Alarms,
             sip,
             calls: calls::Config::default(),
         };
@@ -108,6 +111,7 @@ impl Gateway {
             door_records: Vec::new(),
             events: Vec::new(),
             url_requests: Vec::new(),
+            recordings: Vec::new(),
             answers: Vec::new(),
             closed: VecDeque::new(),
             asked: 0,
@@ -298,6 +302,7 @@ impl Gateway {
             Output::Store(StoreWrite::Bindings(store)) => self.storage.write(store, now),
             Output::Store(StoreWrite::CallRecord(record)) => self.records.push(*record),
             Output::Store(StoreWrite::DoorRecord(record)) => self.door_records.push(*record),
+            Output::Recording(command) => self.recordings.push(command),
             Output::OpenUrl(request) => self.url_requests.push(request),
             Output::Answer { asker, answer } => self.answers.push((asker, answer)),
             Output::Event(event) => self.events.push(event),

@@ -15,6 +15,7 @@ mod group_call;
 mod hold;
 mod lost_messages;
 mod overload;
+mod recording;
 mod registration;
 mod restart;
 mod ring_group;

@@ -2,7 +2,9 @@
 //!
 //! Each tool stands in the file of its name.
 
+mod level;
 mod quality;
+mod record;
 
 pub(super) use quality::{codec, dash, ms, percent, score};
 
@@ -12,5 +14,7 @@ use super::{Exit, Failure};
 pub(super) fn run(tool: &MediaTool) -> Result<Exit, Failure> {
     match tool {
         MediaTool::Quality(options) => quality::run(options),
+        MediaTool::Level(options) => level::run(options),
+        MediaTool::Record(options) => record::run(options),
     }
 }

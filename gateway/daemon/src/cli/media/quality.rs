@@ -51,7 +51,11 @@ fn calls_of(reply: &Reply) -> &[CallView] {
     match reply {
         Reply::Calls(calls) => calls,
         // Nothing else is answered to this request; the client has made errors of refusals.
-        Reply::Status(_) | Reply::Stations(_) | Reply::Done(_) | Reply::Error(_) => &[],
+        Reply::Status(_)
+        | Reply::Stations(_)
+        | Reply::Media(_)
+        | Reply::Done(_)
+        | Reply::Error(_) => &[],
     }
 }
 

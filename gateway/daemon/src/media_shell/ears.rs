@@ -1,0 +1,73 @@
+//! The legs of a media thread that the recorder listens to.
+//!
+//! Invariant: a frame goes to the recorder under the leg it is from, or nowhere.
+
+use std::collections::BTreeMap;
+
+use media::{LegKey, Overheard, Tap};
+use model::LegId;
+
+use crate::recorder::{Frame, FrameSender};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Ears {
+    wanted: BTreeMap<LegId, Tap>,
+    /// The relay's names of legs whose sound is wanted.
+    legs: BTreeMap<LegKey, LegId>,
+    to: FrameSender,
+}
+
+/// Whether something is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Yes,
+    No,
+}
+
+impl Ears {
+    pub(super) fn new(to: FrameSender) -> Self {
+        Self {
+            wanted: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            to,
+        }
+    }
+
+    /// What is wanted of the leg from now on.
+    pub(super) fn set(&mut self, leg: LegId, sound: Wanted) {
+        let tap = self.wanted.entry(leg).or_default();
+        tap.sound = sound == Wanted::Yes;
+        if *tap == Tap::default() {
+            self.wanted.remove(&leg);
+        }
+    }
+
+    pub(super) fn wanted(&self, leg: LegId) -> Tap {
+        self.wanted.get(&leg).copied().unwrap_or_default()
+    }
+
+    /// The relay has been told.
+    pub(super) fn tapped(&mut self, key: LegKey, leg: LegId, tap: Tap) {
+        match tap.sound {
+            true => self.legs.insert(key, leg),
+            false => self.legs.remove(&key),
+        };
+    }
+
+    pub(super) fn closed(&mut self, leg: LegId) {
+        self.wanted.remove(&leg);
+        self.legs.retain(|_, of| *of != leg);
+    }
+
+    pub(super) fn overheard(&self, overheard: &Overheard<'_>) {
+        if let Some(leg) = self.legs.get(&overheard.leg) {
+            self.to.send(Frame {
+                leg: *leg,
+                samples: overheard.samples.into(),
+                rate: overheard.rate,
+                at: overheard.at,
+            });
+        }
+    }
+}
