@@ -50,6 +50,7 @@ flite|/usr/bin/flite|speaks the sentences that the audio judge listens to
 python3-venv|/usr/bin/python3|folders of their own for the third SIP client and the audio judge
 python3-dev|/usr/include/python3.11/Python.h /usr/include/python3.13/Python.h|compiles PESQ, which the audio judge scores with
 kamailio|/usr/sbin/kamailio|a foreign registrar, to check the test clients themselves|service
+rtpengine-daemon|/usr/bin/rtpengine|an SRTP of others, to check ours|service
 '
 bench_packages='
 kamailio|/usr/sbin/kamailio|peer: proxy and registrar|service

@@ -25,6 +25,7 @@ pub mod not_run;
 pub mod pjsua2;
 pub mod program;
 pub mod raw;
+pub mod rtpengine;
 pub mod sipp;
 pub mod site;
 pub mod sound;

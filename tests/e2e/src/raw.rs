@@ -1,10 +1,14 @@
 //! SIP messages written by hand, for what no client would send.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, sendto, socket,
+};
 
 use crate::{PATIENCE, network};
 
@@ -112,6 +116,40 @@ pub fn connect_from(host: IpAddr, to: SocketAddr) -> Result<TcpStream> {
 /// A UDP socket at the host with this address.
 pub fn socket_at(host: IpAddr) -> Result<UdpSocket> {
     network::at(host, move || UdpSocket::bind((host, 0)))?.context("a socket")
+}
+
+/// Sends datagrams under the addresses of others, as anybody on the same wire can.
+#[derive(Debug)]
+pub struct Spoofer {
+    socket: OwnedFd,
+}
+
+impl Spoofer {
+    /// Somebody at the host with this address.
+    pub fn new(host: IpAddr) -> Result<Self> {
+        let open = || {
+            let family = AddressFamily::Inet;
+            socket(family, SockType::Raw, SockFlag::empty(), SockProtocol::Raw)
+        };
+        let socket = network::at(host, open)?.context("a raw socket")?;
+        Ok(Self { socket })
+    }
+
+    pub fn send(&self, from: SocketAddrV4, to: SocketAddrV4, payload: &[u8]) -> Result<()> {
+        let datagram = u16::try_from(8 + payload.len())?;
+        // RFC 791 3.1; the kernel fills in length, identification and checksum.
+        let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0];
+        packet.extend(from.ip().octets());
+        packet.extend(to.ip().octets());
+        // RFC 768: a checksum of zero is none.
+        for word in [from.port(), to.port(), datagram, 0] {
+            packet.extend(word.to_be_bytes());
+        }
+        packet.extend(payload);
+        let to = SockaddrIn::from(to);
+        sendto(self.socket.as_raw_fd(), &packet, &to, MsgFlags::empty())?;
+        Ok(())
+    }
 }
 
 /// Writes everything, as far as the other side lets us; true if all went out.

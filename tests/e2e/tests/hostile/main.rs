@@ -2,6 +2,7 @@
 //! stations go on calling each other, then looks at the counter and the memory.
 
 mod connections;
+mod encrypted;
 mod floods;
 mod media;
 mod messages;

@@ -10,6 +10,7 @@ mod hold_and_transfer;
 mod link_local;
 mod media;
 mod recording;
+mod oracle;
 mod registration;
 mod scripted;
 mod secure;
