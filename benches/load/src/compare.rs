@@ -25,6 +25,10 @@ const OVERLOAD_PAIRS: usize = 3_000;
 enum Scenario {
     /// Relayed audio: CPU, delay, memory.
     Relay,
+    /// Audio between a leg with SRTP (AES-CM 128, HMAC-SHA1-80) and a plain one: CPU, delay.
+    Encrypt,
+    /// The same by AES-GCM 128.
+    EncryptGcm,
     /// Calls between G.722 and Opus: CPU, added delay, memory.
     TranscodeG722Opus,
     /// Calls between PCMA and Opus.
@@ -168,6 +172,22 @@ impl Compare {
                 add(
                     Subject::Floor,
                     format!("{load} --via floor --target {}", sip(FLOOR_PORT)),
+                );
+            }
+            Scenario::Encrypt | Scenario::EncryptGcm => {
+                subjects.start(&[Subject::Gateway, Subject::Rtpengine])?;
+                let srtp = match scenario {
+                    Scenario::EncryptGcm => "gcm128",
+                    _ => "cm128",
+                };
+                let load = format!("media --calls 100 --spread 100 --secs {secs} --srtp {srtp}");
+                add(
+                    Subject::Gateway,
+                    format!("{load} --via sip {gateway} --register uas:pw"),
+                );
+                add(
+                    Subject::Rtpengine,
+                    format!("{load} --via ng --target {}", sip(RTPENGINE_PORT)),
                 );
             }
             Scenario::TranscodeG722Opus
@@ -355,7 +375,7 @@ const GOODPUT: usize = 1;
 
 fn figures(scenario: Scenario) -> &'static [&'static str] {
     match scenario {
-        Scenario::Relay => &[
+        Scenario::Relay | Scenario::Encrypt | Scenario::EncryptGcm => &[
             "cpu_pct_per_100_calls",
             "calls_per_core",
             "delay_ms_p50",

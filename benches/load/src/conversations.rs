@@ -16,6 +16,7 @@ use crate::alignment;
 use crate::material::{Codec, Material};
 use crate::process::Usage;
 use crate::report::{Line, Samples, per};
+use crate::secure::{Secure, Srtp};
 use crate::stream::{Leg, Pump, Speech};
 use crate::text::{audio_address, description, payload_type, random, speech_description};
 use crate::{Parties, Peer, user_and_password};
@@ -61,6 +62,9 @@ pub(crate) struct Media {
     /// The same for the caller's codec.
     #[arg(long)]
     ng_caller: Option<String>,
+    /// The caller speaks SRTP with the peer under load, the callee plain RTP.
+    #[arg(long, value_enum)]
+    srtp: Option<Srtp>,
 }
 
 impl Media {
@@ -78,6 +82,7 @@ impl Media {
                 caller.speech = Some(Speech::new(ours));
                 callee.speech = Some(Speech::new(theirs));
             }
+            caller.secure = self.srtp.map(Secure::new);
             match setup.connect(number, &mut caller, &mut callee, &mut pump) {
                 Ok(()) => {
                     pump.add(caller)?;
@@ -180,6 +185,14 @@ impl Media {
             .with("peer_threads", usage.threads)
             .print();
         Ok(())
+    }
+}
+
+fn answered(caller: &mut Leg, answer: &str) -> Result<()> {
+    caller.remote = Some(audio_address(answer).context("no audio in the answer")?);
+    match &mut caller.secure {
+        None => Ok(()),
+        Some(secure) => secure.agree(answer),
     }
 }
 
@@ -301,8 +314,7 @@ impl<'a> Setup<'a> {
             self.turn(pump)?;
             match self.agent.calls.get(&id) {
                 Some(call) if call.state == State::Up => {
-                    caller.remote =
-                        Some(audio_address(&call.answer).context("no audio in the answer")?);
+                    answered(caller, &call.answer)?;
                     break;
                 }
                 Some(_) => ensure!(Instant::now() < end, "not answered"),
@@ -328,20 +340,27 @@ impl<'a> Setup<'a> {
     }
 
     fn offer(&self, caller: &Leg) -> String {
-        match &caller.speech {
+        let plain = match &caller.speech {
             None => description(self.ip, caller.port()),
             Some(speech) => {
                 let codec = speech.material.codec;
                 speech_description(self.ip, caller.port(), speech.payload_type, codec.name())
             }
+        };
+        match &caller.secure {
+            None => plain,
+            Some(secure) => secure.offer(&plain),
         }
     }
 
     fn connect_ng(&mut self, number: usize, caller: &mut Leg, callee: &mut Leg) -> Result<()> {
         let id = format!("load{:016x}{number}", random());
         let offer = self.offer(caller);
-        let codecs = self.ng_codecs(caller, callee);
-        let seen_by_callee = self.ng("offer", &id, &offer, &codecs)?;
+        let mut tags = self.ng_codecs(caller, callee);
+        if caller.secure.is_some() {
+            tags += "18:transport-protocol7:RTP/AVP";
+        }
+        let seen_by_callee = self.ng("offer", &id, &offer, &tags)?;
         callee.remote = Some(audio_address(&seen_by_callee).context("no audio in the offer")?);
         let port = callee.port();
         let answer = match &mut callee.speech {
@@ -354,7 +373,7 @@ impl<'a> Setup<'a> {
             }
         };
         let seen_by_caller = self.ng("answer", &id, &answer, "6:to-tag6:callee")?;
-        caller.remote = Some(audio_address(&seen_by_caller).context("no audio in the answer")?);
+        answered(caller, &seen_by_caller)?;
         self.ids.push(id);
         Ok(())
     }

@@ -17,6 +17,7 @@ mod floor;
 mod material;
 mod process;
 mod report;
+mod secure;
 mod signalling;
 mod start;
 mod stream;

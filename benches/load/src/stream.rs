@@ -20,6 +20,7 @@ use crate::agent::socket;
 use crate::alignment::{Received, Said};
 use crate::material::{Codec, Material};
 use crate::report::Samples;
+use crate::secure::{self, Secure};
 use crate::text::random;
 
 const PACKET_INTERVAL: Duration = Duration::from_millis(20);
@@ -58,6 +59,8 @@ impl Speech {
 pub(crate) struct Leg {
     /// `None`: marks in packets of PCMA, for who passes them on as they are.
     pub(crate) speech: Option<Speech>,
+    /// `None`: plain RTP.
+    pub(crate) secure: Option<Secure>,
     pub(crate) remote: Option<SocketAddrV4>,
     pub(crate) counts: Counts,
     socket: UdpSocket,
@@ -107,6 +110,7 @@ impl Leg {
         let offset = Duration::from_micros(random() % 20_000);
         Ok(Self {
             speech: None,
+            secure: None,
             remote: None,
             counts: Counts::default(),
             socket,
@@ -134,7 +138,7 @@ impl Leg {
 
     fn send(&mut self) {
         let Some(remote) = self.remote else { return };
-        let mut packet = [0xd5; HEADER + MAX_PACKET];
+        let mut packet = [0xd5; HEADER + MAX_PACKET + secure::ROOM];
         let (payload_type, ticks, length) = match &mut self.speech {
             None => {
                 packet[12..16].copy_from_slice(MARK);
@@ -158,8 +162,12 @@ impl Leg {
         packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());
         packet[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
         packet[8..12].copy_from_slice(&self.source.to_be_bytes());
-        let sent = self.socket.send_to(&packet[..HEADER + length], remote);
-        if sent.is_ok() {
+        let length = match &mut self.secure {
+            None => Some(HEADER + length),
+            Some(secure) => secure.protect(&mut packet, HEADER + length),
+        };
+        let sent = length.map(|length| self.socket.send_to(&packet[..length], remote));
+        if sent.is_some_and(|sent| sent.is_ok()) {
             self.counts.sent += 1;
         }
         self.sequence = self.sequence.wrapping_add(1);
@@ -169,10 +177,17 @@ impl Leg {
     fn receive(&mut self) {
         let mut buffer = [0; 2048];
         while let Some((length, stamp)) = self.next_packet(&mut buffer) {
-            let packet = &buffer[..length];
+            let packet = &mut buffer[..length];
             let is_rtcp = length > 1 && (192..=223).contains(&packet[1]);
-            if length >= HEADER && packet[0] >> 6 == 2 && !is_rtcp {
-                self.count(packet, stamp);
+            if length < HEADER || packet[0] >> 6 != 2 || is_rtcp {
+                continue;
+            }
+            let inside = match &mut self.secure {
+                None => Some(length),
+                Some(secure) => secure.unprotect(packet),
+            };
+            if let Some(inside) = inside {
+                self.count(&buffer[..inside], stamp);
             }
         }
     }
