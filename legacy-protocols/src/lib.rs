@@ -17,10 +17,12 @@ pub mod event;
 pub mod isdn;
 pub mod link;
 pub mod number;
+pub mod open_link;
 pub mod port;
 pub mod priority;
 pub mod safety;
 pub mod text;
 
+mod crc;
 mod octets;
 mod session;

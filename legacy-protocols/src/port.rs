@@ -209,6 +209,8 @@ impl Port {
             Input::Answer { ask, answer } => self.protocol.answer(ask, &answer, now),
         }
         self.settle(now);
+        // An input may come at the very moment of a deadline.
+        self.handle_timeout(now);
     }
 
     pub fn handle_timeout(&mut self, now: Instant) {

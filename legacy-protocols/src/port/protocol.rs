@@ -7,18 +7,21 @@ use crate::command::{Answer, Command, Purpose};
 use crate::counters::LineCounters;
 use crate::coverage::Coverage;
 use crate::event::Event;
+use crate::open_link;
 use crate::port::{AskId, Reference};
 use crate::session::{Said, Session};
 
 #[derive(Debug)]
 pub enum Protocol {
     Acdp(Box<acdp::Session>),
+    OpenLink(Box<open_link::Session>),
 }
 
 macro_rules! each {
     ($self:ident, $session:ident => $call:expr) => {
         match $self {
             Self::Acdp($session) => $call,
+            Self::OpenLink($session) => $call,
         }
     };
 }
