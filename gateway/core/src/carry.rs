@@ -51,12 +51,15 @@ impl GatewayState {
             Command::Connect { a, b, mode } | Command::SetTalkMode { a, b, mode } => {
                 self.plan.connect(a, b, mode);
                 self.record_if_wanted(&[a, b]);
+                self.listen_for_keys(a);
+                self.listen_for_keys(b);
             }
             Command::Disconnect { a, b } => self.plan.disconnect(a, b),
             Command::EarlyMedia { from, to } => self.plan.early_media(from, to),
             Command::Mix { call, leg, part } => {
                 self.plan.mix(call, leg, part);
                 self.record_if_wanted(&[leg]);
+                self.listen_for_keys(leg);
             }
             Command::Unmix { call, leg } => self.plan.unmix(call, leg),
             // Streams are passed on as they are; nothing here can make a sound yet.
@@ -70,7 +73,10 @@ impl GatewayState {
                 self.calls
                     .handle(Input::ClaimVerdict { request, verdict }, now);
             }
-            Command::Record(record) => self.record(record, now),
+            Command::Record(record) => {
+                self.forget_keys(record.leg);
+                self.record(record, now);
+            }
             Command::DoorRecord(record) => self.out(Output::Store(StoreWrite::DoorRecord(record))),
             Command::Event(event) => self.announce(event, now),
             Command::Timeout(_) => {}

@@ -11,6 +11,8 @@ pub struct Counters {
     pub early_answers_unusable: u64,
     /// INFO requests that carry no digit.
     pub infos_ignored: u64,
+    /// Keys that came a second time in another form, or in a form that the station is not to use.
+    pub keys_ignored: u64,
     /// Doors that have no way to be opened from here.
     pub doors_without_a_way: u64,
     /// Watchers (SUBSCRIBE) that were refused.

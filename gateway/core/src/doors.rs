@@ -54,17 +54,13 @@ impl GatewayState {
         self.door_replied(command, reply, now);
     }
 
-    pub(crate) fn send_digit(&mut self, leg: LegId, digit: Digit, now: Instant) {
-        self.press_key(leg, digit, now);
-    }
-
     /// SIP door stations open their relay n on key n, pressed by the one they talk with.
     fn press_output(&mut self, leg: LegId, output: u8, now: Instant) -> bool {
         let key = char::from_digit(output.into(), 10).and_then(Digit::from_char);
         key.is_some_and(|key| self.press_key(leg, key, now))
     }
 
-    fn press_key(&mut self, leg: LegId, key: Digit, now: Instant) -> bool {
+    pub(crate) fn press_key(&mut self, leg: LegId, key: Digit, now: Instant) -> bool {
         let session = self.legs.get(leg).and_then(Leg::session);
         session.is_some_and(|session| {
             let pressed = self.sip.digit(session, key.to_char(), KEY_PRESS, now);

@@ -8,6 +8,7 @@ use model::{CallRecord, CommandId, Digit, Directory, DoorRecord, LegAudio, LegId
 use sip::flow::{ConnectionId, Destination, Flow, Hop};
 use sip::registrar::{Account, Store, StoreToken};
 
+use crate::keys::KeyForm;
 use crate::operator::{Answer, OperatorCommand};
 use crate::plan::{FreePort, MediaCommand};
 use crate::recording::RecordingCommand;
@@ -50,8 +51,12 @@ pub enum Input {
 /// What the media threads tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MediaEvent {
-    /// A key of the telephone (RFC 4733).
-    Digit { leg: LegId, digit: Digit },
+    /// A key of the telephone, in its packets or in its sound.
+    Digit {
+        leg: LegId,
+        digit: Digit,
+        form: KeyForm,
+    },
     /// Nothing came from this leg for long, though it should.
     Silent { leg: LegId },
     /// How the legs of a thread sound, every few seconds.

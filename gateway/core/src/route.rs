@@ -12,6 +12,7 @@ use sip::message::{HeaderName, StatusCode, Uri};
 use sip::session::{Incoming, ReferAnswer, ReferId, Reject, Sdp, SessionEvent, SessionId, Urgency};
 
 use crate::causes;
+use crate::keys::KeyForm;
 use crate::legs::{Leg, Rest, Role};
 use crate::parties;
 use crate::plan::{Offered, PlanError, Reoffered, Signalling, Start, Taker, Terms};
@@ -209,7 +210,7 @@ impl GatewayState {
             SessionEvent::ReofferRefused { code } => self.reoffer_refused(leg, code, now),
             SessionEvent::Digit { digit, .. } => {
                 if let Some(digit) = Digit::from_char(digit) {
-                    self.calls.handle(Input::Digit { leg, digit }, now);
+                    self.key_pressed(leg, digit, KeyForm::Info, now);
                 }
             }
             SessionEvent::Info { .. } => self.counters.infos_ignored += 1,

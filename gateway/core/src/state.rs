@@ -15,6 +15,7 @@ use crate::counters::Counters;
 use crate::emergency;
 use crate::figures::Figures;
 use crate::io::{Input, MediaEvent, Output, StoreWrite};
+use crate::keys::Keys;
 use crate::legs::Legs;
 use crate::plan::MediaPlan;
 use crate::recording::Recordings;
@@ -51,6 +52,7 @@ pub struct GatewayState {
     pub(crate) watchers: Watchers,
     pub(crate) counters: Counters,
     pub(crate) recordings: Recordings,
+    pub(crate) keys: Keys,
     /// Callers to be answered once all else that the call engine says has been carried out: what
     /// they are told depends on whom they are connected with.
     pub(crate) answering: VecDeque<LegId>,
@@ -82,6 +84,7 @@ impl GatewayState {
             watchers: Watchers::default(),
             counters: Counters::default(),
             recordings: Recordings::default(),
+            keys: Keys::default(),
             answering: VecDeque::new(),
             ending: Ending::No,
             figures: Figures::default(),
@@ -178,9 +181,7 @@ impl GatewayState {
 
     fn media_says(&mut self, event: MediaEvent, now: Instant) {
         match event {
-            MediaEvent::Digit { leg, digit } => {
-                self.calls.handle(calls::Input::Digit { leg, digit }, now);
-            }
+            MediaEvent::Digit { leg, digit, form } => self.key_pressed(leg, digit, form, now),
             MediaEvent::Silent { leg } => {
                 self.counters.silent_legs += 1;
                 let Some(entry) = self.legs.remove(leg) else {

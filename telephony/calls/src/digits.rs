@@ -126,6 +126,11 @@ impl Engine {
         }
     }
 
+    /// Whether keys pressed on this leg could open a door now.
+    pub fn could_dial_a_code(&self, leg: LegId) -> bool {
+        !self.codes_for(leg).is_empty()
+    }
+
     /// The pause after the last digit was too long: the next one begins a new code.
     pub(crate) fn digits_paused(&mut self, leg: LegId) {
         if let Some(leg) = self.legs.get_mut(&leg) {

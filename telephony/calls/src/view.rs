@@ -150,6 +150,11 @@ impl Engine {
         self.call_of(leg)
     }
 
+    /// The station at the other end of a leg, where it is one of ours.
+    pub fn station_of(&self, leg: LegId) -> Option<StationId> {
+        self.station_of_leg(leg)
+    }
+
     pub fn gauges(&self) -> Gauges {
         Gauges {
             calls: self.calls.len(),

@@ -26,6 +26,7 @@ pub struct Station {
     pub busy: BusyPolicy,
     pub privacy: PrivacyRight,
     pub talk: TalkStyle,
+    pub keys: KeyWay,
     /// `None`: as everywhere on this site.
     pub encryption: Option<Encryption>,
     /// At most 20 (C6). The first that fits decides.
@@ -117,6 +118,20 @@ pub enum Encryption {
     Required,
 }
 
+/// In which form a station tells keys that are pressed during a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyWay {
+    /// As events or by INFO, as it likes; as tones where it has agreed on no events.
+    #[default]
+    Auto,
+    /// Events in RTP (RFC 4733) alone.
+    Events,
+    /// Tones in its sound, whatever it has agreed on: an old telephone behind an adapter.
+    Tones,
+    /// INFO alone.
+    Info,
+}
+
 impl Station {
     /// A station with nothing but what it cannot do without; the rest is as the kind usually is.
     pub fn new(id: StationId, number: CallNumber, kind: StationKind, reach: Reach) -> Self {
@@ -134,6 +149,7 @@ impl Station {
             busy: BusyPolicy::default(),
             privacy: PrivacyRight::default(),
             talk: TalkStyle::default(),
+            keys: KeyWay::default(),
             encryption: None,
             forwarding: Vec::new(),
         }

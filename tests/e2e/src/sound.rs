@@ -25,6 +25,40 @@ pub fn raw_tone(file: &Path, seconds: u32, hertz: u32) -> Result<()> {
     Ok(())
 }
 
+/// Writes dialled keys as raw A-law, for sipp: a second of silence, then each key for 120 ms.
+pub fn raw_keys(file: &Path, keys: &str) -> Result<()> {
+    const RATE: f64 = 8000.0;
+    let mut samples = vec![0_i16; RATE as usize];
+    for key in keys.chars() {
+        let place = "123A456B789C*0#D".find(key).context("no key")?;
+        let tones = [
+            [697.0, 770.0, 852.0, 941.0][place / 4],
+            [1209.0, 1336.0, 1477.0, 1633.0][place % 4],
+        ];
+        let loud = (0..960).map(|n| {
+            let at = f64::from(n) / RATE * std::f64::consts::TAU;
+            tones
+                .map(|hertz| (at * hertz).sin() * 6_000.0)
+                .iter()
+                .sum::<f64>() as i16
+        });
+        samples.extend(loud.chain(std::iter::repeat_n(0, 960)));
+    }
+    samples.extend([0; 8000]);
+    let raw = file.with_extension("raw");
+    let octets: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
+    std::fs::write(&raw, octets)?;
+    let format = ["-r", "8000", "-c", "1"];
+    sox(Command::new("sox")
+        .args(["-t", "s16"])
+        .args(format)
+        .arg(&raw)
+        .args(["-t", "al"])
+        .args(format)
+        .arg(file))?;
+    Ok(())
+}
+
 /// Writes a sine tone, 16 bit, one channel.
 pub fn tone(file: &Path, rate: u32, seconds: u32, hertz: u32) -> Result<()> {
     let (rate, seconds, hertz) = (rate.to_string(), seconds.to_string(), hertz.to_string());

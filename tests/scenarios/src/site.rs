@@ -9,8 +9,8 @@ use std::time::Duration;
 use model::{
     AccountUser, Address, CallButton, CallNumber, Conference, ConferenceId, Desk, DeskId,
     Directory, Door, DoorCode, DoorId, DoorOutput, ForwardWhen, ForwardingRule, GroupCall,
-    GroupCallId, HttpUrl, Lists, Pii, Priority, Reach, RingGroup, RingGroupId, Schedule, Station,
-    StationId, StationKind,
+    GroupCallId, HttpUrl, KeyWay, Lists, Pii, Priority, Reach, RingGroup, RingGroupId, Schedule,
+    Station, StationId, StationKind,
 };
 use sip::digest::{Ha1Set, Md5Use};
 use sip::registrar::Account;
@@ -128,6 +128,12 @@ impl Site {
     pub fn door_by_url(self, at: &str, key: &str, code: Option<&str>) -> Self {
         let url = HttpUrl::parse("http://10.0.0.9/open").expect("a URL");
         self.door_by(at, key, code, DoorOutput::Url(url))
+    }
+
+    /// The station tells its keys in this form.
+    #[must_use]
+    pub fn keys(self, at: &str, way: KeyWay) -> Self {
+        self.change(at, |station| station.keys = way)
     }
 
     fn door_by(self, at: &str, key: &str, code: Option<&str>, output: DoorOutput) -> Self {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use gateway_core::{Config, Input};
+use gateway_core::{Config, Input, KeyForm};
 use model::{Address, Digit, LegId};
 use sip::flow::Transport;
 use sip::sdp::Codec;
@@ -172,11 +172,20 @@ impl World {
 
     /// The user presses keys that are heard as RFC 4733 events in the sound.
     pub fn keys_in_sound(&mut self, number: &str, keys: &str) {
+        self.keys_in(number, keys, KeyForm::Event);
+    }
+
+    /// The user dials at an old telephone, which makes tones.
+    pub fn keys_as_tones(&mut self, number: &str, keys: &str) {
+        self.keys_in(number, keys, KeyForm::Tones);
+    }
+
+    fn keys_in(&mut self, number: &str, keys: &str, form: KeyForm) {
         let port = self.speaks_to(number);
         for key in keys.chars() {
             let digit = Digit::from_char(key).expect("a key of a telephone");
             if let Some(port) = port {
-                self.gateway.key_heard(port, digit, self.now);
+                self.gateway.key_heard(port, digit, form, self.now);
                 self.post();
             }
         }

@@ -57,6 +57,11 @@ pub enum MediaCommand {
     Unmix {
         leg: LegId,
     },
+    /// Whether keys are listened for in the sound of the leg.
+    KeyTones {
+        leg: LegId,
+        listen: bool,
+    },
     /// The leg is over; its ports go back to the pool.
     Close {
         leg: LegId,

@@ -7,6 +7,7 @@
 //! they stand in a description, and closed with the leg.
 
 mod command;
+mod keys;
 mod ports;
 mod protection;
 mod reoffer;
@@ -114,6 +115,8 @@ struct LegPlan {
     held: bool,
     /// An offer of this leg that the other leg is being asked about.
     asking: Option<Description>,
+    /// Keys are listened for in its sound.
+    key_tones: bool,
 }
 
 /// Where the offer/answer exchange stands.
@@ -448,6 +451,7 @@ impl MediaPlan {
             partner: None,
             held: false,
             asking: None,
+            key_tones: false,
         }
     }
 

@@ -10,14 +10,14 @@ use hyper::Uri;
 use model::{
     AccountUser, Address, AnswerBack, AutoAnswer, BusyPolicy, CallButton, CallNumber, Conference,
     ConferenceId, Desk, DeskId, Directory, Door, DoorId, DoorOutput, EarlyMedia, Escalation,
-    Feedback, ForwardWhen, ForwardingRule, GroupCall, GroupCallId, HttpUrl, InCallRight, Lists,
-    Pii, Priority, PrivacyRight, Pulse, Reach, RingGroup, RingGroupId, RoomTalk, Schedule, Site,
-    Station, StationId, StationKind, TalkStyle, Weekdays,
+    Feedback, ForwardWhen, ForwardingRule, GroupCall, GroupCallId, HttpUrl, InCallRight, KeyWay,
+    Lists, Pii, Priority, PrivacyRight, Pulse, Reach, RingGroup, RingGroupId, RoomTalk, Schedule,
+    Site, Station, StationId, StationKind, TalkStyle, Weekdays,
 };
 
 use super::directory_fields::{
     AutoAnswerWord, ButtonSection, ConferenceSection, DeskSection, DirectorySection, DoorSection,
-    ForwardingSection, GroupCallSection, InCallWord, Kind, PrivacyWord, RingGroupSection,
+    ForwardingSection, GroupCallSection, InCallWord, KeyWord, Kind, PrivacyWord, RingGroupSection,
     RoomTalkWord, StationSection, TalkWord, WhenWord,
 };
 use super::problems::{Place, Problems, SourceId};
@@ -122,6 +122,12 @@ impl Reading<'_> {
             TalkWord::OpenDuplex => TalkStyle::OpenDuplex,
             TalkWord::VoiceSwitched => TalkStyle::VoiceSwitched,
             TalkWord::Simplex => TalkStyle::Simplex,
+        };
+        station.keys = match section.dtmf.value {
+            KeyWord::Auto => KeyWay::Auto,
+            KeyWord::Events => KeyWay::Events,
+            KeyWord::Inband => KeyWay::Tones,
+            KeyWord::Info => KeyWay::Info,
         };
         station.encryption = section.srtp.0.as_ref().map(|word| word.value.into());
         station.may_open = section

@@ -84,6 +84,20 @@ words! {
     }
 }
 
+words! {
+    /// In which form keys come.
+    pub(crate) enum KeyWord {
+        /// As the station likes.
+        Auto = "auto",
+        /// RFC 4733.
+        Events = "events",
+        /// Tones in its sound.
+        Inband = "inband",
+        /// INFO.
+        Info = "info",
+    }
+}
+
 section! {
     /// A station.
     pub(crate) struct StationSection {
@@ -131,6 +145,11 @@ section! {
         privacy: Defaulted<PrivacyWord> = r#""allowed""#,
         /// "open_duplex", "voice_switched", or "simplex" with a talk key.
         talk: Defaulted<TalkWord> = r#""open_duplex""#,
+        /// In which form keys that are pressed at it in a call are heard, such as the code of a
+        /// door: "auto" (events or INFO; tones in its sound where it has no events and could open
+        /// a door), "events" (RFC 4733), "inband" (tones: an old telephone behind an adapter) or
+        /// "info".
+        dtmf: Defaulted<KeyWord> = r#""auto""#,
         /// Encryption of its calls, where it differs from `srtp` in `[media]`. Stations that refuse
         /// an offer of both (pjsua with SRTP mandatory) need "required".
         srtp: Optional<Srtp> = r#""required""#,

@@ -1,4 +1,5 @@
-//! The legs of a media thread that the recorder listens to.
+//! The legs of a media thread that others listen to as well: the recorder, and whoever waits for
+//! keys dialled as tones.
 //!
 //! Invariant: a frame goes to the recorder under the leg it is from, or nowhere.
 
@@ -18,6 +19,15 @@ pub(super) struct Ears {
     to: FrameSender,
 }
 
+/// What a leg is listened to for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// The recorder takes its frames.
+    Sound,
+    /// Keys are heard in them.
+    Keys,
+}
+
 /// Whether something is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
@@ -35,10 +45,15 @@ impl Ears {
     }
 
     /// What is wanted of the leg from now on.
-    pub(super) fn set(&mut self, leg: LegId, sound: Wanted) {
+    pub(super) fn set(&mut self, leg: LegId, to: Use, wanted: Wanted) {
         let tap = self.wanted.entry(leg).or_default();
-        tap.sound = sound == Wanted::Yes;
-        if *tap == Tap::default() {
+        let set = match to {
+            Use::Sound => &mut tap.sound,
+            Use::Keys => &mut tap.keys,
+        };
+        *set = wanted == Wanted::Yes;
+        let tap = *tap;
+        if tap == Tap::default() {
             self.wanted.remove(&leg);
         }
     }

@@ -23,6 +23,7 @@ use net::packets::{
 };
 use tokio::sync::mpsc;
 
+use self::ears::Use;
 pub(crate) use self::ears::Wanted;
 pub(crate) use self::relay::Refused;
 use self::relay::{RelayThread, ThreadCommand};
@@ -192,6 +193,11 @@ impl MediaShell {
                 part,
             },
             MediaCommand::Unmix { leg } => ThreadCommand::Unmix { leg },
+            MediaCommand::KeyTones { leg, listen } => ThreadCommand::Tap {
+                leg,
+                to: Use::Keys,
+                wanted: if listen { Wanted::Yes } else { Wanted::No },
+            },
             MediaCommand::Close { leg } => ThreadCommand::Close { leg },
         };
         self.hand_over(command);
@@ -199,7 +205,11 @@ impl MediaShell {
 
     /// Begins or ends listening to a leg for the recorder.
     pub(crate) fn listen(&mut self, leg: LegId, sound: Wanted) {
-        self.hand_over(ThreadCommand::Tap { leg, sound });
+        self.hand_over(ThreadCommand::Tap {
+            leg,
+            to: Use::Sound,
+            wanted: sound,
+        });
     }
 
     fn hand_over(&mut self, command: ThreadCommand) {

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use calls::Part;
-use gateway_core::{MediaEvent, Medium, Remote, StreamIndex};
+use gateway_core::{KeyForm, MediaEvent, Medium, Remote, StreamIndex};
 use media::{LegKey, LegSetup, LegUpdate, Overheard, PortKey, Reason, Relay, SessionId, Totals};
 use model::{CallId, Digit, LegAudio, LegId};
 use net::packets::{Arrival, Datagram, Handler, Io, PortPair, SocketKey};
@@ -21,7 +21,7 @@ use sip::sdp::Format;
 
 use crate::recorder::FrameSender;
 
-use super::ears::{Ears, Wanted};
+use super::ears::{Ears, Use, Wanted};
 use super::figures::{Looks, leg_audio};
 use super::keys;
 
@@ -60,10 +60,11 @@ pub(super) enum ThreadCommand {
     Unmix {
         leg: LegId,
     },
-    /// Whether the sound of a leg is wanted by the recorder.
+    /// What else is wanted of the sound of a leg.
     Tap {
         leg: LegId,
-        sound: Wanted,
+        to: Use,
+        wanted: Wanted,
     },
     Close {
         leg: LegId,
@@ -377,17 +378,17 @@ impl RelayThread {
 
     fn tell(&self, session: SessionId, event: media::Event, io: &mut Io<MediaEvent>) {
         match event {
-            media::Event::Digit {
-                leg,
-                press,
-                form: _,
-            } => {
+            media::Event::Digit { leg, press, form } => {
                 let digit = match press.digit {
                     media::Digit::Key(key) => Digit::from_char(key),
                     media::Digit::Flash => None,
                 };
                 if let (Some(leg), Some(digit)) = (self.leg_of(session, leg), digit) {
-                    io.event(MediaEvent::Digit { leg, digit });
+                    let form = match form {
+                        media::KeyForm::Event => KeyForm::Event,
+                        media::KeyForm::Tones => KeyForm::Tones,
+                    };
+                    io.event(MediaEvent::Digit { leg, digit, form });
                 }
             }
             // One leg is enough: with it the conversation ends.
@@ -469,8 +470,8 @@ impl Handler for RelayThread {
                 part,
             } => self.enter((leg, stream), room, part, now),
             ThreadCommand::Unmix { leg } => self.leave(leg),
-            ThreadCommand::Tap { leg, sound } => {
-                self.ears.set(leg, sound);
+            ThreadCommand::Tap { leg, to, wanted } => {
+                self.ears.set(leg, to, wanted);
                 self.tap(leg);
             }
             ThreadCommand::Close { leg } => self.close(leg, now, io),

@@ -225,6 +225,9 @@ figures! { |from| {
     /// Frames of 20 ms that are missing in recordings because the recorder was too busy.
     Counter "recording_frames_lost_total" = from.hands.recorder.figures().frames_lost.load(Ordering::Relaxed);
 
+    /// Keys that came a second time in another form, or in a form that the station is not to use.
+    Counter "keys_ignored_total" = from.state.counters().keys_ignored;
+
     /// Sockets of media threads.
     Gauge "media_sockets" = from.hands.media.counters().sockets;
     /// Media packets received.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::Result;
 use e2e::gateway::{Gateway, password};
 use e2e::sipp::Load;
-use e2e::{Sipp, Site, at_site, house};
+use e2e::{Sipp, Site, at_site, house, sound};
 
 /// Host of the scripted peer; it is called as 110 and may call without a password.
 const SCRIPTED: u8 = 10;
@@ -159,4 +159,39 @@ fn a_target_that_says_nothing_is_given_up() {
         target.must_succeed()?;
         gateway.wait_for_calls(0)
     });
+}
+
+/// Calls the station at the gate with a script that dials its code.
+fn dial_the_code(script: &str, more: &str) {
+    at_site(|site| {
+        let peer = site.host(SCRIPTED);
+        let setup = house::setup(site)
+            .directory(&format!(
+                "[[stations]]\nnumber = \"109\"\nuri = \"sip:109@{peer}:5062\"\n{more}"
+            ))
+            .trusted(&peer.to_string());
+        let gateway = Gateway::start(&setup, site.folder())?;
+        let device = house::door_device(site)?;
+        let _door_station = house::answering_station(site, &gateway, "102")?;
+        sound::raw_keys(&site.folder().join("keys.al"), "#1")?;
+        calling(site, &gateway, script, "109", "102", Load::ONCE)?.must_succeed()?;
+        device.must_open()?;
+        gateway.wait_for_calls(0)?;
+        device.must_not_have_opened()
+    });
+}
+
+#[test]
+fn the_code_as_tones_of_an_old_telephone_opens_the_door() {
+    dial_the_code("dial_tones", "");
+}
+
+#[test]
+fn the_code_as_tones_opens_the_door_where_the_station_is_to_dial_so() {
+    dial_the_code("dial_tones", "dtmf = \"inband\"\n");
+}
+
+#[test]
+fn the_code_by_info_in_either_form_opens_the_door() {
+    dial_the_code("dial_info", "");
 }

@@ -32,6 +32,8 @@ pub struct Media {
 struct Leg {
     ports: BTreeMap<StreamIndex, FreePort>,
     remotes: BTreeMap<StreamIndex, Remote>,
+    /// Somebody listens for keys in its sound.
+    key_tones: bool,
 }
 
 impl Media {
@@ -112,6 +114,12 @@ impl Media {
             MediaCommand::Unmix { leg } => {
                 assert!(self.rooms.remove(&leg).is_some(), "{leg} is in no room");
             }
+            MediaCommand::KeyTones { leg, listen } => {
+                let known = self.legs.get_mut(&leg);
+                known
+                    .unwrap_or_else(|| panic!("{leg} is not open"))
+                    .key_tones = listen;
+            }
             MediaCommand::Close { leg } => return self.close(leg),
         }
         Vec::new()
@@ -126,6 +134,10 @@ impl Media {
             assert!(self.free.insert(*port), "{port:?} was free already");
         }
         ports
+    }
+
+    pub fn listens_for_keys(&self, leg: LegId) -> bool {
+        self.legs.get(&leg).is_some_and(|leg| leg.key_tones)
     }
 
     /// The leg that listens at a port of ours.

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use calls::Event;
 use gateway_core::{
-    Answer, Config, GatewayState, Input, MediaCommand, MediaEvent, OperatorCommand, Output,
-    RecordingCommand, StoreWrite, UrlReply, UrlRequest,
+    Answer, Config, GatewayState, Input, KeyForm, MediaCommand, MediaEvent, OperatorCommand,
+    Output, RecordingCommand, StoreWrite, UrlReply, UrlRequest,
 };
 use model::{CallRecord, Digit, DoorRecord, Encryption, LegId, Timestamp};
 use sip::digest::server::Realm;
@@ -246,10 +246,12 @@ impl Gateway {
         model::CommandId::new((1 << 100) + self.commands)
     }
 
-    /// A key that the media threads hear at a port of ours.
-    pub fn key_heard(&mut self, port: SocketAddr, digit: Digit, now: Instant) {
-        if let Some((leg, _)) = self.media.leg_at(port) {
-            self.tell(Input::Media(MediaEvent::Digit { leg, digit }), now);
+    /// A key that comes in at a port of ours. Tones are heard only where somebody listens for them.
+    pub fn key_heard(&mut self, port: SocketAddr, digit: Digit, form: KeyForm, now: Instant) {
+        if let Some((leg, _)) = self.media.leg_at(port)
+            && (form != KeyForm::Tones || self.media.listens_for_keys(leg))
+        {
+            self.tell(Input::Media(MediaEvent::Digit { leg, digit, form }), now);
         }
     }
 

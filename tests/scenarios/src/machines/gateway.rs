@@ -134,7 +134,11 @@ impl WholeGateway {
             5 if !self.legs.is_empty() => {
                 let leg = random.pick(&self.legs);
                 let digit = Digit::from_char(random.pick(&['1', '2'])).expect("a digit");
-                Input::Media(MediaEvent::Digit { leg, digit })
+                Input::Media(MediaEvent::Digit {
+                    leg,
+                    digit,
+                    form: gateway_core::KeyForm::Event,
+                })
             }
             6 if !self.legs.is_empty() && random.one_in(4) => Input::Media(MediaEvent::Silent {
                 leg: random.pick(&self.legs),

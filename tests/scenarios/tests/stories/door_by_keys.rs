@@ -1,7 +1,7 @@
 //! C4: a door is opened from a call, once for one command.
 
 use gateway_core::{Answer, OperatorCommand};
-use model::{Authority, DoorResult};
+use model::{Authority, DoorResult, KeyWay};
 use scenarios::clock::SECOND;
 use scenarios::network::{Loss, What};
 use scenarios::phone::Act;
@@ -111,4 +111,60 @@ fn c4_who_is_not_in_the_call_opens_nothing() {
     world.wait(5 * SECOND);
     assert_eq!(world.gateway.state().calls().counters().door_pulses, 0);
     goodbye(&mut world, &["102"]);
+}
+
+#[test]
+fn c4_tones_of_an_old_telephone_open_the_door() {
+    let mut world = at_the_door();
+    talk(&mut world, "101", "102");
+    world.keys_as_tones("102", "12");
+    world.wait(5 * SECOND);
+    world.expect("101", &["key 1"]);
+    assert_eq!(world.gateway.door_records.len(), 1);
+    goodbye(&mut world, &["101"]);
+}
+
+#[test]
+fn c4_nobody_listens_for_tones_where_they_could_open_nothing() {
+    let mut world = at_the_door();
+    talk(&mut world, "102", "103");
+    world.keys_as_tones("102", "12");
+    world.wait(5 * SECOND);
+    // It would have been passed on.
+    world.expect("103", &[]);
+    goodbye(&mut world, &["102"]);
+}
+
+#[test]
+fn c4_keys_that_come_in_two_forms_are_heard_once() {
+    let mut world = at_the_door();
+    talk(&mut world, "101", "102");
+    for key in ['1', '2'] {
+        world.keys_in_sound("102", &key.to_string());
+        world.act("102", Act::Press(key));
+        world.wait(SECOND);
+    }
+    world.wait(5 * SECOND);
+    world.expect("101", &["key 1"]);
+    assert_eq!(world.gateway.door_records.len(), 1);
+    assert_eq!(world.gateway.state().counters().keys_ignored, 2);
+    let wrong = world.gateway.state().calls().counters().door_codes_wrong;
+    assert_eq!(wrong, 0);
+    goodbye(&mut world, &["101"]);
+}
+
+#[test]
+fn c4_a_station_opens_only_in_the_form_that_it_is_to_use() {
+    for (way, opened) in [(KeyWay::Tones, 1), (KeyWay::Info, 0), (KeyWay::Events, 0)] {
+        let site = Site::of(&ALL)
+            .door("101", "front", Some("12"))
+            .keys("102", way);
+        let mut world = World::of(&site, &ALL);
+        talk(&mut world, "101", "102");
+        world.keys_as_tones("102", "12");
+        world.wait(5 * SECOND);
+        world.skip();
+        assert_eq!(world.gateway.door_records.len(), opened, "{way:?}");
+        goodbye(&mut world, &["101"]);
+    }
 }

@@ -1,0 +1,38 @@
+//! How the keys of a leg reach us in its media.
+
+use model::LegId;
+use sip::sdp::{self, Codec};
+
+use super::{LegPlan, MediaCommand, MediaPlan};
+
+impl MediaPlan {
+    /// Whether events of keys (RFC 4733) were agreed on with the leg.
+    pub(crate) fn has_events(&self, leg: LegId) -> bool {
+        self.legs.get(&leg).is_some_and(LegPlan::has_events)
+    }
+
+    /// Keys are listened for in the sound of the leg, or are not any more.
+    pub(crate) fn listen_for_keys(&mut self, leg: LegId, listen: bool) {
+        let Some(plan) = self.legs.get_mut(&leg) else {
+            return;
+        };
+        if std::mem::replace(&mut plan.key_tones, listen) != listen {
+            let command = MediaCommand::KeyTones { leg, listen };
+            self.commands.push_back(command);
+        }
+    }
+}
+
+impl LegPlan {
+    fn has_events(&self) -> bool {
+        let (Some(ours), Some(theirs)) = (&self.ours, &self.theirs) else {
+            return false;
+        };
+        let mut streams = ours.streams.iter().zip(&theirs.streams);
+        streams.any(|(ours, theirs)| {
+            let agreed = sdp::agreed_formats(&theirs.formats, &ours.formats);
+            let event = |format: &sdp::Format| format.codec() == Some(Codec::TelephoneEvent);
+            agreed.iter().any(event)
+        })
+    }
+}
