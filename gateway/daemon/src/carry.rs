@@ -5,6 +5,7 @@
 //! `Timeout`.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 use gateway_core::{GatewayState, Input, MediaCommand, Output, StoreWrite, UrlReply, UrlRequest};
@@ -16,8 +17,10 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::control::protocol::Reply;
+use crate::diagnosis;
 use crate::listening::tap;
 use crate::media_shell::MediaShell;
+use crate::metrics::Sound;
 use crate::operator;
 use crate::outgoing::{Outgoing, net_connection, sip_flow};
 use crate::recorder::Recorder;
@@ -36,6 +39,7 @@ pub(crate) struct Hands {
     pub(crate) urls: mpsc::Sender<UrlRequest>,
     pub(crate) changes: broadcast::Sender<()>,
     pub(crate) clock: Clock,
+    pub(crate) sound: Arc<Sound>,
     pub(crate) about: operator::About,
     /// Registrations on their way to the disk, in their order.
     waiting: VecDeque<(Sequence, StoreToken)>,
@@ -80,6 +84,7 @@ impl Hands {
             urls,
             changes,
             clock: Clock::read(),
+            sound: Arc::default(),
             about,
             waiting: VecDeque::new(),
             askers: HashMap::new(),
@@ -261,7 +266,14 @@ impl Hands {
                     Err(_) => self.back.push_back(Input::StoreFailed(order.token)),
                 }
             }
-            StoreWrite::CallRecord(record) => self.journal(JournalWrite::Call(record)),
+            StoreWrite::CallRecord(record) => {
+                let trouble = record.audio.as_ref().and_then(diagnosis::diagnose);
+                self.sound.add(&record, trouble);
+                if let Some(cause) = trouble {
+                    crate::events::log_poor_leg(&record, cause);
+                }
+                self.journal(JournalWrite::Call(record));
+            }
             StoreWrite::DoorRecord(record) => {
                 self.tell_about_door(&record);
                 self.journal(JournalWrite::Door(record));

@@ -4,9 +4,11 @@
 //! prints it as redacted. INFO is what somebody at the site would notice.
 
 use calls::{DoorStage, Event, RequestChange};
-use model::{DoorResult, Pii};
+use model::{CallRecord, DoorResult, Pii};
 use sip::registrar;
-use tracing::{debug, info, warn};
+use tracing::{debug, field, info, warn};
+
+use crate::diagnosis::Cause;
 
 pub(crate) fn log(event: &Event) {
     match event {
@@ -61,6 +63,31 @@ pub(crate) fn log(event: &Event) {
         }
         Event::Drained => info!("the last call has ended"),
     }
+}
+
+/// Somebody should look: the figures, what most likely causes them, and what to do.
+pub(crate) fn log_poor_leg(record: &CallRecord, cause: Cause) {
+    let Some(audio) = &record.audio else { return };
+    let (received, sent) = (&audio.received, &audio.sent);
+    warn!(
+        call = %record.call,
+        leg = %record.leg,
+        station = record.party.station.map(field::display),
+        codec = audio.codec.map(|codec| codec.name()),
+        packets = received.packets,
+        lost = received.lost,
+        jitter = ?received.jitter,
+        late = received.decoded.map(|decoded| decoded.late),
+        mos = received.mos.map(field::display),
+        sent = sent.packets,
+        far_lost = sent.far.map(|far| far.lost),
+        far_jitter = sent.far.map(|far| field::debug(far.jitter)),
+        far_mos = sent.far.and_then(|far| far.mos).map(field::display),
+        round_trip = audio.round_trip.map(field::debug),
+        cause = cause.name(),
+        remedy = cause.remedy(),
+        "a leg sounded badly"
+    );
 }
 
 pub(crate) fn log_registrar(event: &registrar::Event) {

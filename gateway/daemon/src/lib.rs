@@ -16,6 +16,7 @@ mod clock;
 mod config;
 mod control;
 mod decode;
+mod diagnosis;
 mod events;
 mod listeners;
 mod listening;

@@ -202,7 +202,6 @@ fn build(
     let (urls, url_requests) = mpsc::channel(REQUESTS);
     let (url_answers_to, url_answers) = mpsc::channel(REQUESTS);
     let (changes, _) = broadcast::channel(16);
-    let figures = Arc::new(Figures::new(store.figures()));
     let about = About {
         name: settings.name.clone(),
         started,
@@ -211,17 +210,20 @@ fn build(
         metrics: metrics.local_addr().ok(),
         directory_read: clock.wall,
     };
+    let written = store.figures();
+    let hands = Hands::new(
+        store,
+        media,
+        recorder,
+        Outgoing::new(flows.listeners()),
+        urls,
+        changes.clone(),
+        about,
+    );
+    let figures = Arc::new(Figures::new(written, Arc::clone(&hands.sound)));
     let main_loop = MainLoop {
         state,
-        hands: Hands::new(
-            store,
-            media,
-            recorder,
-            Outgoing::new(flows.listeners()),
-            urls,
-            changes.clone(),
-            about,
-        ),
+        hands,
         flows,
         inboxes: Inboxes {
             asked,

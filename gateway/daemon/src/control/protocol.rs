@@ -239,6 +239,9 @@ pub(crate) struct AudioView {
     pub(crate) silent_ms: Option<f64>,
     pub(crate) received: ReceivedView,
     pub(crate) sent: SentView,
+    /// What is wrong with it, in a few words; absent when it is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) remark: Option<String>,
 }
 
 /// What a device sends to us.

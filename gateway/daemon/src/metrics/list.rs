@@ -8,6 +8,7 @@ use sip::registrar::{Counters, Registrar};
 
 use super::{Description, Kind, Sources};
 use crate::control::protocol::RunState;
+use crate::diagnosis::Cause;
 use crate::store::LaneFigures;
 
 /// Added when the figures are rendered, because the main loop cannot say it of itself.
@@ -257,6 +258,18 @@ figures! { |from| {
     Counter "media_commands_lost_total" = from.hands.media.lost_commands();
     /// Conversations ended because nothing was heard any more.
     Counter "media_silent_total" = from.state.counters().silent_legs;
+    /// Legs that sounded badly, by what hurt most.
+    Counter "legs_poor_total" ["cause=\"nothing_heard\""] = from.hands.sound.trouble(Cause::NothingHeard);
+    Counter "legs_poor_total" ["cause=\"loss_from_device\""] = from.hands.sound.trouble(Cause::LossFromDevice);
+    Counter "legs_poor_total" ["cause=\"late_from_device\""] = from.hands.sound.trouble(Cause::LateFromDevice);
+    Counter "legs_poor_total" ["cause=\"loss_towards_device\""] = from.hands.sound.trouble(Cause::LossTowardsDevice);
+    Counter "legs_poor_total" ["cause=\"jitter_towards_device\""] = from.hands.sound.trouble(Cause::JitterTowardsDevice);
+    Counter "legs_poor_total" ["cause=\"long_way\""] = from.hands.sound.trouble(Cause::LongWay);
+    Counter "legs_poor_total" ["cause=\"faint\""] = from.hands.sound.trouble(Cause::Faint);
+    /// Packets of devices that were lost on their way to us, of legs that ended.
+    Counter "leg_packets_lost_total" = from.hands.sound.lost();
+    /// Milliseconds of sound that were invented in place of what was missing, of legs that ended.
+    Counter "leg_concealed_milliseconds_total" = from.hands.sound.concealed_ms();
 
     /// 1 while a file of the store cannot be written.
     Gauge "store_degraded" ["file=\"bindings\""] = degraded(&from.store.bindings);

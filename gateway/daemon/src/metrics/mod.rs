@@ -7,8 +7,10 @@
 
 pub(crate) mod http;
 mod list;
+mod sound;
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -18,6 +20,7 @@ use crate::carry::Hands;
 use crate::store::StoreFigures;
 
 use self::list::DESCRIPTIONS;
+pub(crate) use self::sound::Sound;
 
 /// The main loop turns once a second even if nothing happens.
 const STUCK_AFTER: Duration = Duration::from_secs(5);
@@ -69,10 +72,11 @@ pub(crate) struct Figures {
     /// When the main loop last put them together, in milliseconds since the start.
     collected: AtomicU64,
     store: StoreFigures,
+    sound: Arc<Sound>,
 }
 
 impl Figures {
-    pub(crate) fn new(store: StoreFigures) -> Self {
+    pub(crate) fn new(store: StoreFigures, sound: Arc<Sound>) -> Self {
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Self {
             values: [const { AtomicU64::new(0) }; DESCRIPTIONS.len()],
@@ -80,6 +84,7 @@ impl Figures {
             started_unix: since_1970.map_or(0, |since| since.as_secs()),
             collected: AtomicU64::new(0),
             store,
+            sound,
         }
     }
 
@@ -116,6 +121,7 @@ impl Figures {
             description.write(value.load(Ordering::Relaxed), previous, &mut text);
             previous = description.name;
         }
+        self.sound.write(&mut text);
         text
     }
 

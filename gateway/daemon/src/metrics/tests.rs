@@ -27,6 +27,9 @@ fn documented() -> String {
         let (kind, help) = (kind.name(), help.trim());
         writeln!(text, "| `{name}` | {kind} | {labels} | {help} |").unwrap();
     }
+    for (name, labels, help) in Sound::described() {
+        writeln!(text, "| `{name}` | histogram | {labels} | {help} |").unwrap();
+    }
     text
 }
 
@@ -77,7 +80,7 @@ fn names_follow_the_rules_of_prometheus_and_are_explained_once() {
 
 #[test]
 fn figures_are_rendered_as_prometheus_reads_them() {
-    let figures = Figures::new(StoreFigures::default());
+    let figures = Figures::new(StoreFigures::default(), Arc::default());
     let text = figures.render();
     assert!(
         text.contains("# TYPE antiphon_calls gauge\nantiphon_calls 0\n"),
@@ -94,7 +97,7 @@ fn figures_are_rendered_as_prometheus_reads_them() {
 #[test]
 fn a_disk_that_fails_degrades_the_health_but_does_not_end_it() {
     let store = StoreFigures::default();
-    let figures = Figures::new(store.clone());
+    let figures = Figures::new(store.clone(), Arc::default());
     assert_eq!(figures.health(), Health::Well);
     store.journal.degraded.store(true, Ordering::Relaxed);
     assert_eq!(figures.health(), Health::Degraded);

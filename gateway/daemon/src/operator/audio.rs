@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use model::{Carried, Decoded, FarEnd, Level, Mos};
+use model::{Carried, Decoded, FarEnd, LegAudio, Level, Mos};
 
 use crate::control::protocol::{AudioView, DecodedView, FarEndView, ReceivedView, SentView};
+use crate::diagnosis::diagnose;
+
+/// A device that speaks leaves no such gap, even one that sends nothing while it is silent.
+const SILENT: Duration = Duration::from_secs(5);
 
 pub(super) fn view(shown: &gateway_core::AudioView) -> AudioView {
     let audio = &shown.audio;
@@ -29,6 +33,17 @@ pub(super) fn view(shown: &gateway_core::AudioView) -> AudioView {
             packets: sent.packets,
             far_end: sent.far.map(|far| far_end(&far, sent.packets)),
         },
+        remark: remark(audio),
+    }
+}
+
+/// Silence first: whoever is not heard has no other trouble that matters.
+fn remark(audio: &LegAudio) -> Option<String> {
+    match audio.silent_for {
+        Some(silent) if silent > SILENT => {
+            Some(format!("nothing heard for {} s", silent.as_secs()))
+        }
+        Some(_) | None => diagnose(audio).map(|cause| cause.text().to_owned()),
     }
 }
 

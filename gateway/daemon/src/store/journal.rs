@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use model::{
-    Address, Authority, CallId, CallRecord, DoorRecord, DoorResult, LegId, LegRole, Timestamp,
+    Address, Authority, CallId, CallRecord, Carried, DoorRecord, DoorResult, LegId, LegRole, Mos,
+    Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -21,8 +22,10 @@ const TIDY_ROWS: usize = 500;
 const LAYOUT: Layout = Layout {
     name: "journal.db",
     sharing: Sharing::WithReaders,
-    migrations: &[
-        "
+    migrations: &[RECORDS, RECORDINGS, AUDIO],
+};
+
+const RECORDS: &str = "
         CREATE TABLE call_record (
             id INTEGER PRIMARY KEY,
             call INTEGER NOT NULL,
@@ -61,8 +64,9 @@ const LAYOUT: Layout = Layout {
             name TEXT PRIMARY KEY,
             value INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID;
-    ",
-        "
+    ";
+
+const RECORDINGS: &str = "
         CREATE TABLE recording (
             file TEXT PRIMARY KEY,
             call INTEGER NOT NULL,
@@ -73,9 +77,29 @@ const LAYOUT: Layout = Layout {
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX recording_by_call ON recording (call);
         CREATE INDEX recording_by_begin ON recording (began_ms);
-    ",
-    ],
-};
+    ";
+
+/// How the sound of the leg travelled: what the device sent (`heard`), and what it says about what
+/// it was sent (`hears`). NULL where it is not known, as in records of before.
+const AUDIO: &str = "
+        ALTER TABLE call_record ADD COLUMN codec TEXT;
+        ALTER TABLE call_record ADD COLUMN bandwidth TEXT;
+        ALTER TABLE call_record ADD COLUMN transcoded INTEGER;
+        ALTER TABLE call_record ADD COLUMN round_trip_ms REAL;
+        ALTER TABLE call_record ADD COLUMN heard_packets INTEGER;
+        ALTER TABLE call_record ADD COLUMN heard_lost INTEGER;
+        ALTER TABLE call_record ADD COLUMN heard_late INTEGER;
+        ALTER TABLE call_record ADD COLUMN heard_jitter_ms REAL;
+        ALTER TABLE call_record ADD COLUMN heard_delay_ms REAL;
+        ALTER TABLE call_record ADD COLUMN heard_mos REAL;
+        ALTER TABLE call_record ADD COLUMN heard_concealed_ms REAL;
+        ALTER TABLE call_record ADD COLUMN heard_buffer_most_ms REAL;
+        ALTER TABLE call_record ADD COLUMN heard_level_dbov REAL;
+        ALTER TABLE call_record ADD COLUMN hears_packets INTEGER;
+        ALTER TABLE call_record ADD COLUMN hears_lost INTEGER;
+        ALTER TABLE call_record ADD COLUMN hears_jitter_ms REAL;
+        ALTER TABLE call_record ADD COLUMN hears_mos REAL;
+    ";
 
 /// One row to write.
 #[derive(Clone, Debug)]
@@ -175,13 +199,19 @@ pub(super) fn count_start(connection: &Connection, at_least: u32) -> rusqlite::R
 fn write_call(connection: &Connection, record: &CallRecord) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO call_record VALUES
-         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+          ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35)
          ON CONFLICT (id) DO NOTHING",
     )?;
     let role = match record.role {
         LegRole::Caller => "caller",
         LegRole::Callee => "callee",
     };
+    let audio = record.audio.as_ref();
+    let heard = audio.map(|audio| &audio.received);
+    let decoded = heard.and_then(|heard| heard.decoded.as_ref());
+    let sent = audio.map(|audio| &audio.sent);
+    let hears = sent.and_then(|sent| sent.far.as_ref());
     statement.execute(params![
         bits(record.id.get()),
         bits(record.call.get()),
@@ -201,6 +231,23 @@ fn write_call(connection: &Connection, record: &CallRecord) -> rusqlite::Result<
         record.talked_with.map(|leg| bits(leg.get())),
         record.status.name(),
         record.cause.name(),
+        audio.and_then(|audio| Some(audio.codec?.name())),
+        audio.and_then(|audio| Some(audio.band?.name())),
+        audio.map(|audio| audio.carried == Carried::Transcoded),
+        audio.and_then(|audio| Some(fractional_ms(audio.round_trip?))),
+        heard.map(|heard| bits(heard.packets)),
+        heard.map(|heard| bits(heard.lost)),
+        decoded.map(|decoded| bits(decoded.late)),
+        heard.map(|heard| fractional_ms(heard.jitter)),
+        heard.and_then(|heard| Some(fractional_ms(heard.delay?))),
+        heard.and_then(|heard| Some(score(heard.mos?))),
+        decoded.map(|decoded| fractional_ms(decoded.concealed)),
+        decoded.map(|decoded| fractional_ms(decoded.buffer_most)),
+        decoded.and_then(|decoded| Some(f64::from(decoded.level?.tenths()) / 10.0)),
+        sent.map(|sent| bits(sent.packets)),
+        hears.map(|hears| bits(hears.lost)),
+        hears.map(|hears| fractional_ms(hears.jitter)),
+        hears.and_then(|hears| Some(score(hears.mos?))),
     ])?;
     Ok(())
 }
@@ -257,6 +304,15 @@ fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// To a hundredth: more would be noise.
+fn fractional_ms(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 100_000.0).round() / 100.0
+}
+
+fn score(mos: Mos) -> f64 {
+    f64::from(mos.hundredths()) / 100.0
+}
+
 fn address(address: &Address) -> String {
     match address {
         Address::Local(number) => number.to_string(),
@@ -274,5 +330,57 @@ fn authority(authority: Authority) -> String {
         Authority::Station(station) => station.to_string(),
         Authority::CloudUser(user) => user.to_string(),
         Authority::Operator => "operator".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::file::{Check, open};
+    use crate::store::{Sync, tests};
+
+    #[test]
+    fn records_of_before_the_figures_stay_and_new_ones_have_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = Layout {
+            migrations: &[RECORDS, RECORDINGS],
+            ..LAYOUT
+        };
+        let old = open(folder.path(), before, Sync::Power, Check::Now).unwrap();
+        let insert = "INSERT INTO call_record VALUES
+            (1, 2, 3, 'caller', NULL, NULL, 'x', NULL, NULL, 70, 0, NULL, 9, 9, 0, NULL,
+             'no_answer', 'no_answer')";
+        old.connection.execute(insert, []).unwrap();
+        drop(old);
+        let new = open(folder.path(), LAYOUT, Sync::Power, Check::Now).unwrap();
+        write_call(&new.connection, &tests::call_with_audio(2)).unwrap();
+        let mut rows = new
+            .connection
+            .prepare(
+                "SELECT id, codec, transcoded, heard_lost, heard_late, heard_jitter_ms, heard_mos,
+                        heard_level_dbov, hears_lost, hears_mos FROM call_record ORDER BY id",
+            )
+            .unwrap();
+        let rows: Vec<Vec<rusqlite::types::Value>> = rows
+            .query_map([], |row| (0..10).map(|column| row.get(column)).collect())
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        use rusqlite::types::Value::{Integer, Null, Real, Text};
+        let mut nothing = vec![Integer(1)];
+        nothing.resize(10, Null);
+        let figures = vec![
+            Integer(2),
+            Text("g722".into()),
+            Integer(1),
+            Integer(12),
+            Integer(3),
+            Real(4.25),
+            Real(4.02),
+            Real(-26.4),
+            Null,
+            Null,
+        ];
+        assert_eq!(rows, [nothing, figures]);
     }
 }

@@ -3,7 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 
 use model::{
-    CallId, CallRecord, DialStatus, EndCause, LegId, LegRole, Party, Priority, RecordId, Timestamp,
+    AudioCodec, Bandwidth, CallId, CallRecord, Carried, Decoded, DialStatus, EndCause, LegAudio,
+    LegId, LegRole, Level, Mos, Party, Priority, Received, RecordId, Sent, Timestamp,
 };
 
 use super::*;
@@ -24,8 +25,42 @@ fn binding(aor: &str, data: &[u8]) -> BindingsWrite {
 }
 
 fn record(id: u64) -> JournalWrite {
+    JournalWrite::Call(Box::new(call(id)))
+}
+
+/// A record of a leg that was decoded, and that never reported.
+pub(super) fn call_with_audio(id: u64) -> CallRecord {
+    CallRecord {
+        audio: Some(LegAudio {
+            codec: Some(AudioCodec::G722),
+            band: Some(Bandwidth::Wide),
+            carried: Carried::Transcoded,
+            round_trip: None,
+            silent_for: None,
+            received: Received {
+                packets: 988,
+                lost: 12,
+                jitter: Duration::from_micros(4_250),
+                delay: None,
+                mos: Some(Mos::from_hundredths(402)),
+                decoded: Some(Decoded {
+                    late: 3,
+                    level: Some(Level::from_tenths(-264)),
+                    ..Decoded::default()
+                }),
+            },
+            sent: Sent {
+                packets: 1000,
+                far: None,
+            },
+        }),
+        ..call(id)
+    }
+}
+
+fn call(id: u64) -> CallRecord {
     let now = Timestamp::from_unix_ms(1_800_000_000_000);
-    JournalWrite::Call(Box::new(CallRecord {
+    CallRecord {
         id: RecordId::new(id),
         call: CallId::new(1),
         leg: LegId::new(2),
@@ -43,7 +78,7 @@ fn record(id: u64) -> JournalWrite {
         status: DialStatus::NoAnswer,
         cause: EndCause::NoAnswer,
         audio: None,
-    }))
+    }
 }
 
 /// Takes answers of `lane` until `sequence` is answered.

@@ -106,7 +106,7 @@ fn rendered(rows: &[Row<'_>], json: bool) -> Result<String, Failure> {
         "jitter",
         "mos",
         "round trip",
-        "silent",
+        "remark",
     ];
     Ok(table(head, rows.iter().map(cells)))
 }
@@ -130,10 +130,7 @@ fn cells(row: &Row<'_>) -> [String; 14] {
             ms(far.map(|far| far.jitter_ms)),
             score(far.and_then(|far| far.mos)),
             ms(audio.round_trip_ms),
-            audio.silent_ms.map_or_else(
-                || "never heard".to_owned(),
-                |silent| format!("{:.1} s", silent / 1000.0),
-            ),
+            audio.remark.clone().unwrap_or_default(),
         ]
     });
     let figures = known.unwrap_or_else(|| std::array::from_fn(|_| dash()));
@@ -148,11 +145,11 @@ fn cells(row: &Row<'_>) -> [String; 14] {
         far_jitter,
         far_mos,
         round,
-        silent,
+        remark,
     ] = figures;
     [
         call, leg, party, codec, loss, jitter, delay, level, mos, far_loss, far_jitter, far_mos,
-        round, silent,
+        round, remark,
     ]
 }
 
@@ -227,6 +224,7 @@ mod tests {
                     mos: None,
                 }),
             },
+            remark: Some("its packets are lost".to_owned()),
         };
         vec![CallView {
             call: 7,
@@ -268,7 +266,7 @@ mod tests {
             "1 ms",
             "-",
             "12 ms",
-            "0.0 s",
+            "its packets are lost",
         ];
         assert_eq!(lines[1], known);
         assert_eq!(lines[2][..4], ["7", "12", "101", "-"]);
