@@ -12,6 +12,7 @@ mod reporting;
 mod reports;
 mod rooms;
 mod routes;
+mod secrets;
 mod secure;
 mod sounds;
 mod speaker;
