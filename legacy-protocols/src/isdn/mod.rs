@@ -1,8 +1,9 @@
 //! ISDN: the D channel of basic rate (S0) and primary rate (E1) lines.
 //!
-//! `link` is LAPD after Q.921, `codec` the messages of Q.931. Layer 1 (flags, bit stuffing, check
-//! sequences, activation) and the B channels' audio are somebody else's. Nothing here depends on a
-//! kernel's ISDN.
+//! `link` is LAPD after Q.921, `codec` the messages of Q.931, `session` call control. Layer 1
+//! (flags, bit stuffing, check sequences, activation) and the B channels' audio are somebody
+//! else's. Nothing here depends on a kernel's ISDN.
 
 pub mod codec;
 pub mod link;
+pub mod session;

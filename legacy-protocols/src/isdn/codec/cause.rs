@@ -13,6 +13,7 @@ impl CauseValue {
     pub const USER_BUSY: Self = Self(17);
     pub const NO_USER_RESPONDING: Self = Self(18);
     pub const NO_ANSWER: Self = Self(19);
+    pub const CALL_REJECTED: Self = Self(21);
     pub const NON_SELECTED_USER_CLEARING: Self = Self(26);
     pub const DESTINATION_OUT_OF_ORDER: Self = Self(27);
     pub const INVALID_NUMBER_FORMAT: Self = Self(28);
