@@ -62,8 +62,10 @@ impl GatewayState {
                 self.listen_for_keys(leg);
             }
             Command::Unmix { call, leg } => self.plan.unmix(call, leg),
-            // Streams are passed on as they are; nothing here can make a sound yet.
-            Command::Tone { .. } => self.counters.tones_not_played += 1,
+            Command::Tone { leg, tone } => {
+                let (sound, lasting) = self.config.sounds.of(tone);
+                self.plan.play(leg, sound, lasting);
+            }
             Command::SendDigit { leg, digit } => self.send_digit(leg, digit, now),
             Command::TransferStatus { leg, status } => self.transfer_status(leg, status, now),
             Command::PulseDoor(pulse) => self.pulse_door(&pulse, now),

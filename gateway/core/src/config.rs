@@ -7,6 +7,7 @@ use sip::admission::Network;
 use sip::message::Host;
 
 use crate::recording::RecordPolicy;
+use crate::sounds::Sounds;
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -24,6 +25,7 @@ pub struct Config {
     pub encryption: Encryption,
     /// Which calls are recorded without being asked for.
     pub record: RecordPolicy,
+    pub sounds: Sounds,
     pub sip: sip::endpoint::Settings,
     pub calls: calls::Config,
 }

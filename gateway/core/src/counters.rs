@@ -17,8 +17,6 @@ pub struct Counters {
     pub doors_without_a_way: u64,
     /// Watchers (SUBSCRIBE) that were refused.
     pub watchers_refused: u64,
-    /// Tones that a leg should have heard: none are made before codecs are at hand.
-    pub tones_not_played: u64,
     /// Media streams that fell silent and ended their leg.
     pub silent_legs: u64,
     /// Drains that were cut short: a fault of ours, never seen.

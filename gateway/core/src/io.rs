@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use media::SoundKey;
 use model::{CallRecord, CommandId, Digit, Directory, DoorRecord, LegAudio, LegId, Timestamp};
 use sip::flow::{ConnectionId, Destination, Flow, Hop};
 use sip::registrar::{Account, Store, StoreToken};
@@ -57,6 +58,8 @@ pub enum MediaEvent {
         digit: Digit,
         form: KeyForm,
     },
+    /// A sound that the leg was played is over.
+    SoundOver { leg: LegId, sound: SoundKey },
     /// Nothing came from this leg for long, though it should.
     Silent { leg: LegId },
     /// How the legs of a thread sound, every few seconds.

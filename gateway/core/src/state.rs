@@ -17,7 +17,7 @@ use crate::figures::Figures;
 use crate::io::{Input, MediaEvent, Output, StoreWrite};
 use crate::keys::Keys;
 use crate::legs::Legs;
-use crate::plan::MediaPlan;
+use crate::plan::{MediaPlan, Unplayed};
 use crate::recording::Recordings;
 use crate::watchers::Watchers;
 
@@ -157,6 +157,11 @@ impl GatewayState {
         &self.counters
     }
 
+    /// Sounds that somebody should have heard and has not.
+    pub fn unplayed(&self) -> Unplayed {
+        self.plan.unplayed()
+    }
+
     pub fn sip(&self) -> &Endpoint {
         &self.sip
     }
@@ -182,6 +187,7 @@ impl GatewayState {
     fn media_says(&mut self, event: MediaEvent, now: Instant) {
         match event {
             MediaEvent::Digit { leg, digit, form } => self.key_pressed(leg, digit, form, now),
+            MediaEvent::SoundOver { leg, sound } => self.plan.sound_over(leg, sound),
             MediaEvent::Silent { leg } => {
                 self.counters.silent_legs += 1;
                 let Some(entry) = self.legs.remove(leg) else {

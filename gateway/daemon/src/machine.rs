@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::{Config, RecordPolicy};
+use gateway_core::{Config, RecordPolicy, Sounds};
 use net::addresses::InterfaceAddress;
 use net::flows::ListenerInfo;
 use sip::admission::{self, Network};
@@ -45,6 +45,10 @@ pub(crate) fn config(
             RecordCalls::Never => RecordPolicy::Never,
             RecordCalls::Alarms => RecordPolicy::Alarms,
             RecordCalls::All => RecordPolicy::All,
+        },
+        sounds: Sounds {
+            region: settings.media.tones,
+            announcements: settings.media.announcements.clone(),
         },
         sip: endpoint(settings, listeners, own),
         calls: calls::Config {

@@ -68,7 +68,8 @@ pub enum Output {
         call: CallId,
         leg: LegId,
     },
-    /// Play to a leg. `Connect`, `Mix` and another tone end it.
+    /// Play to a leg. Another tone ends it; one without an end of its own (ring-back, hold) is
+    /// ended by `Connect`, `Mix` and `EarlyMedia` as well.
     Tone {
         leg: LegId,
         tone: Tone,

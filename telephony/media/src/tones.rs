@@ -44,16 +44,22 @@ pub enum Signal {
     AutoAnswer,
     /// The call is held; it is not dead.
     Hold,
+    /// What was wanted has been done: a door was told to open.
+    Confirmed,
+    /// It has not.
+    Refused,
 }
 
 impl Signal {
-    pub const ALL: [Signal; 6] = [
+    pub const ALL: [Signal; 8] = [
         Signal::RingBack,
         Signal::Busy,
         Signal::Congestion,
         Signal::LimitNear,
         Signal::AutoAnswer,
         Signal::Hold,
+        Signal::Confirmed,
+        Signal::Refused,
     ];
 
     pub const fn tone(self, region: Region) -> Tone {
@@ -84,6 +90,12 @@ impl Signal {
             }
             (Signal::AutoAnswer, Region::Europe | Region::NorthAmerica) => {
                 Tone::of([660, 0], LEVEL, &[(120, 60), (240, 0)]).once()
+            }
+            (Signal::Confirmed, Region::Europe | Region::NorthAmerica) => {
+                Tone::of([1000, 0], LEVEL, &[(400, 0)]).once()
+            }
+            (Signal::Refused, Region::Europe | Region::NorthAmerica) => {
+                Tone::of([330, 0], LEVEL, &[(150, 100), (150, 100), (150, 0)]).once()
             }
             (Signal::Hold, Region::Europe) => Tone::of([425, 0], SOFT, &[(100, 9900)]),
             (Signal::Hold, Region::NorthAmerica) => Tone::of([440, 0], SOFT, &[(100, 9900)]),

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use gateway_core::{Config, Input, KeyForm};
+use media::Sound;
 use model::{Address, Digit, LegId};
 use sip::flow::Transport;
 use sip::sdp::Codec;
@@ -224,6 +225,12 @@ impl World {
                 Some(heard.name.clone())
             })
         })
+    }
+
+    /// What the gateway itself plays to the newest call of a telephone, or played last.
+    pub fn sound_at(&self, number: &str) -> Option<&Sound> {
+        let (_, newest) = self.phone(number).lines().last()?;
+        self.gateway.media.played_to(newest.media_port())
     }
 
     /// Both hear each other.

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use calls::Part;
+use media::{Sound, SoundKey};
 use model::{CallId, LegId};
 use sip::sdp::Format;
 
@@ -61,6 +62,19 @@ pub enum MediaCommand {
     KeyTones {
         leg: LegId,
         listen: bool,
+    },
+    /// The leg hears this sound, over what it hears otherwise and in place of another sound. Its
+    /// end is told, unless another one took its place.
+    Play {
+        leg: LegId,
+        stream: StreamIndex,
+        key: SoundKey,
+        sound: Sound,
+    },
+    /// The sound fades away.
+    StopSound {
+        leg: LegId,
+        stream: StreamIndex,
     },
     /// The leg is over; its ports go back to the pool.
     Close {

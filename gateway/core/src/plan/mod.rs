@@ -12,6 +12,7 @@ mod ports;
 mod protection;
 mod reoffer;
 mod rooms;
+mod sounds;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -34,6 +35,8 @@ use protection::Shield;
 pub(crate) use protection::{Signalling, Terms};
 pub(crate) use reoffer::Reoffered;
 use rooms::Rooms;
+use sounds::Playing;
+pub use sounds::Unplayed;
 
 /// Why there is no description to give.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -80,6 +83,7 @@ pub(crate) struct MediaPlan {
     /// Who hears whom at this moment: (from, to).
     routes: BTreeMap<(LegId, LegId), Vec<(StreamIndex, StreamIndex)>>,
     rooms: Rooms,
+    playing: Playing,
     commands: VecDeque<MediaCommand>,
     /// Legs whose media are being closed: their last figures are still to come.
     closing: BTreeSet<LegId>,
@@ -139,6 +143,7 @@ impl MediaPlan {
             legs: BTreeMap::new(),
             routes: BTreeMap::new(),
             rooms: Rooms::default(),
+            playing: Playing::default(),
             commands: VecDeque::new(),
             closing: BTreeSet::new(),
             next_id: first_id >> 2,
@@ -274,6 +279,7 @@ impl MediaPlan {
             if let Some(plan) = self.legs.get_mut(&leg) {
                 plan.partner = Some(other);
             }
+            self.joined(leg);
         }
         let (a_to_b, b_to_a) = match mode {
             TalkMode::OpenDuplex | TalkMode::VoiceSwitched => (true, true),
@@ -304,11 +310,13 @@ impl MediaPlan {
     }
 
     pub(crate) fn early_media(&mut self, from: LegId, to: LegId) {
+        self.joined(to);
         self.route(from, to);
     }
 
     pub(crate) fn close(&mut self, leg: LegId) {
         self.leave_room(leg);
+        self.forget_sound(leg);
         let ends = |(from, to): &(LegId, LegId)| *from == leg || *to == leg;
         let routes: Vec<_> = self.routes.keys().copied().filter(ends).collect();
         for (from, to) in routes {
@@ -375,6 +383,7 @@ impl MediaPlan {
             self.route(from, to);
         }
         self.refresh_room(leg);
+        self.refresh_sound(leg);
     }
 
     /// Which stream goes where: the first of a kind to the first of the same kind.

@@ -44,6 +44,7 @@ impl MediaPlan {
             self.unmix(other, leg);
         }
         let (before, after) = self.rooms.set(call, leg, part);
+        self.joined(leg);
         self.see(before, after);
         self.refresh_room(leg);
     }

@@ -1,6 +1,7 @@
 //! The plan alone: descriptions in, descriptions and commands out.
 
 mod secure;
+mod sounds;
 
 use model::Encryption;
 

@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use media::tones::Region;
 use sip::digest::server::Realm;
 
-use super::fields::{GatewayFile, ListenSection, MediaSection, SipSection, Transport};
+use super::announcements;
+use super::fields::{GatewayFile, ListenSection, MediaSection, SipSection, Tones, Transport};
 use super::problems::{Place, Problems};
 use super::section::Located;
 use super::settings::{
@@ -31,7 +33,7 @@ pub(super) fn settings(
 ) -> Settings {
     name(&file.name, problems);
     let sip = sip(&file.sip, &file.name.value, folder, problems);
-    let media = media(&file.media, &sip, problems);
+    let media = media(&file.media, &sip, folder, problems);
     let control_socket = folder.join(&file.control_socket.value);
     if control_socket.as_os_str().len() > LONGEST_SOCKET_PATH {
         problems.report(
@@ -314,7 +316,12 @@ fn no_address_twice(listeners: &[Located<ListenSection>], problems: &mut Problem
     }
 }
 
-fn media(section: &MediaSection, sip: &SipSettings, problems: &mut Problems) -> MediaSettings {
+fn media(
+    section: &MediaSection,
+    sip: &SipSettings,
+    folder: &Path,
+    problems: &mut Problems,
+) -> MediaSettings {
     for address in section.addresses.iter() {
         if address.is_unspecified() || address.is_multicast() {
             problems.report(
@@ -357,6 +364,11 @@ fn media(section: &MediaSection, sip: &SipSettings, problems: &mut Problems) -> 
         ports,
         dscp: u8::try_from(section.dscp.value.0).unwrap_or_default(),
         encryption: section.srtp.value.into(),
+        tones: match section.tones.value {
+            Tones::Europe => Region::Europe,
+            Tones::NorthAmerica => Region::NorthAmerica,
+        },
+        announcements: announcements::read(&section.announcements, folder, problems),
     }
 }
 

@@ -218,6 +218,38 @@ section! {
         /// secret as the SIP messages that carry them: over "udp" and "tcp" anybody on the way can
         /// read them.
         srtp: Defaulted<Srtp> = r#""preferred""#,
+        /// The country whose tones are heard (ring-back, hold, the warning before the longest
+        /// duration): "europe" or "north_america".
+        tones: Defaulted<Tones> = r#""europe""#,
+        /// WAV files that are played in place of tones, read at the start: 16 bit, one or two
+        /// channels, 8000, 16000 or 48000 samples a second, up to two minutes.
+        announcements: Nested<AnnouncementsSection>,
+    }
+}
+
+section! {
+    /// Announcements; paths are relative to this file.
+    pub(crate) struct AnnouncementsSection {
+        /// To a station that opens by itself, over the first words: "this call was opened by ...".
+        auto_answer: Optional<PathBuf> = r#""announcements/auto_answer.wav""#,
+        /// To both, over their conversation, before its longest duration is over.
+        time_limit: Optional<PathBuf> = r#""announcements/time_limit.wav""#,
+        /// To whoever is held, over and over.
+        hold: Optional<PathBuf> = r#""announcements/hold.wav""#,
+        /// To whoever opened a door by its code.
+        door_sent: Optional<PathBuf> = r#""announcements/door_sent.wav""#,
+        /// To whoever dialled a door code that is not permitted now.
+        door_refused: Optional<PathBuf> = r#""announcements/door_refused.wav""#,
+    }
+}
+
+words! {
+    /// Whose tones.
+    pub(crate) enum Tones {
+        /// 425 Hz, as in most of Europe.
+        Europe = "europe",
+        /// The United States and Canada.
+        NorthAmerica = "north_america",
     }
 }
 

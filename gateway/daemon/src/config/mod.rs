@@ -4,6 +4,7 @@
 //! `settings` is what comes out, `reference` prints the documentation. Nothing here binds an
 //! address or changes a file.
 
+mod announcements;
 mod check;
 mod directory;
 mod directory_fields;

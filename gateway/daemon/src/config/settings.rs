@@ -9,6 +9,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gateway_core::Announcements;
+use media::tones::Region;
 use model::{Directory, DoorId, Encryption};
 use sip::digest::server::Realm;
 use tracing_subscriber::filter::Targets;
@@ -96,6 +98,8 @@ pub(crate) struct MediaSettings {
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) ports: RangeInclusive<u16>,
     pub(crate) dscp: u8,
+    pub(crate) tones: Region,
+    pub(crate) announcements: Announcements,
     pub(crate) encryption: Encryption,
 }
 

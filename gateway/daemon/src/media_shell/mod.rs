@@ -198,6 +198,18 @@ impl MediaShell {
                 to: Use::Keys,
                 wanted: if listen { Wanted::Yes } else { Wanted::No },
             },
+            MediaCommand::Play {
+                leg,
+                stream,
+                key,
+                sound,
+            } => ThreadCommand::Play {
+                leg,
+                stream,
+                key,
+                sound: Box::new(sound),
+            },
+            MediaCommand::StopSound { leg, stream } => ThreadCommand::StopSound { leg, stream },
             MediaCommand::Close { leg } => ThreadCommand::Close { leg },
         };
         self.hand_over(command);

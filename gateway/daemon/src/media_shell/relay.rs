@@ -14,7 +14,10 @@ use std::time::Instant;
 
 use calls::Part;
 use gateway_core::{KeyForm, MediaEvent, Medium, Remote, StreamIndex};
-use media::{LegKey, LegSetup, LegUpdate, Overheard, PortKey, Reason, Relay, SessionId, Totals};
+use media::{
+    LegKey, LegSetup, LegUpdate, Overheard, PortKey, Reason, Relay, SessionId, Sound, SoundKey,
+    Totals,
+};
 use model::{CallId, Digit, LegAudio, LegId};
 use net::packets::{Arrival, Datagram, Handler, Io, PortPair, SocketKey};
 use sip::sdp::Format;
@@ -65,6 +68,16 @@ pub(super) enum ThreadCommand {
         leg: LegId,
         to: Use,
         wanted: Wanted,
+    },
+    Play {
+        leg: LegId,
+        stream: StreamIndex,
+        key: SoundKey,
+        sound: Box<Sound>,
+    },
+    StopSound {
+        leg: LegId,
+        stream: StreamIndex,
     },
     Close {
         leg: LegId,
@@ -257,6 +270,25 @@ impl RelayThread {
         }
     }
 
+    fn play(&mut self, stream: Stream, key: SoundKey, sound: &Sound, now: Instant) {
+        let Some(opened) = self.streams.get(&stream) else {
+            return;
+        };
+        let played = self.relay.play(opened.session, opened.key, key, sound, now);
+        if let Err(error) = played {
+            tracing::error!(%error, leg = %stream.0, "a leg cannot be played a sound");
+        }
+    }
+
+    fn stop_sound(&mut self, stream: Stream) {
+        let Some(opened) = self.streams.get(&stream) else {
+            return;
+        };
+        if let Err(error) = self.relay.stop_sound(opened.session, opened.key) {
+            tracing::error!(%error, leg = %stream.0, "a sound cannot be stopped");
+        }
+    }
+
     fn close(&mut self, leg: LegId, now: Instant, io: &mut Io<MediaEvent>) {
         self.ears.closed(leg);
         let audio = self.audio_of(leg, now);
@@ -403,7 +435,9 @@ impl RelayThread {
                 tracing::debug!(?leg, "the first packet of a leg has come");
             }
             media::Event::SoundOver { leg, sound } => {
-                tracing::debug!(?leg, ?sound, "a sound that was played to a leg is over");
+                if let Some(leg) = self.leg_of(session, leg) {
+                    io.event(MediaEvent::SoundOver { leg, sound });
+                }
             }
             media::Event::LegClosed { leg, quality } => {
                 tracing::debug!(?leg, ?quality, "a leg's media have ended");
@@ -474,6 +508,13 @@ impl Handler for RelayThread {
                 self.ears.set(leg, to, wanted);
                 self.tap(leg);
             }
+            ThreadCommand::Play {
+                leg,
+                stream,
+                key,
+                sound,
+            } => self.play((leg, stream), key, &sound, now),
+            ThreadCommand::StopSound { leg, stream } => self.stop_sound((leg, stream)),
             ThreadCommand::Close { leg } => self.close(leg, now, io),
         }
         self.drain(io);

@@ -122,6 +122,9 @@ figures! { |from| {
     Counter "door_codes_wrong_total" = from.state.calls().counters().door_codes_wrong;
     /// Doors that have no way to be opened from here.
     Counter "doors_without_way_total" = from.state.counters().doors_without_a_way;
+    /// Tones and announcements that a leg should have heard and has not.
+    Counter "sounds_not_played_total" ["why=\"no_agreement\""] = from.state.unplayed().no_agreement;
+    Counter "sounds_not_played_total" ["why=\"no_codec\""] = from.state.unplayed().no_codec;
     /// Requests to open a door by URL that were not begun, because too many were on their way.
     Counter "door_urls_refused_total" = from.hands.counts.urls_refused;
     /// Inputs to the call engine about things that have ended.

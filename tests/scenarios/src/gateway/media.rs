@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use calls::Part;
 use gateway_core::{FreePort, MediaCommand, Remote, StreamIndex};
+use media::Sound;
 use model::{CallId, Carried, LegAudio, LegId, Received, Sent};
 use sip::sdp::{self, Format};
 
@@ -24,6 +25,8 @@ pub struct Media {
     routes: BTreeMap<(LegId, LegId), Vec<(StreamIndex, StreamIndex)>>,
     /// Who is in the room of which call.
     rooms: BTreeMap<LegId, (CallId, StreamIndex, Part)>,
+    /// What each leg was played last, until it was stopped.
+    sounds: BTreeMap<LegId, Sound>,
     /// Whether the threads say what they have closed.
     pub speaks: bool,
 }
@@ -48,6 +51,7 @@ impl Media {
             legs: BTreeMap::new(),
             routes: BTreeMap::new(),
             rooms: BTreeMap::new(),
+            sounds: BTreeMap::new(),
             speaks: true,
         }
     }
@@ -120,12 +124,24 @@ impl Media {
                     .unwrap_or_else(|| panic!("{leg} is not open"))
                     .key_tones = listen;
             }
+            MediaCommand::Play {
+                leg, stream, sound, ..
+            } => {
+                let remotes = self.legs.get(&leg).map(|leg| &leg.remotes);
+                let is_known = remotes.is_some_and(|known| known.contains_key(&stream));
+                assert!(is_known, "{leg}, stream {stream} has nowhere to play to");
+                self.sounds.insert(leg, sound);
+            }
+            MediaCommand::StopSound { leg, .. } => {
+                assert!(self.sounds.remove(&leg).is_some(), "{leg} hears no sound");
+            }
             MediaCommand::Close { leg } => return self.close(leg),
         }
         Vec::new()
     }
 
     fn close(&mut self, leg: LegId) -> Vec<FreePort> {
+        self.sounds.remove(&leg);
         let ports: Vec<FreePort> = self
             .legs
             .remove(&leg)
@@ -232,6 +248,13 @@ impl Media {
             },
             sent: Sent::default(),
         })
+    }
+
+    /// What is played to the far end with this address.
+    pub fn played_to(&self, remote: SocketAddr) -> Option<&Sound> {
+        let mut sounds = self.sounds.iter();
+        let is_there = |leg: LegId| self.remotes(leg).any(|at| at == remote);
+        sounds.find_map(|(leg, sound)| is_there(*leg).then_some(sound))
     }
 
     pub fn carries_anything(&self) -> bool {

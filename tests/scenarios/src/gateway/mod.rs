@@ -13,10 +13,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ::media::tones::Region;
 use calls::Event;
 use gateway_core::{
-    Answer, Config, GatewayState, Input, KeyForm, MediaCommand, MediaEvent, OperatorCommand,
-    Output, RecordingCommand, StoreWrite, UrlReply, UrlRequest,
+    Announcements, Answer, Config, GatewayState, Input, KeyForm, MediaCommand, MediaEvent,
+    OperatorCommand, Output, RecordingCommand, Sounds, StoreWrite, UrlReply, UrlRequest,
 };
 use model::{CallRecord, Digit, DoorRecord, Encryption, LegId, Timestamp};
 use sip::digest::server::Realm;
@@ -92,6 +93,10 @@ impl Gateway {
             ports_for_alarms: 0,
             encryption: Encryption::Preferred,
             record: gateway_core::RecordPolicy::Alarms,
+            sounds: Sounds {
+                region: Region::Europe,
+                announcements: Announcements::default(),
+            },
             sip,
             calls: calls::Config::default(),
         };

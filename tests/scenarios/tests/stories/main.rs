@@ -22,6 +22,7 @@ mod ring_group;
 mod takeover;
 mod ten_minutes;
 mod timers_expire;
+mod tones;
 mod transfer;
 mod two_stations_talk;
 

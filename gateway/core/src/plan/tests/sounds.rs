@@ -1,0 +1,118 @@
+//! What legs are played, and when the media threads are told.
+
+use media::Sound;
+use media::tones::{Region, Signal};
+
+use super::*;
+use crate::sounds::Lasting;
+
+fn sound(signal: Signal) -> Sound {
+    Sound::Tone(signal.tone(Region::Europe))
+}
+
+/// The legs that are to be played something, and those that are not any more.
+fn told(plan: &mut MediaPlan) -> (Vec<LegId>, Vec<LegId>) {
+    let (mut played, mut stopped) = (Vec::new(), Vec::new());
+    for command in commands(plan) {
+        match command {
+            MediaCommand::Play { leg, stream: 0, .. } => played.push(leg),
+            MediaCommand::StopSound { leg, stream: 0 } => stopped.push(leg),
+            _ => {}
+        }
+    }
+    (played, stopped)
+}
+
+#[test]
+fn a_sound_waits_until_the_leg_has_agreed() {
+    let mut plan = plan(8);
+    a_calls(&mut plan, Some(CALLER)).unwrap();
+    plan.play(A, sound(Signal::AutoAnswer), Lasting::ToItsEnd);
+    assert_eq!(told(&mut plan), (vec![], vec![]));
+    plan.final_answer(A).unwrap();
+    assert_eq!(told(&mut plan), (vec![A], vec![]));
+    plan.close(A);
+    assert_eq!(plan.unplayed(), Unplayed::default());
+}
+
+#[test]
+fn a_sound_that_never_found_an_agreement_is_counted() {
+    let mut plan = plan(8);
+    a_calls(&mut plan, Some(CALLER)).unwrap();
+    plan.play(A, sound(Signal::AutoAnswer), Lasting::ToItsEnd);
+    plan.close(A);
+    assert_eq!(told(&mut plan), (vec![], vec![]));
+    assert_eq!(
+        (plan.unplayed().no_agreement, plan.unplayed().no_codec),
+        (1, 0)
+    );
+}
+
+#[test]
+fn a_leg_without_a_codec_of_ours_is_not_played_to() {
+    let mut plan = plan(8);
+    let g729 = CALLER.replace("9 8 101", "18 101");
+    a_calls(&mut plan, Some(&g729)).unwrap();
+    plan.final_answer(A).unwrap();
+    plan.play(A, sound(Signal::RingBack), Lasting::UntilJoined);
+    assert_eq!(told(&mut plan), (vec![], vec![]));
+    assert_eq!(
+        (plan.unplayed().no_agreement, plan.unplayed().no_codec),
+        (0, 1)
+    );
+}
+
+#[test]
+fn ring_back_ends_when_somebody_is_there_and_a_warning_does_not() {
+    let mut plan = talking();
+    plan.disconnect(A, B);
+    told(&mut plan);
+    plan.play(A, sound(Signal::Hold), Lasting::UntilJoined);
+    plan.play(B, sound(Signal::LimitNear), Lasting::ToItsEnd);
+    assert_eq!(told(&mut plan), (vec![A, B], vec![]));
+    plan.connect(A, B, TalkMode::OpenDuplex);
+    assert_eq!(told(&mut plan), (vec![], vec![A]));
+    plan.connect(A, B, TalkMode::OpenDuplex);
+    assert_eq!(told(&mut plan), (vec![], vec![]), "once");
+}
+
+#[test]
+fn a_sound_that_is_over_is_not_stopped_again() {
+    let mut plan = talking();
+    plan.play(A, sound(Signal::Hold), Lasting::UntilJoined);
+    let key = commands(&mut plan)
+        .into_iter()
+        .find_map(|command| match command {
+            MediaCommand::Play { key, .. } => Some(key),
+            _ => None,
+        });
+    plan.sound_over(A, media::SoundKey(999));
+    plan.sound_over(A, key.unwrap());
+    plan.connect(A, B, TalkMode::OpenDuplex);
+    assert_eq!(told(&mut plan), (vec![], vec![]));
+}
+
+#[test]
+fn members_of_a_room_are_told_apart_from_what_is_seen() {
+    use calls::Part;
+    use model::CallId;
+    let mut plan = plan(8);
+    let call = CallId::new(5);
+    a_calls(&mut plan, Some(CALLER)).unwrap();
+    plan.mix(call, A, Part::TalkAndListen);
+    let mixes: Vec<_> = commands(&mut plan)
+        .into_iter()
+        .filter(|command| matches!(command, MediaCommand::Mix { .. }))
+        .collect();
+    let expected = MediaCommand::Mix {
+        room: call,
+        leg: A,
+        stream: 0,
+        part: Part::TalkAndListen,
+    };
+    assert_eq!(mixes, [expected]);
+    plan.mix(call, A, Part::TalkAndListen);
+    assert_eq!(commands(&mut plan), [], "nothing new");
+    plan.unmix(call, A);
+    assert_eq!(commands(&mut plan), [MediaCommand::Unmix { leg: A }]);
+}
