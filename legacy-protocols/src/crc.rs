@@ -5,7 +5,13 @@ pub(crate) fn x25(octets: &[u8]) -> u16 {
     !reflected(&X25, 0xFFFF, octets)
 }
 
+/// CRC-16/MODBUS.
+pub(crate) fn modbus(octets: &[u8]) -> u16 {
+    reflected(&MODBUS, 0xFFFF, octets)
+}
+
 const X25: [u16; 256] = table(0x8408);
+const MODBUS: [u16; 256] = table(0xA001);
 
 fn reflected(table: &[u16; 256], start: u16, octets: &[u8]) -> u16 {
     octets.iter().fold(start, |crc, octet| {
@@ -39,7 +45,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_catalogued_check_value() {
+    fn the_catalogued_check_values() {
         assert_eq!(x25(b"123456789"), 0x906E);
+        assert_eq!(modbus(b"123456789"), 0x4B37);
     }
 }

@@ -21,8 +21,10 @@ pub mod open_link;
 pub mod port;
 pub mod priority;
 pub mod safety;
+pub mod table;
 pub mod text;
 
 mod crc;
 mod octets;
+mod pairs;
 mod session;

@@ -16,6 +16,7 @@ use crate::counters::LineCounters;
 use crate::coverage::{CommandKind, Coverage, EventKind};
 use crate::event::{CallConnected, CallProgress, CallRequest, Event, Origin, Progress, Provenance};
 use crate::number::{Node, Number, Party};
+use crate::pairs::Calls;
 use crate::port::{AskId, LinkState, Picture, Reference};
 use crate::priority::Priority;
 use crate::session::Said;
@@ -31,8 +32,6 @@ pub struct Config {
     pub hops: u8,
 }
 
-/// Calls that are remembered at most.
-const MOST_CALLS: usize = 1024;
 /// Call set-ups without a result that are remembered at most.
 const MOST_SETUPS: usize = 256;
 
@@ -62,7 +61,6 @@ pub struct Session {
     config: Config,
     reader: Reader,
     next_reference: u16,
-    next_call: u64,
     calls: Calls,
     /// By the reference on the wire; the command is answered once.
     setups: BTreeMap<u16, (Option<Reference>, CallRef)>,
@@ -78,7 +76,6 @@ impl Session {
             reader: Reader::new(config.checksum),
             config,
             next_reference: 1,
-            next_call: 1,
             calls: Calls::default(),
             setups: BTreeMap::new(),
             unreadable: 0,
@@ -143,13 +140,13 @@ impl Session {
                 mode,
             } => self.call(a, b, priority, mode),
             Meaning::Connected { from: a, to: b } => Event::CallConnected(CallConnected {
-                call: self.call_of(a, b),
+                call: self.calls.call_of(a, b),
                 from: Some(a),
                 to: Some(b),
                 mode: None,
             }),
             Meaning::Disconnected { from: a, to: b } => {
-                let call = self.call_of(a, b);
+                let call = self.calls.call_of(a, b);
                 self.calls.forget(call);
                 let cause = Cause::NORMAL;
                 Event::CallReleased { call, cause }
@@ -208,7 +205,7 @@ impl Session {
         priority: Option<Priority>,
         mode: CallMode,
     ) -> Event {
-        let call = self.call_of(from, to);
+        let call = self.calls.call_of(from, to);
         let cause = match mode {
             CallMode::Open | CallMode::Private => {
                 return Event::CallProgress(CallProgress {
@@ -259,16 +256,6 @@ impl Session {
             node: self.home(),
             number: Number::SERVER,
         }
-    }
-
-    fn call_of(&mut self, from: Party, to: Party) -> CallRef {
-        if let Some(call) = self.calls.find(from, to) {
-            return call;
-        }
-        let call = CallRef(CallRef::OF_PORT | self.next_call);
-        self.next_call += 1;
-        self.calls.remember(call, from, to);
-        call
     }
 
     fn happened(&mut self, event: Event, from: Provenance) {
@@ -404,48 +391,4 @@ fn request_of(desk: Party, tag: u16) -> RequestRef {
             sum * 16 + u64::from(*digit)
         });
     RequestRef(desk << 16 | u64::from(tag))
-}
-
-/// Which stations a call joins; the oldest is forgotten when there are too many.
-#[derive(Debug, Default)]
-struct Calls {
-    by_call: BTreeMap<CallRef, (Party, Party)>,
-    by_parties: BTreeMap<(Party, Party), CallRef>,
-    order: VecDeque<CallRef>,
-}
-
-impl Calls {
-    fn find(&self, from: Party, to: Party) -> Option<CallRef> {
-        self.by_parties.get(&(from, to)).copied()
-    }
-
-    fn parties(&self, call: CallRef) -> Option<(Party, Party)> {
-        self.by_call.get(&call).copied()
-    }
-
-    fn remember(&mut self, call: CallRef, from: Party, to: Party) {
-        self.forget(call);
-        if let Some(earlier) = self.find(from, to) {
-            self.forget(earlier);
-        }
-        if self.order.len() >= MOST_CALLS
-            && let Some(oldest) = self.order.front().copied()
-        {
-            self.forget(oldest);
-        }
-        self.by_call.insert(call, (from, to));
-        self.by_parties.insert((from, to), call);
-        self.order.push_back(call);
-    }
-
-    fn forget(&mut self, call: CallRef) {
-        if let Some(parties) = self.by_call.remove(&call) {
-            self.by_parties.remove(&parties);
-            self.order.retain(|known| *known != call);
-        }
-    }
-
-    fn clear(&mut self) {
-        *self = Self::default();
-    }
 }

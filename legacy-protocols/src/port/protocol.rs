@@ -10,11 +10,13 @@ use crate::event::Event;
 use crate::open_link;
 use crate::port::{AskId, Reference};
 use crate::session::{Said, Session};
+use crate::table;
 
 #[derive(Debug)]
 pub enum Protocol {
     Acdp(Box<acdp::Session>),
     OpenLink(Box<open_link::Session>),
+    Table(Box<table::Session>),
 }
 
 macro_rules! each {
@@ -22,6 +24,7 @@ macro_rules! each {
         match $self {
             Self::Acdp($session) => $call,
             Self::OpenLink($session) => $call,
+            Self::Table($session) => $call,
         }
     };
 }
