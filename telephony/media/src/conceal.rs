@@ -4,11 +4,13 @@
 //! Repeats the last period of the voice and lets it fade by a quarter per
 //! frame; behind the fade stands noise as loud as the pauses were, so the line
 //! does not sound dead. The first 4 ms after the gap fade from the invention to
-//! the truth. Opus does all this better by itself; do not use it there.
+//! the truth; if that is known already, the end of the gap leads to it instead.
+//! Opus does all this better by itself; do not use it there.
 //!
 //! Adds no delay. Invariant: what is invented is never louder than what it
 //! repeats, and after four frames only comfort noise is left.
 
+use crate::lead::Lead;
 use crate::pitch::{self, Pitch};
 use crate::rate::SampleRate;
 use crate::seed::Seed;
@@ -22,7 +24,10 @@ const FADE: f32 = 0.25;
 const RECOVERY_MS: usize = 4;
 
 /// From the last true sample into the repetition.
-const JOIN_MS: usize = 1;
+const JOIN_MS: usize = 2;
+
+/// From an invention to what leads to the sound after the gap.
+const CROSS_MS: usize = 5;
 
 /// Below this the sound is no voice; a short period of it would buzz.
 const VOICED: f32 = 0.5;
@@ -89,6 +94,38 @@ impl Concealer {
             *sample = self.invent() as i16;
         }
         self.remember(frame);
+    }
+
+    /// As [`Concealer::lost`], for the end of a gap, when what follows is there already: the
+    /// invention goes over into what may have led to it, where the two are most alike.
+    pub fn between(&mut self, frame: &mut [i16], next: &[i16]) {
+        if self.invention.is_none() {
+            self.begin();
+        }
+        for sample in frame.iter_mut() {
+            *sample = self.invent() as i16;
+        }
+        let width = self.rate.samples_in_ms(CROSS_MS);
+        let hop = self.rate.samples_in_ms(1) / 4;
+        let lead = Lead::to(next, self.rate, VOICED).filter(|_| frame.len() == self.rate.frame());
+        if let Some(lead) = lead
+            && let Some(at) = lead.meets(frame, width, hop)
+        {
+            lead.blend_into(frame, at, width);
+            // What follows joins by itself.
+            self.invention = None;
+        }
+        self.remember(frame);
+    }
+
+    /// How the invention would go on, without going on: for [`crate::codec::Decoder::follow`].
+    pub fn beyond(&mut self, sound: &mut [i16]) {
+        let (invention, comfort) = (self.invention, self.comfort.clone());
+        for sample in sound {
+            *sample = self.invent() as i16;
+        }
+        self.invention = invention;
+        self.comfort = comfort;
     }
 
     /// Another speaker follows.
@@ -244,6 +281,51 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_whose_end_is_known_is_filled_from_both_sides() {
+        for rate in RATES {
+            let fill = |known: bool| {
+                let mut concealer = Concealer::new(rate, 1);
+                for n in 0..5 {
+                    concealer.good(&mut voice(rate, n));
+                }
+                let mut frame = voice(rate, 5);
+                match known {
+                    true => concealer.between(&mut frame, &voice(rate, 6)),
+                    false => concealer.lost(&mut frame),
+                }
+                let truth = voice(rate, 5);
+                let error: Vec<i16> = frame.iter().zip(&truth).map(|(a, b)| a - b).collect();
+                let mut next = voice(rate, 6);
+                concealer.good(&mut next);
+                let untouched = next == voice(rate, 6);
+                (dbov(&truth) - dbov(&error), untouched)
+            };
+            let ((one_side, _), (both, untouched)) = (fill(false), fill(true));
+            assert!(
+                both > one_side + 1.0,
+                "{rate:?}: {both:.1}, {one_side:.1} dB"
+            );
+            assert!(untouched, "{rate:?}: what follows needs no fade");
+        }
+    }
+
+    #[test]
+    fn looking_beyond_changes_nothing() {
+        for rate in RATES {
+            let mut concealer = Concealer::new(rate, 1);
+            concealer.good(&mut voice(rate, 0));
+            concealer.good(&mut voice(rate, 1));
+            let mut other = concealer.clone();
+            let (mut frame, mut next) = (voice(rate, 2), [0; 22]);
+            concealer.lost(&mut frame);
+            concealer.beyond(&mut next);
+            let mut both = vec![0; frame.len() + next.len()];
+            other.lost(&mut both);
+            assert_eq!(both, [&frame[..], &next].concat());
+        }
+    }
+
+    #[test]
     fn it_fades_by_a_quarter_per_frame_and_ends_in_the_noise_of_the_pauses() {
         for rate in RATES {
             let mut seed = Seed::new(9);
@@ -316,6 +398,7 @@ mod tests {
                 concealer.good(&mut frame);
                 concealer.lost(&mut frame);
                 concealer.lost(&mut frame);
+                concealer.between(&mut frame.clone(), &frame);
                 concealer.good(&mut frame);
             }
         }

@@ -17,6 +17,7 @@ mod emodel;
 mod format;
 mod guard;
 mod latch;
+mod lead;
 mod leg;
 mod limiter;
 mod measure;

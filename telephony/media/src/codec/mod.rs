@@ -18,6 +18,9 @@ use thiserror::Error;
 use crate::format;
 use crate::rate::SampleRate;
 
+/// So many samples more than were lost [`Decoder::follow`] needs.
+pub const BEYOND: usize = g722::DELAY;
+
 /// A codec that sound can be changed from and to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AudioCodec {
@@ -272,6 +275,27 @@ impl Decoder {
         match &mut self.0 {
             Decoding::Pcma | Decoding::Pcmu | Decoding::G722(_) => None,
             Decoding::Opus(decoder) => Some(decoder.conceal(next, pcm)),
+        }
+    }
+
+    /// What [`Decoder::decode`] would write, without moving on. Only for G.711, which remembers
+    /// nothing: elsewhere it depends on what is invented until then.
+    pub fn peek(&self, payload: &[u8], pcm: &mut [i16]) -> Option<usize> {
+        let pcm = pcm.get_mut(..payload.len())?;
+        match &self.0 {
+            Decoding::Pcma => g711::decode_a_law(payload, pcm),
+            Decoding::Pcmu => g711::decode_mu_law(payload, pcm),
+            Decoding::G722(_) | Decoding::Opus(_) => return None,
+        }
+        Some(payload.len())
+    }
+
+    /// What was heard in place of a lost payload, and how it would go on: a codec that learns from
+    /// what it decodes (G.722) learns from that instead.
+    pub fn follow(&mut self, heard: &[i16], beyond: &[i16; BEYOND]) {
+        match &mut self.0 {
+            Decoding::Pcma | Decoding::Pcmu | Decoding::Opus(_) => {}
+            Decoding::G722(decoder) => decoder.follow(heard, beyond),
         }
     }
 

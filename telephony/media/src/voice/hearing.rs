@@ -10,7 +10,7 @@
 use std::time::{Duration, Instant};
 
 use crate::codec::opus::OpenError;
-use crate::codec::{AudioCodec, DecodeError, Decoder};
+use crate::codec::{self, AudioCodec, DecodeError, Decoder};
 use crate::conceal::Concealer;
 use crate::decoded::{Decoded, Decoding};
 use crate::jitter::{Elastic, JitterBuffer, Packet, Setup, Step, Wish};
@@ -263,7 +263,16 @@ fn invent(
 ) {
     match (decoder.conceal(next, sound), concealer) {
         (Some(written), _) => sound[written..].fill(0),
-        (None, Some(concealer)) => concealer.lost(sound),
+        (None, Some(concealer)) => {
+            let mut ahead = [0; MAX_FRAME];
+            match next.and_then(|next| decoder.peek(next, &mut ahead)) {
+                Some(len) => concealer.between(sound, &ahead[..len]),
+                None => concealer.lost(sound),
+            }
+            let mut beyond = [0; codec::BEYOND];
+            concealer.beyond(&mut beyond);
+            decoder.follow(sound, &beyond);
+        }
         (None, None) => sound.fill(0),
     }
 }

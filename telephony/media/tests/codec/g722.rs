@@ -3,7 +3,9 @@
 //! The fingerprints are of what the reference encoder and decoder of the
 //! ITU-T's software tool library (G.191) make of the same signals.
 
+use media::SampleRate;
 use media::codec::AudioCodec::G722;
+use media::codec::{BEYOND, Decoder};
 
 use crate::{decode, encode, fingerprint, fingerprint_of_sound, signals};
 
@@ -37,4 +39,40 @@ fn octets_that_no_encoder_sends_give_the_references_sound() {
     assert_eq!(fingerprint_of_sound(&decoded), 0x29a0_38a5_7040_d96f);
     let decoded = decode(G722, &signals::loud_octets());
     assert_eq!(fingerprint_of_sound(&decoded), 0x1eb0_f04f_2a98_bc22);
+}
+
+#[test]
+fn c9_a_decoder_that_follows_what_was_heard_goes_on_as_if_nothing_had_been_lost() {
+    let (_, signal) = signals::ALL
+        .into_iter()
+        .find(|(name, _)| *name == "voice")
+        .expect("it is in the list");
+    let octets = encode(G722, &signal());
+    let truth = decode(G722, &octets);
+    let loudness_of_error = |follows: bool| {
+        let mut decoder = Decoder::new(G722, SampleRate::Hz16000).expect("there is memory");
+        let mut pcm = [0; 320];
+        let mut error = 0.0;
+        for (n, payload) in octets.chunks_exact(160).enumerate().take(60) {
+            let place = n * 320;
+            if n % 10 == 9 {
+                let beyond = truth[place + 320..].first_chunk::<BEYOND>();
+                let beyond = beyond.expect("the signal goes on");
+                if follows {
+                    decoder.follow(&truth[place..place + 320], beyond);
+                }
+                continue;
+            }
+            decoder.decode(payload, &mut pcm).expect("there is room");
+            let pairs = pcm.iter().zip(&truth[place..]);
+            let squares = pairs.map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2));
+            error += squares.sum::<f64>();
+        }
+        error.sqrt()
+    };
+    let (with, without) = (loudness_of_error(true), loudness_of_error(false));
+    assert!(
+        with < without / 3.0,
+        "{with:.0} with it, {without:.0} without"
+    );
 }

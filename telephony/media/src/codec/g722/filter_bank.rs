@@ -9,7 +9,7 @@ use super::predictor::saturate;
 use super::tables::QMF;
 
 /// Samples that a filter remembers of the last block: its length less one pair.
-const MEMORY: usize = 22;
+pub(super) const MEMORY: usize = 22;
 const TAPS: usize = 24;
 
 /// The band's coefficients in the order of time, oldest first. `x[odd]` of the
@@ -36,6 +36,11 @@ impl Splitter {
         Splitter {
             memory: [0; MEMORY],
         }
+    }
+
+    /// As if this sound had gone through it.
+    pub(super) const fn after(memory: [i16; MEMORY]) -> Splitter {
+        Splitter { memory }
     }
 
     /// Gives a sample of each band for each pair of `pcm`, at most [`BLOCK`].

@@ -16,13 +16,16 @@ mod predictor;
 mod tables;
 mod zeros;
 
-use filter_bank::{Bands, Joiner, Splitter, limit};
+use filter_bank::{Bands, Joiner, MEMORY, Splitter, limit};
 use predictor::Predictor;
 use tables::{HIGH_BY_CODE, LOW_BY_CODE, LOW_BY_MAGNITUDE, LOW_SCALES};
 use tables::{Level, SCALES, Scale, low_magnitude};
 
 /// Pairs of samples worked on at once.
 const BLOCK: usize = 80;
+
+/// By so many samples sound that is encoded and decoded comes later: both filter banks together.
+pub(super) const DELAY: usize = MEMORY;
 
 /// 16 kHz to octets, one for two samples.
 #[derive(Debug, Clone)]
@@ -89,6 +92,35 @@ impl Decoder {
             }
             self.low = low_band;
             self.high = high_band;
+            self.joiner.join(&mut bands, pcm);
+        }
+    }
+}
+
+impl Decoder {
+    /// Moves on as if the lost payload had come, given what was heard in its place and how that
+    /// goes on: what the encoder has learnt meanwhile is learnt from the invention. Else the next
+    /// payload would be decoded by scales and predictions of before the gap, which rustles.
+    pub(super) fn follow(&mut self, heard: &[i16], beyond: &[i16; DELAY]) {
+        let mut sound = heard.iter().chain(beyond).copied();
+        // The bands are ahead of what was heard.
+        let mut splitter =
+            Splitter::after(std::array::from_fn(|_| sound.next().unwrap_or_default()));
+        let mut pcm = [0; 2 * BLOCK];
+        for block in heard.chunks(2 * BLOCK) {
+            let len = block.len() & !1;
+            let pcm = &mut pcm[..len];
+            pcm.fill_with(|| sound.next().unwrap_or_default());
+            let (mut low, mut high) = ([0; BLOCK], [0; BLOCK]);
+            splitter.split(pcm, &mut low, &mut high);
+            let mut bands = Bands::new();
+            for (index, (low, high)) in low.iter().zip(&high).take(len / 2).enumerate() {
+                // The encoder of a copy says what the true encoder might have sent.
+                let (mut low_band, mut high_band) = (self.low, self.high);
+                let low = self.low.decode(low_band.encode(*low));
+                let high = self.high.decode(high_band.encode(*high));
+                bands.set(index, low, high);
+            }
             self.joiner.join(&mut bands, pcm);
         }
     }
