@@ -165,3 +165,64 @@ pub fn channel(recording: &Path, number: u8, wav: &Path) -> Result<()> {
     ensure!(output.status.success(), "ffmpeg: {said}");
     Ok(())
 }
+
+/// How loud one frequency is in the course of a recording; a full sine has 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Course {
+    pub hertz: f64,
+    /// For each tenth of a second.
+    loudness: Vec<f64>,
+}
+
+/// Looks for a frequency, in whole tens of Hz: then its neighbours at other tens are not found in
+/// its place.
+pub fn course(file: &Path, hertz: f64, skipped: f64) -> Result<Course> {
+    let rate = f64::from(sample_rate(file)?);
+    let output = Command::new("sox")
+        .arg(file)
+        .args(["-t", "raw", "-e", "signed", "-b", "16", "-"])
+        .args(["trim", &skipped.to_string(), "remix", "1"])
+        .output()
+        .context("could not run sox; scripts/setup.sh test installs it")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "sox: {said}");
+    let samples = output.stdout.chunks_exact(2);
+    let samples: Vec<f64> = samples
+        .map(|bytes| f64::from(i16::from_le_bytes([bytes[0], bytes[1]])) / 32_768.0)
+        .collect();
+    let step = std::f64::consts::TAU * hertz / rate;
+    let loudness = |piece: &[f64]| {
+        let (mut real, mut imaginary) = (0.0, 0.0);
+        for (n, sample) in piece.iter().enumerate() {
+            real += sample * (step * n as f64).cos();
+            imaginary += sample * (step * n as f64).sin();
+        }
+        2.0 * f64::hypot(real, imaginary) / piece.len() as f64
+    };
+    let tenths = samples.chunks_exact((rate / 10.0) as usize);
+    Ok(Course {
+        hertz,
+        loudness: tenths.map(loudness).collect(),
+    })
+}
+
+impl Course {
+    /// Fails unless it was heard for so many seconds in all.
+    pub fn must_be_heard(&self, seconds: f64) -> Result<()> {
+        let heard = self.seconds();
+        ensure!(heard >= seconds, "heard for {heard} s: {self:?}");
+        Ok(())
+    }
+
+    /// Fails if it was heard for longer than that.
+    pub fn must_end_within(&self, seconds: f64) -> Result<()> {
+        let heard = self.seconds();
+        ensure!(heard <= seconds, "heard for {heard} s: {self:?}");
+        Ok(())
+    }
+
+    fn seconds(&self) -> f64 {
+        let loud = self.loudness.iter().filter(|loud| **loud > 0.03);
+        loud.count() as f64 / 10.0
+    }
+}

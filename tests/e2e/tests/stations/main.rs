@@ -14,3 +14,4 @@ mod recording;
 mod registration;
 mod scripted;
 mod secure;
+mod sounds;
