@@ -43,6 +43,7 @@ sip-tester|/usr/bin/sipp|scripted and hostile SIP peers
 baresip-core|/usr/bin/baresip|first independent SIP client
 linphone-cli|/usr/bin/linphonec|second independent SIP client
 tshark|/usr/bin/tshark|judges what is on the wire
+libpri-dev|/usr/include/libpri.h|an independent ISDN stack, the other end of our lines
 sox|/usr/bin/sox|makes test tones and measures what arrived
 ffmpeg|/usr/bin/ffmpeg|a second opinion on G.722 and G.711
 iproute2|/usr/bin/ip /sbin/ip /usr/sbin/ip|gives each test a network of its own
