@@ -47,6 +47,7 @@ libpri-dev|/usr/include/libpri.h|an independent ISDN stack, the other end of our
 sox|/usr/bin/sox|makes test tones and measures what arrived
 ffmpeg|/usr/bin/ffmpeg|a second opinion on G.722 and G.711
 iproute2|/usr/bin/ip /sbin/ip /usr/sbin/ip|gives each test a network of its own
+iptables|/usr/sbin/iptables|loses packets between hosts of a test
 flite|/usr/bin/flite|speaks the sentences that the audio judge listens to
 python3-venv|/usr/bin/python3|folders of their own for the third SIP client and the audio judge
 python3-dev|/usr/include/python3.11/Python.h /usr/include/python3.13/Python.h|compiles PESQ, which the audio judge scores with

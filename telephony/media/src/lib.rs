@@ -21,6 +21,7 @@ mod lead;
 mod leg;
 mod limiter;
 mod measure;
+mod observe;
 mod pitch;
 mod player;
 mod program;
@@ -60,6 +61,7 @@ pub use leg::{
     Direction, LegKey, LegSetup, LegUpdate, Medium, PortKey, Remote, RtcpAddress, SessionId,
 };
 pub use limiter::Rate;
+pub use observe::{Observed, Observer};
 pub use player::{Recording, Repeat, Sound, SoundKey};
 pub use quality::{Drops, FarReport, Quality, Reason};
 pub use rate::{FRAME, MAX_FRAME, SampleRate};

@@ -83,6 +83,11 @@ impl Capture {
 }
 
 impl Wire {
+    /// The capture file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// The named fields of each packet that `filter` selects.
     pub fn fields(&self, filter: &str, fields: &[&str]) -> Result<Vec<Vec<String>>> {
         let mut arguments = vec!["-Y", filter, "-T", "fields", "-E", "separator=\x1f"];

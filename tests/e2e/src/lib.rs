@@ -20,6 +20,7 @@ pub mod gateway;
 pub mod house;
 pub mod kamailio;
 pub mod linphone;
+pub mod lossy;
 pub mod network;
 pub mod not_run;
 pub mod pjsua2;

@@ -1,16 +1,19 @@
-//! A capture file as JSON lines: each SIP message in it with its packet, time and addresses.
+//! A capture file as JSON lines: each SIP message in it with its packet, time and addresses, and
+//! each stream of RTP with how complete and even it was.
 //!
 //! Reads pcap and pcapng over Ethernet, raw IP, Linux "any" and loopback links. IP fragments are
 //! counted, not put together.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use etherparse::{EtherType, NetSlice, SlicedPacket, TransportSlice};
 use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, create_reader};
 use serde::Serialize;
 
 use super::message::{self, Judgement};
+use super::rtp::RtpStreams;
 use super::streams::{Segment, Streams};
 use super::{Verdict, line};
 
@@ -51,6 +54,10 @@ struct Summary {
     packets: u64,
     sip_understood: u64,
     sip_refused: u64,
+    /// Packets of streams that have a line of their own.
+    rtp_packets: u64,
+    /// Packets of more streams than are told apart.
+    rtp_ignored: u64,
     other_datagrams: u64,
     /// Fragments of IP packets, which are not put together here.
     ip_fragments: u64,
@@ -72,15 +79,24 @@ pub(super) fn decode(input: impl Read + Send, out: &mut impl Write) -> io::Resul
         },
         links: Vec::new(),
         streams: Streams::default(),
+        rtp: RtpStreams::new(),
         out,
     };
     let broken = reading.read(input)?;
     let Reading {
         mut summary,
         streams,
+        rtp,
         out,
         ..
     } = reading;
+    summary.rtp_ignored = rtp.ignored;
+    let (views, strays) = rtp.finish();
+    summary.rtp_packets -= strays;
+    summary.other_datagrams += strays;
+    for view in views {
+        line(&view, out)?;
+    }
     summary.tcp_gaps = streams.gaps;
     summary.tcp_ignored = streams.ignored;
     summary.broken = broken;
@@ -104,6 +120,7 @@ struct Reading<'o, W> {
     summary: Summary,
     links: Vec<Link>,
     streams: Streams,
+    rtp: RtpStreams,
     out: &'o mut W,
 }
 
@@ -198,10 +215,18 @@ impl<W: Write> Reading<'_, W> {
             Some(TransportSlice::Udp(udp)) => {
                 let from = SocketAddr::new(source, udp.source_port());
                 let to = SocketAddr::new(target, udp.destination_port());
+                if self
+                    .rtp
+                    .take(from, to, udp.payload(), since_1970(link, ticks))
+                {
+                    self.summary.rtp_packets += 1;
+                    return Ok(());
+                }
                 if message::is_no_sip(udp.payload()) {
                     self.summary.other_datagrams += 1;
                     return Ok(());
                 }
+                self.rtp.learn(udp.payload());
                 let judgement = message::judge_datagram(udp.payload());
                 self.tell(link, ticks, ("udp", from, to), &judgement)
             }
@@ -277,6 +302,12 @@ fn addresses(net: &NetSlice<'_>) -> Option<(IpAddr, IpAddr)> {
         )),
         NetSlice::Arp(_) => None,
     }
+}
+
+fn since_1970(link: Link, ticks: u64) -> Duration {
+    let per_second = link.ticks_per_second.max(1);
+    let nanos = u128::from(ticks % per_second) * 1_000_000_000 / u128::from(per_second);
+    Duration::new(ticks / per_second, u32::try_from(nanos).unwrap_or(0))
 }
 
 /// Seconds with six digits behind the point.

@@ -8,6 +8,7 @@
 mod capture;
 mod description;
 mod message;
+mod rtp;
 mod streams;
 
 use std::io::{self, Read, Write};

@@ -4,6 +4,7 @@ mod calls;
 mod codecs;
 mod doors;
 mod encrypted;
+mod figures;
 mod foreign_codecs;
 mod groups;
 mod hold_and_transfer;
