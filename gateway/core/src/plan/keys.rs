@@ -13,7 +13,9 @@ impl MediaPlan {
 
     /// Keys are listened for in the sound of the leg, or are not any more.
     pub(crate) fn listen_for_keys(&mut self, leg: LegId, listen: bool) {
-        let Some(plan) = self.legs.get_mut(&leg) else {
+        // A call without sound has none to listen to.
+        let heard = self.legs.get_mut(&leg).filter(|plan| plan.is_open());
+        let Some(plan) = heard else {
             return;
         };
         if std::mem::replace(&mut plan.key_tones, listen) != listen {
@@ -24,6 +26,10 @@ impl MediaPlan {
 }
 
 impl LegPlan {
+    fn is_open(&self) -> bool {
+        self.ports.iter().any(Option::is_some)
+    }
+
     fn has_events(&self) -> bool {
         let (Some(ours), Some(theirs)) = (&self.ours, &self.theirs) else {
             return false;
