@@ -26,6 +26,8 @@ pub struct Config {
     /// Which calls are recorded without being asked for.
     pub record: RecordPolicy,
     pub sounds: Sounds,
+    /// Calls are spread over so many media threads.
+    pub media_threads: u16,
     pub sip: sip::endpoint::Settings,
     pub calls: calls::Config,
 }

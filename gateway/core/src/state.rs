@@ -79,7 +79,8 @@ impl GatewayState {
                 first_id,
                 config.ports_for_alarms,
                 KeySource::new(secret("media keys")),
-            ),
+            )
+            .over_threads(config.media_threads),
             legs: Legs::default(),
             watchers: Watchers::default(),
             counters: Counters::default(),

@@ -50,6 +50,7 @@ pub(crate) fn config(
             region: settings.media.tones,
             announcements: settings.media.announcements.clone(),
         },
+        media_threads: settings.media.threads,
         sip: endpoint(settings, listeners, own),
         calls: calls::Config {
             start_count,

@@ -177,6 +177,7 @@ fn build(
         addresses: machine::media_addresses(&settings.media.addresses, &bound, &own),
         ports: settings.media.ports.clone(),
         dscp: settings.media.dscp,
+        threads: settings.media.threads,
         seed: u64::from_be_bytes(random::bytes().map_err(system("random numbers"))?),
         frames: recorder.frames(),
     })

@@ -66,8 +66,8 @@ pub use player::{Recording, Repeat, Sound, SoundKey};
 pub use quality::{Drops, FarReport, Quality, Reason};
 pub use rate::{FRAME, MAX_FRAME, SampleRate};
 pub use relay::{
-    Arrival, CommandError, Config, Event, KeyForm, MoveError, OpenError, Output, Relay, Sink,
-    Totals,
+    Arrival, CommandError, Config, Event, KeyForm, MoveError, Moving, OpenError, Output, Relay,
+    Sink, Totals,
 };
 pub use session::MAX_LEGS;
 pub use session::room::{Part, RoomKey};

@@ -8,6 +8,7 @@
 //! Invariants: after a call nothing waits inside but what [`Relay::poll_output`]
 //! gives; equal inputs and seed give equal outputs; a packet allocates nothing.
 
+mod handover;
 mod sounds;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -15,6 +16,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
+
+pub use handover::Moving;
 
 use crate::format::FormatError;
 use crate::guard::{Outlet, Scratch};
@@ -249,14 +252,7 @@ impl Relay {
                 return Err(error);
             }
         };
-        for (key, component) in keys.into_iter().zip([Component::Rtp, Component::Rtcp]) {
-            let Some(key) = key else { continue };
-            let at = key.0 as usize;
-            if self.ports.len() <= at {
-                self.ports.resize(at + 1, None);
-            }
-            self.ports[at] = Some((index, Place { slot, component }));
-        }
+        self.rehouse(index, slot);
         Ok(())
     }
 
@@ -395,9 +391,11 @@ impl Relay {
             return;
         };
         for (port, component) in leg.ports_mut().zip([Component::Rtp, Component::Rtcp]) {
-            if let Some(place) = self.ports.get_mut(port.key.0 as usize) {
-                *place = Some((index, Place { slot, component }));
+            let at = port.key.0 as usize;
+            if self.ports.len() <= at {
+                self.ports.resize(at + 1, None);
             }
+            self.ports[at] = Some((index, Place { slot, component }));
         }
     }
 

@@ -97,6 +97,39 @@ fn a_leg_that_moves_hears_its_new_partner_in_one_continuous_stream() {
 }
 
 #[test]
+fn a_leg_that_changes_its_relay_hears_its_new_partner_in_one_continuous_stream() {
+    let now = Instant::now();
+    let [mut old, mut new] = [7, 8].map(|seed| Relay::new(Config::default(), seed));
+    for (relay, session, legs) in [(&mut old, FIRST, [1, 2]), (&mut new, SECOND, [3, 4])] {
+        for leg in legs {
+            relay.open(session, LegKey(leg), setup(leg), now).unwrap();
+        }
+        let [a, b] = legs.map(LegKey);
+        relay.connect(session, a, b, now).unwrap();
+    }
+    let before = speak(&mut old, 2, 100, now);
+    assert_eq!(before[0].1, peer(1));
+
+    let moving = old.let_go(FIRST, LegKey(1)).unwrap();
+    assert_eq!(moving.ports(), (PortKey(1), None));
+    assert!(speak(&mut old, 1, 50, now).is_empty(), "it has gone");
+    assert_eq!(old.totals().stray, 1);
+    assert!(speak(&mut old, 2, 101, now).is_empty(), "nobody hears it");
+
+    new.close_leg(SECOND, LegKey(3), now, &mut Sent::default())
+        .unwrap();
+    let third = SessionId(3);
+    new.take_in(third, moving, PortKey(9), None, now).unwrap();
+    new.move_leg(third, LegKey(1), SECOND, now).unwrap();
+    new.connect(SECOND, LegKey(1), LegKey(4), now).unwrap();
+    let after = speak(&mut new, 4, 9000, now);
+    assert_eq!((after[0].0, after[0].1), (PortKey(9), peer(1)));
+    let number = |packet: &[u8]| u16::from_be_bytes([packet[2], packet[3]]);
+    assert_eq!(number(&after[0].2), number(&before[0].2).wrapping_add(1));
+    assert_eq!(after[0].2[8..12], before[0].2[8..12], "the SSRC stays");
+}
+
+#[test]
 fn a_leg_can_only_move_to_a_session_that_is_there() {
     let now = Instant::now();
     let mut relay = Relay::new(Config::default(), 7);

@@ -376,7 +376,7 @@ fn configuration(setup: &Setup<'_>, folder: &Path) -> String {
         }
     }
     text += &format!(
-        "[media]\nports = \"20000-20199\"\nsrtp = \"{}\"\n[metrics]\nlisten = \"{}\"\n",
+        "[media]\nports = \"20000-20199\"\nthreads = 2\nsrtp = \"{}\"\n[metrics]\nlisten = \"{}\"\n",
         setup.srtp,
         at(METRICS)
     );

@@ -9,13 +9,11 @@ use sip::sdp::Format;
 
 use super::protection::Protection;
 
-/// A pair of sockets that a media thread has bound.
+/// A pair of sockets that is bound, for whichever media thread gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FreePort {
     pub rtp: SocketAddr,
     pub rtcp: SocketAddr,
-    /// Which thread has bound it.
-    pub thread: u16,
 }
 
 /// The position of a stream in the description of its leg.
@@ -29,6 +27,13 @@ pub enum MediaCommand {
         stream: StreamIndex,
         medium: Medium,
         port: FreePort,
+        /// Which thread shall have it, counted from 0; the same for all streams of a leg.
+        thread: u16,
+    },
+    /// These legs, and who hears whom among them, go on at another thread.
+    Move {
+        legs: Vec<LegId>,
+        thread: u16,
     },
     /// Where the other end of a stream is, what it speaks, and what it sends and takes.
     Remote {
@@ -36,7 +41,8 @@ pub enum MediaCommand {
         stream: StreamIndex,
         remote: Remote,
     },
-    /// What comes from one leg goes to another: these streams of it, to these.
+    /// What comes from one leg goes to another: these streams of it, to these. Both legs are at the
+    /// same thread.
     Route {
         from: LegId,
         to: LegId,

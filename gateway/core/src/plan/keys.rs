@@ -18,7 +18,9 @@ impl MediaPlan {
         let Some(plan) = heard else {
             return;
         };
-        if std::mem::replace(&mut plan.key_tones, listen) != listen {
+        let is_news = std::mem::replace(&mut plan.key_tones, listen) != listen;
+        // Else it is said when it has ports: a caller without an offer is connected before.
+        if is_news && plan.ports.iter().any(Option::is_some) {
             let command = MediaCommand::KeyTones { leg, listen };
             self.commands.push_back(command);
         }

@@ -13,6 +13,7 @@ mod protection;
 mod reoffer;
 mod rooms;
 mod sounds;
+mod threads;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -89,6 +90,7 @@ pub(crate) struct MediaPlan {
     closing: BTreeSet<LegId>,
     next_id: u64,
     keys: KeySource,
+    threads: u16,
 }
 
 /// What a leg's plan begins with.
@@ -105,6 +107,8 @@ pub(crate) struct Start {
 #[derive(Debug)]
 struct LegPlan {
     start: Start,
+    /// The media thread that its streams are at.
+    thread: u16,
     ports: Vec<Option<FreePort>>,
     /// The id and version of our origin line.
     origin: sdp::Origin,
@@ -148,6 +152,15 @@ impl MediaPlan {
             closing: BTreeSet::new(),
             next_id: first_id >> 2,
             keys,
+            threads: 1,
+        }
+    }
+
+    /// Calls are spread over so many media threads.
+    pub(crate) fn over_threads(self, threads: u16) -> Self {
+        Self {
+            threads: threads.max(1),
+            ..self
         }
     }
 
@@ -166,7 +179,7 @@ impl MediaPlan {
         start: Start,
         offer: Option<&[u8]>,
     ) -> Result<Offered, PlanError> {
-        let mut plan = self.new_leg(start);
+        let mut plan = self.new_leg(start, None);
         let mut video = Video::None;
         if let Some(offer) = offer {
             let offer = plan.shield.take_offer(Description::parse(offer)?)?;
@@ -195,7 +208,7 @@ impl MediaPlan {
         let source = source.unwrap_or_else(own_template);
         // A caller that made no offer is there already.
         let known = self.legs.remove(&leg);
-        let mut plan = known.unwrap_or_else(|| self.new_leg(start));
+        let mut plan = known.unwrap_or_else(|| self.new_leg(start, of));
         self.open_ports(leg, &mut plan, &source)?;
         plan.offers(sdp::offer_from(&source.widened(), &plan.local()));
         let written = plan.write();
@@ -356,6 +369,7 @@ impl MediaPlan {
     }
 
     fn route(&mut self, from: LegId, to: LegId) {
+        self.bring_together(from, to);
         let streams = self.stream_routes(from, to);
         // In a room without pictures nothing is passed from one to the other.
         if streams.is_empty() && self.rooms.together(from, to) {
@@ -443,10 +457,12 @@ impl MediaPlan {
         }
     }
 
-    fn new_leg(&mut self, start: Start) -> LegPlan {
+    /// `beside`: the leg that it is likely to talk with.
+    fn new_leg(&mut self, start: Start, beside: Option<LegId>) -> LegPlan {
         self.next_id += 1;
         LegPlan {
             start,
+            thread: self.thread_for(beside),
             ports: Vec::new(),
             origin: sdp::Origin {
                 id: self.next_id,
@@ -484,6 +500,7 @@ impl MediaPlan {
                 self.close_media(leg);
                 return Err(PlanError::NoPort);
             };
+            let first = plan.ports.iter().all(Option::is_none);
             plan.ports[index] = Some(port);
             let medium = match of.streams[index].kind {
                 Kind::Video => Medium::Video,
@@ -494,7 +511,13 @@ impl MediaPlan {
                 stream,
                 medium,
                 port,
+                thread: plan.thread,
             });
+            if first && plan.key_tones {
+                let listen = true;
+                self.commands
+                    .push_back(MediaCommand::KeyTones { leg, listen });
+            }
         }
         Ok(())
     }

@@ -43,6 +43,10 @@ impl MediaPlan {
         if let Some(other) = self.rooms.of(leg).filter(|other| *other != call) {
             self.unmix(other, leg);
         }
+        let there = self.rooms.members(call).next();
+        if let Some(there) = there {
+            self.bring_together(leg, there);
+        }
         let (before, after) = self.rooms.set(call, leg, part);
         self.joined(leg);
         self.see(before, after);
@@ -153,6 +157,16 @@ impl Rooms {
     pub(super) fn together(&self, a: LegId, b: LegId) -> bool {
         let mut rooms = self.rooms.values();
         rooms.any(|room| room.parts.contains_key(&a) && room.parts.contains_key(&b))
+    }
+
+    /// Who is in the room that a leg is in.
+    pub(super) fn mates_of(&self, leg: LegId) -> impl Iterator<Item = LegId> + '_ {
+        self.of(leg).into_iter().flat_map(|call| self.members(call))
+    }
+
+    fn members(&self, call: CallId) -> impl Iterator<Item = LegId> + '_ {
+        let room = self.rooms.get(&call);
+        room.into_iter().flat_map(|room| room.parts.keys().copied())
     }
 }
 

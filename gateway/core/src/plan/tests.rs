@@ -21,7 +21,6 @@ fn port(n: u16) -> FreePort {
     FreePort {
         rtp: (local(), 20_000 + 2 * n).into(),
         rtcp: (local(), 20_001 + 2 * n).into(),
-        thread: 0,
     }
 }
 
@@ -308,7 +307,6 @@ fn a_link_local_peer_is_reached_through_the_interface_of_our_port() {
     plan.ports_free(vec![FreePort {
         rtp: ours,
         rtcp: "[fe80::1%3]:20001".parse().unwrap(),
-        thread: 0,
     }]);
     let offer = CALLER.replace("IN IP4 10.0.0.7", "IN IP6 fe80::7%eth0");
     let begin = Start {
@@ -338,4 +336,67 @@ fn the_last_ports_are_kept_for_alarms() {
     assert!(matches!(refused, Err(PlanError::NoPort)), "{refused:?}");
     arrives(3, Taker::Alarm).unwrap();
     arrives(4, Taker::Alarm).unwrap();
+}
+
+fn threads(commands: &[MediaCommand]) -> Vec<(LegId, u16)> {
+    let thread = |command: &MediaCommand| match command {
+        MediaCommand::Open { leg, thread, .. } => Some((*leg, *thread)),
+        _ => None,
+    };
+    commands.iter().filter_map(thread).collect()
+}
+
+#[test]
+fn calls_are_spread_over_the_media_threads_and_each_is_at_one() {
+    let mut plan = plan(16).over_threads(2);
+    let legs = [1, 2, 3, 4].map(LegId::new);
+    for pair in legs.chunks(2) {
+        let start = start([10, 0, 0, 7]);
+        plan.arrived(pair[0], start, Some(CALLER.as_bytes()))
+            .unwrap();
+        plan.offer(pair[1], start, Some(pair[0])).unwrap();
+    }
+    let wanted = legs.into_iter().zip([0, 0, 1, 1]).collect::<Vec<_>>();
+    assert_eq!(threads(&commands(&mut plan)), wanted);
+}
+
+#[test]
+fn calls_at_two_threads_that_become_one_are_brought_to_one_thread() {
+    let mut plan = plan(16).over_threads(2);
+    let legs = [1, 2, 3, 4, 5].map(LegId::new);
+    let [a, b, c, d, e] = legs;
+    for (leg, of) in [
+        (a, None),
+        (c, None),
+        (b, Some(a)),
+        (d, Some(c)),
+        (e, Some(c)),
+    ] {
+        plan.offer(leg, start([10, 0, 0, 7]), of).unwrap();
+        plan.answered(leg, CALLEE.as_bytes()).unwrap();
+    }
+    plan.connect(a, b, TalkMode::OpenDuplex);
+    plan.connect(c, d, TalkMode::OpenDuplex);
+    plan.early_media(c, e);
+    commands(&mut plan);
+    plan.disconnect(a, b);
+    plan.connect(a, c, TalkMode::OpenDuplex);
+    let all = commands(&mut plan);
+    // The smaller company goes to the larger one, before anybody is routed.
+    let moved = MediaCommand::Move {
+        legs: vec![a],
+        thread: 1,
+    };
+    let is_route = |command: &MediaCommand| matches!(command, MediaCommand::Route { .. });
+    let moves = all.iter().position(|command| *command == moved);
+    assert!(
+        moves.unwrap() < all.iter().position(is_route).unwrap(),
+        "{all:?}"
+    );
+    assert_eq!(
+        all.iter()
+            .filter(|command| matches!(command, MediaCommand::Move { .. }))
+            .count(),
+        1
+    );
 }

@@ -4,6 +4,7 @@
 //! nothing and writes nothing.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -316,6 +317,12 @@ fn no_address_twice(listeners: &[Located<ListenSection>], problems: &mut Problem
     }
 }
 
+/// All cores but the one for signalling; at least one.
+fn spare_cores() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    u16::try_from(cores.saturating_sub(1)).map_or(1, |spare| spare.clamp(1, 64))
+}
+
 fn media(
     section: &MediaSection,
     sip: &SipSettings,
@@ -369,6 +376,12 @@ fn media(
             Tones::NorthAmerica => Region::NorthAmerica,
         },
         announcements: announcements::read(&section.announcements, folder, problems),
+        threads: section
+            .threads
+            .as_ref()
+            .map_or_else(spare_cores, |threads| {
+                u16::try_from(threads.value.0).unwrap_or(u16::MAX)
+            }),
     }
 }
 

@@ -218,6 +218,10 @@ section! {
         /// secret as the SIP messages that carry them: over "udp" and "tcp" anybody on the way can
         /// read them.
         srtp: Defaulted<Srtp> = r#""preferred""#,
+        /// Threads that move and transcode audio and video; each call is at one. Without a number,
+        /// one for each core of the machine but one. One core transcodes about a hundred calls, or
+        /// passes on about a thousand as they are.
+        threads: Optional<Whole<1, 64>> = "2",
         /// The country whose tones are heard (ring-back, hold, the warning before the longest
         /// duration): "europe" or "north_america".
         tones: Defaulted<Tones> = r#""europe""#,

@@ -101,6 +101,7 @@ pub(crate) struct MediaSettings {
     pub(crate) tones: Region,
     pub(crate) announcements: Announcements,
     pub(crate) encryption: Encryption,
+    pub(crate) threads: u16,
 }
 
 /// Recordings of calls.

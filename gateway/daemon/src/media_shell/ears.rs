@@ -70,6 +70,20 @@ impl Ears {
         };
     }
 
+    /// The leg goes to another thread, and what is wanted of it with it.
+    pub(super) fn let_go(&mut self, leg: LegId) -> Tap {
+        let tap = self.wanted(leg);
+        self.closed(leg);
+        tap
+    }
+
+    /// The leg has come from another thread.
+    pub(super) fn take_in(&mut self, leg: LegId, tap: Tap) {
+        if tap != Tap::default() {
+            self.wanted.insert(leg, tap);
+        }
+    }
+
     pub(super) fn closed(&mut self, leg: LegId) {
         self.wanted.remove(&leg);
         self.legs.retain(|_, of| *of != leg);

@@ -1,22 +1,25 @@
-//! Plugs the media relay into a thread with sockets.
+//! Plugs the media relay into threads with sockets.
 //!
 //! The main loop's end: it announces free ports to the calls, takes the pair that a call has named,
-//! and passes commands on without waiting. What happens to packets is decided in `media`; how they
-//! move, in `net`. Invariant: a pair of ports is handed to the thread before any command that
-//! speaks of it.
+//! and passes commands on without waiting, each to the thread that has the leg. What happens to
+//! packets is decided in `media`; how they move, in `net`; which thread has a leg, in the calls'
+//! media plan. Invariant: a pair of ports is handed to the thread before any command that speaks
+//! of it.
 
 mod ears;
 mod figures;
 mod keys;
 mod relay;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 use gateway_core::{FreePort, MediaCommand, MediaEvent};
+use media::Reason;
 use model::LegId;
 use net::packets::{
     Counters, PortRange, Ports, PortsConfig, PortsEvent, PortsTrouble, Worker, WorkerConfig,
@@ -25,8 +28,7 @@ use tokio::sync::mpsc;
 
 use self::ears::Use;
 pub(crate) use self::ears::Wanted;
-pub(crate) use self::relay::Refused;
-use self::relay::{RelayThread, ThreadCommand};
+use self::relay::{OtherCodecs, Refused, RelayThread, ThreadCommand};
 use crate::recorder::FrameSender;
 
 /// Pairs of ports that wait bound at each address. Those for alarms and those about to be replaced
@@ -44,6 +46,8 @@ pub(crate) struct MediaOptions {
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) ports: RangeInclusive<u16>,
     pub(crate) dscp: u8,
+    /// So many share the work; at least one.
+    pub(crate) threads: u16,
     pub(crate) seed: u64,
     /// Where the sound goes that is listened to.
     pub(crate) frames: FrameSender,
@@ -69,13 +73,22 @@ pub(crate) struct MediaShell {
     ports: Ports,
     /// Addresses that have not yet had their first ports.
     unheard: BTreeSet<IpAddr>,
-    worker: Worker<ThreadCommand>,
+    threads: Vec<MediaThread>,
+    /// At which thread each leg is that has ports.
+    homes: BTreeMap<LegId, usize>,
+    /// Legs that shall be listened to once they have ports.
+    wanted_early: BTreeSet<LegId>,
     events: mpsc::Receiver<MediaEvent>,
-    refused: Arc<Refused>,
-    /// Commands that the thread was too busy to take. A call without sound, so never silently.
+    /// Commands that a thread was too busy to take. A call without sound, so never silently.
     lost_commands: u64,
     /// Ports that a call named and that were not there.
     missing_ports: u64,
+}
+
+#[derive(Debug)]
+struct MediaThread {
+    worker: Worker<ThreadCommand>,
+    refused: Arc<Refused>,
 }
 
 impl MediaShell {
@@ -91,15 +104,27 @@ impl MediaShell {
             traffic_class: u32::from(options.dscp) << 2,
         })?;
         let (sender, events) = mpsc::channel(EVENTS);
-        let refused = Arc::<Refused>::default();
-        let relay = RelayThread::new(options.seed, Arc::clone(&refused), options.frames);
-        let worker = Worker::spawn(WorkerConfig::default(), relay, sender)?;
+        let codecs = Arc::<OtherCodecs>::default();
+        let thread = |number: u16| {
+            let refused = Arc::<Refused>::default();
+            let seed = options.seed.wrapping_add(u64::from(number));
+            let (codecs, frames) = (Arc::clone(&codecs), options.frames.clone());
+            let relay = RelayThread::new(number, seed, codecs, Arc::clone(&refused), frames);
+            let config = WorkerConfig {
+                name: format!("media-{number}"),
+                ..WorkerConfig::default()
+            };
+            let worker = Worker::spawn(config, relay, sender.clone())?;
+            Ok(MediaThread { worker, refused })
+        };
+        let threads = (0..options.threads.max(1)).map(thread);
         Ok(Self {
             ports,
             unheard,
-            worker,
+            threads: threads.collect::<io::Result<_>>()?,
+            homes: BTreeMap::new(),
+            wanted_early: BTreeSet::new(),
             events,
-            refused,
             lost_commands: 0,
             missing_ports: 0,
         })
@@ -151,96 +176,166 @@ impl MediaShell {
 
     /// Passes a command on, with the next [`MediaShell::flush`].
     pub(crate) fn command(&mut self, command: MediaCommand) {
-        let command = match command {
+        let (leg, command) = match command {
             MediaCommand::Open {
                 leg,
                 stream,
                 medium,
                 port,
-            } => match self.ports.take(port.rtp) {
-                Some(pair) => ThreadCommand::Open {
+                thread,
+            } => {
+                let Some(pair) = self.ports.take(port.rtp) else {
+                    self.missing_ports += 1;
+                    tracing::error!(%leg, "a call named a media port that is not there");
+                    return;
+                };
+                self.homes.insert(leg, usize::from(thread));
+                let command = ThreadCommand::Open {
                     leg,
                     stream,
                     medium,
                     pair,
-                },
-                None => {
-                    self.missing_ports += 1;
-                    tracing::error!(%leg, "a call named a media port that is not there");
-                    return;
-                }
-            },
+                };
+                (leg, command)
+            }
+            MediaCommand::Move { legs, thread } => return self.hand_over(&legs, thread.into()),
             MediaCommand::Remote {
                 leg,
                 stream,
                 remote,
-            } => ThreadCommand::Remote {
-                leg,
-                stream,
-                remote: Box::new(remote),
-            },
-            MediaCommand::Route { from, to, streams } => ThreadCommand::Route { from, to, streams },
-            MediaCommand::Unroute { from, to } => ThreadCommand::Unroute { from, to },
+            } => {
+                let remote = Box::new(remote);
+                let command = ThreadCommand::Remote {
+                    leg,
+                    stream,
+                    remote,
+                };
+                (leg, command)
+            }
+            MediaCommand::Route { from, to, streams } => {
+                (to, ThreadCommand::Route { from, to, streams })
+            }
+            MediaCommand::Unroute { from, to } => (to, ThreadCommand::Unroute { from, to }),
             MediaCommand::Mix {
                 room,
                 leg,
                 stream,
                 part,
-            } => ThreadCommand::Mix {
-                room,
-                leg,
-                stream,
-                part,
-            },
-            MediaCommand::Unmix { leg } => ThreadCommand::Unmix { leg },
-            MediaCommand::KeyTones { leg, listen } => ThreadCommand::Tap {
-                leg,
-                to: Use::Keys,
-                wanted: if listen { Wanted::Yes } else { Wanted::No },
-            },
+            } => {
+                let command = ThreadCommand::Mix {
+                    room,
+                    leg,
+                    stream,
+                    part,
+                };
+                (leg, command)
+            }
+            MediaCommand::Unmix { leg } => (leg, ThreadCommand::Unmix { leg }),
+            MediaCommand::KeyTones { leg, listen } => {
+                let command = ThreadCommand::Tap {
+                    leg,
+                    to: Use::Keys,
+                    wanted: if listen { Wanted::Yes } else { Wanted::No },
+                };
+                (leg, command)
+            }
             MediaCommand::Play {
                 leg,
                 stream,
                 key,
                 sound,
-            } => ThreadCommand::Play {
-                leg,
-                stream,
-                key,
-                sound: Box::new(sound),
-            },
-            MediaCommand::StopSound { leg, stream } => ThreadCommand::StopSound { leg, stream },
-            MediaCommand::Close { leg } => ThreadCommand::Close { leg },
+            } => {
+                let sound = Box::new(sound);
+                let command = ThreadCommand::Play {
+                    leg,
+                    stream,
+                    key,
+                    sound,
+                };
+                (leg, command)
+            }
+            MediaCommand::StopSound { leg, stream } => {
+                (leg, ThreadCommand::StopSound { leg, stream })
+            }
+            MediaCommand::Close { leg } => (leg, ThreadCommand::Close { leg }),
         };
-        self.hand_over(command);
+        let home = match command {
+            ThreadCommand::Close { leg } => self.homes.remove(&leg),
+            _ => self.homes.get(&leg).copied(),
+        };
+        // A leg without ports is nowhere, and any thread can say so.
+        self.send(home.unwrap_or(0), command);
+        if self.wanted_early.remove(&leg) && self.homes.contains_key(&leg) {
+            self.listen(leg, Wanted::Yes);
+        }
     }
 
     /// Begins or ends listening to a leg for the recorder.
     pub(crate) fn listen(&mut self, leg: LegId, sound: Wanted) {
-        self.hand_over(ThreadCommand::Tap {
-            leg,
-            to: Use::Sound,
-            wanted: sound,
-        });
+        match (self.homes.get(&leg), sound) {
+            (Some(home), wanted) => {
+                let to = Use::Sound;
+                self.send(*home, ThreadCommand::Tap { leg, to, wanted });
+            }
+            (None, Wanted::Yes) => _ = self.wanted_early.insert(leg),
+            (None, Wanted::No) => _ = self.wanted_early.remove(&leg),
+        }
     }
 
-    fn hand_over(&mut self, command: ThreadCommand) {
-        if let Err(error) = self.worker.command(command) {
+    /// Legs change their thread. They are at one: the plan keeps together who hears each other.
+    fn hand_over(&mut self, legs: &[LegId], thread: usize) {
+        let mut old: BTreeMap<usize, Vec<LegId>> = BTreeMap::new();
+        for leg in legs {
+            if let Some(home) = self.homes.get_mut(leg).filter(|home| **home != thread) {
+                old.entry(*home).or_default().push(*leg);
+                *home = thread;
+            }
+        }
+        for (home, legs) in old {
+            let (to, from) = sync_channel(1);
+            self.send(home, ThreadCommand::Give { legs, to });
+            self.send(thread, ThreadCommand::Take { from });
+        }
+    }
+
+    fn send(&mut self, thread: usize, command: ThreadCommand) {
+        let Some(thread) = self.threads.get_mut(thread) else {
             self.lost_commands += 1;
-            tracing::error!(%error, "the media thread has not taken a command");
+            tracing::error!(thread, "a command for a media thread that is not there");
+            return;
+        };
+        if let Err(error) = thread.worker.command(command) {
+            self.lost_commands += 1;
+            tracing::error!(%error, "a media thread has not taken a command");
         }
     }
 
     pub(crate) fn flush(&mut self) {
-        self.worker.flush();
+        for thread in &mut self.threads {
+            thread.worker.flush();
+        }
     }
 
+    /// Of all threads together.
     pub(crate) fn counters(&self) -> Counters {
-        self.worker.counters()
+        let each = self.threads.iter().map(|thread| thread.worker.counters());
+        each.fold(Counters::default(), |sum, one| sum + one)
     }
 
-    pub(crate) fn refused(&self) -> &Refused {
-        &self.refused
+    /// Packets that nobody was given, by reason.
+    pub(crate) fn refused(&self, reason: Reason) -> u64 {
+        self.threads
+            .iter()
+            .map(|thread| thread.refused.of(reason))
+            .sum()
+    }
+
+    /// Packets at sockets that no leg has.
+    pub(crate) fn stray(&self) -> u64 {
+        self.threads
+            .iter()
+            .map(|thread| thread.refused.stray())
+            .sum()
     }
 
     pub(crate) fn lost_commands(&self) -> u64 {
@@ -255,11 +350,7 @@ fn tell_trouble(address: SocketAddr, trouble: &PortsTrouble) {
 fn free_port(rtp: SocketAddr) -> FreePort {
     let mut rtcp = rtp;
     rtcp.set_port(rtp.port().saturating_add(1));
-    FreePort {
-        rtp,
-        rtcp,
-        thread: 0,
-    }
+    FreePort { rtp, rtcp }
 }
 
 #[cfg(test)]

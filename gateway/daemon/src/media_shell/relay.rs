@@ -6,10 +6,13 @@
 
 mod conversation;
 
+mod handover;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use calls::Part;
@@ -24,6 +27,7 @@ use sip::sdp::Format;
 
 use crate::recorder::FrameSender;
 
+pub(super) use self::handover::Moving;
 use super::ears::{Ears, Use, Wanted};
 use super::figures::{Looks, leg_audio};
 use super::keys;
@@ -82,10 +86,39 @@ pub(super) enum ThreadCommand {
     Close {
         leg: LegId,
     },
+    /// Another thread waits for these legs.
+    Give {
+        legs: Vec<LegId>,
+        to: SyncSender<Moving>,
+    },
+    Take {
+        from: Receiver<Moving>,
+    },
 }
 
 /// A stream of a leg.
 type Stream = (LegId, StreamIndex);
+
+/// The codecs that are only relayed, in the numbers that all threads give them.
+#[derive(Debug, Default)]
+pub(super) struct OtherCodecs(Mutex<Vec<Format>>);
+
+impl OtherCodecs {
+    /// Asked when a leg's formats change, never for a packet.
+    fn number(&self, format: &Format) -> u16 {
+        let mut codecs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = codecs.iter().position(|known| known.is_same_as(format));
+        let number = known.unwrap_or_else(|| {
+            // Numbers begin anew: only descriptions made to fill this list get here.
+            if codecs.len() == OTHER_CODECS {
+                codecs.clear();
+            }
+            codecs.push(format.clone());
+            codecs.len() - 1
+        });
+        u16::try_from(number).unwrap_or(u16::MAX)
+    }
+}
 
 /// Packets that nobody was given, by reason. The thread counts, everybody may look.
 #[derive(Debug, Default)]
@@ -125,7 +158,7 @@ pub(super) struct RelayThread {
     rooms: BTreeMap<Stream, (CallId, Part)>,
     /// Sockets by the relay's number for them.
     sockets: Vec<Option<SocketKey>>,
-    codecs: Vec<Format>,
+    codecs: Arc<OtherCodecs>,
     next: u64,
     deadline: Option<Instant>,
     looks: Looks,
@@ -141,7 +174,15 @@ struct Opened {
 }
 
 impl RelayThread {
-    pub(super) fn new(seed: u64, refused: Arc<Refused>, frames: FrameSender) -> Self {
+    /// `number`: of the thread. What it names is named so nowhere else, so that legs may change
+    /// their thread.
+    pub(super) fn new(
+        number: u16,
+        seed: u64,
+        codecs: Arc<OtherCodecs>,
+        refused: Arc<Refused>,
+        frames: FrameSender,
+    ) -> Self {
         Self {
             relay: Relay::new(media::Config::default(), seed),
             streams: BTreeMap::new(),
@@ -149,8 +190,8 @@ impl RelayThread {
             routes: BTreeMap::new(),
             rooms: BTreeMap::new(),
             sockets: Vec::new(),
-            codecs: Vec::new(),
-            next: 0,
+            codecs,
+            next: u64::from(number) << 48,
             deadline: None,
             looks: Looks::default(),
             ears: Ears::new(frames),
@@ -341,7 +382,7 @@ impl RelayThread {
         io.event(MediaEvent::Figures(figures.collect()));
     }
 
-    fn format(&mut self, format: &Format) -> media::Format {
+    fn format(&self, format: &Format) -> media::Format {
         media::Format {
             payload_type: format.payload_type,
             codec: self.codec(format),
@@ -349,7 +390,7 @@ impl RelayThread {
         }
     }
 
-    fn codec(&mut self, format: &Format) -> media::Codec {
+    fn codec(&self, format: &Format) -> media::Codec {
         use sip::sdp::Codec;
         match format.codec() {
             Some(Codec::Pcmu) => return media::Codec::Pcmu,
@@ -360,19 +401,7 @@ impl RelayThread {
             Some(Codec::ComfortNoise) => return media::Codec::ComfortNoise,
             Some(Codec::H264 | Codec::Vp8) | None => {}
         }
-        let known = self
-            .codecs
-            .iter()
-            .position(|known| known.is_same_as(format));
-        let number = known.unwrap_or_else(|| {
-            // Numbers begin anew: only descriptions made to fill this list get here.
-            if self.codecs.len() == OTHER_CODECS {
-                self.codecs.clear();
-            }
-            self.codecs.push(format.clone());
-            self.codecs.len() - 1
-        });
-        media::Codec::Other(u16::try_from(number).unwrap_or(u16::MAX))
+        media::Codec::Other(self.codecs.number(format))
     }
 
     fn drain(&mut self, io: &mut Io<MediaEvent>) {
@@ -516,6 +545,8 @@ impl Handler for RelayThread {
             } => self.play((leg, stream), key, &sound, now),
             ThreadCommand::StopSound { leg, stream } => self.stop_sound((leg, stream)),
             ThreadCommand::Close { leg } => self.close(leg, now, io),
+            ThreadCommand::Give { legs, to } => self.give(&legs, &to, io),
+            ThreadCommand::Take { from } => self.take(&from, now, io),
         }
         self.drain(io);
     }

@@ -32,10 +32,16 @@ struct Phone {
 
 impl House {
     async fn with_phones(count: u64) -> Self {
+        Self::over_threads(count, 1).await
+    }
+
+    /// Phones in turn at each of so many threads.
+    async fn over_threads(count: u64, threads: u16) -> Self {
         let shell = MediaShell::start(MediaOptions {
             addresses: vec!["127.0.0.1:0".parse().unwrap()],
             ports: 30_000..=39_999,
             dscp: 46,
+            threads,
             seed: 7,
             frames: nobody_listens(),
         })
@@ -46,7 +52,8 @@ impl House {
             free: Vec::new(),
         };
         for number in 1..=count {
-            house.add(LegId::new(number)).await;
+            let thread = (number - 1) % u64::from(threads);
+            house.add(LegId::new(number), thread as u16).await;
         }
         house
     }
@@ -56,7 +63,7 @@ impl House {
         self.shell.flush();
     }
 
-    async fn add(&mut self, leg: LegId) {
+    async fn add(&mut self, leg: LegId, thread: u16) {
         let port = loop {
             if let Some(port) = self.free.pop() {
                 break port;
@@ -73,6 +80,7 @@ impl House {
             stream: 0,
             medium: Medium::Audio,
             port,
+            thread,
         });
         self.tell(MediaCommand::Remote {
             leg,
@@ -150,6 +158,14 @@ impl House {
         // What the witness has, was sent before or after what the other one would have.
         self.assert_hears(witness, from);
         assert_eq!(self.phones[to].hears(Duration::from_millis(1)), None);
+    }
+
+    fn sockets_become(&self, wanted: u64) {
+        let begin = std::time::Instant::now();
+        while self.shell.counters().sockets != wanted {
+            assert!(begin.elapsed() < PATIENCE, "sockets stay open");
+            std::thread::yield_now();
+        }
     }
 
     fn forget(&self, phone: usize) {
@@ -230,6 +246,49 @@ async fn legs_of_two_conversations_are_joined_by_a_transfer() {
 }
 
 #[tokio::test]
+async fn legs_of_two_threads_are_joined_at_one_of_them() {
+    let mut house = House::over_threads(4, 2).await;
+    // Phones 0 and 2 are at the first thread, 1 and 3 at the second.
+    house.talk(0, 2);
+    house.talk(1, 3);
+    house.assert_hears(2, 0);
+    house.assert_hears(3, 1);
+    house.part(0, 2);
+    let legs = vec![house.phones[1].leg, house.phones[3].leg];
+    house.tell(MediaCommand::Move { legs, thread: 0 });
+    // Who came together still hears each other.
+    house.assert_hears(3, 1);
+    house.assert_hears(1, 3);
+    house.part(1, 3);
+    house.talk(0, 1);
+    house.assert_hears(1, 0);
+    house.assert_hears(0, 1);
+    house.assert_does_not_hear(3, 0, 1);
+    let leg = house.phones[3].leg;
+    house.tell(MediaCommand::Close { leg });
+    house.sockets_become(6);
+    assert_eq!(house.shell.lost_commands(), 0);
+}
+
+#[tokio::test]
+async fn threads_that_exchange_legs_do_not_wait_for_each_other() {
+    let mut house = House::over_threads(2, 2).await;
+    for round in 0..100 {
+        for phone in [0, 1] {
+            let legs = vec![house.phones[phone].leg];
+            let thread = (phone as u16 + round + 1) % 2;
+            house.shell.command(MediaCommand::Move { legs, thread });
+        }
+        house.shell.flush();
+    }
+    let legs = vec![house.phones[1].leg];
+    house.tell(MediaCommand::Move { legs, thread: 0 });
+    house.talk(0, 1);
+    house.assert_hears(1, 0);
+    assert_eq!(house.shell.lost_commands(), 0);
+}
+
+#[tokio::test]
 async fn joining_two_conversations_keeps_what_each_of_them_hears() {
     let mut house = House::with_phones(4).await;
     house.talk(0, 1);
@@ -251,11 +310,7 @@ async fn ports_of_a_closed_leg_are_given_back() {
     for leg in [0, 1].map(|phone| house.phones[phone].leg) {
         house.tell(MediaCommand::Close { leg });
     }
-    let begin = std::time::Instant::now();
-    while house.shell.counters().sockets > 0 {
-        assert!(begin.elapsed() < PATIENCE, "sockets stay open");
-        std::thread::yield_now();
-    }
+    house.sockets_become(0);
 }
 
 #[tokio::test]

@@ -242,21 +242,21 @@ figures! { |from| {
     Counter "media_packets_dropped_total" = from.hands.media.counters().send_full
         + from.hands.media.counters().send_failed;
     /// Media packets that were given to nobody, by reason.
-    Counter "media_packets_refused_total" ["why=\"malformed\""] = from.hands.media.refused().of(Reason::Malformed);
-    Counter "media_packets_refused_total" ["why=\"refused_source\""] = from.hands.media.refused().of(Reason::Refused);
-    Counter "media_packets_refused_total" ["why=\"flood\""] = from.hands.media.refused().of(Reason::Flood);
-    Counter "media_packets_refused_total" ["why=\"duplicate\""] = from.hands.media.refused().of(Reason::Duplicate);
-    Counter "media_packets_refused_total" ["why=\"out_of_place\""] = from.hands.media.refused().of(Reason::OutOfPlace);
-    Counter "media_packets_refused_total" ["why=\"foreign_ssrc\""] = from.hands.media.refused().of(Reason::ForeignSsrc);
-    Counter "media_packets_refused_total" ["why=\"unknown_payload\""] = from.hands.media.refused().of(Reason::UnknownPayload);
-    Counter "media_packets_refused_total" ["why=\"not_to_send\""] = from.hands.media.refused().of(Reason::NotToSend);
-    Counter "media_packets_refused_total" ["why=\"no_payload_type\""] = from.hands.media.refused().of(Reason::NoPayloadType);
-    Counter "media_packets_refused_total" ["why=\"nowhere_to_send\""] = from.hands.media.refused().of(Reason::NowhereToSend);
-    Counter "media_packets_refused_total" ["why=\"srtp_authentication\""] = from.hands.media.refused().of(Reason::Forged);
-    Counter "media_packets_refused_total" ["why=\"srtp_replay\""] = from.hands.media.refused().of(Reason::Replayed);
-    Counter "media_packets_refused_total" ["why=\"srtp_no_keys\""] = from.hands.media.refused().of(Reason::NoKeys);
-    Counter "media_packets_refused_total" ["why=\"srtp_key_exhausted\""] = from.hands.media.refused().of(Reason::KeyExhausted);
-    Counter "media_packets_refused_total" ["why=\"no_call\""] = from.hands.media.refused().stray();
+    Counter "media_packets_refused_total" ["why=\"malformed\""] = from.hands.media.refused(Reason::Malformed);
+    Counter "media_packets_refused_total" ["why=\"refused_source\""] = from.hands.media.refused(Reason::Refused);
+    Counter "media_packets_refused_total" ["why=\"flood\""] = from.hands.media.refused(Reason::Flood);
+    Counter "media_packets_refused_total" ["why=\"duplicate\""] = from.hands.media.refused(Reason::Duplicate);
+    Counter "media_packets_refused_total" ["why=\"out_of_place\""] = from.hands.media.refused(Reason::OutOfPlace);
+    Counter "media_packets_refused_total" ["why=\"foreign_ssrc\""] = from.hands.media.refused(Reason::ForeignSsrc);
+    Counter "media_packets_refused_total" ["why=\"unknown_payload\""] = from.hands.media.refused(Reason::UnknownPayload);
+    Counter "media_packets_refused_total" ["why=\"not_to_send\""] = from.hands.media.refused(Reason::NotToSend);
+    Counter "media_packets_refused_total" ["why=\"no_payload_type\""] = from.hands.media.refused(Reason::NoPayloadType);
+    Counter "media_packets_refused_total" ["why=\"nowhere_to_send\""] = from.hands.media.refused(Reason::NowhereToSend);
+    Counter "media_packets_refused_total" ["why=\"srtp_authentication\""] = from.hands.media.refused(Reason::Forged);
+    Counter "media_packets_refused_total" ["why=\"srtp_replay\""] = from.hands.media.refused(Reason::Replayed);
+    Counter "media_packets_refused_total" ["why=\"srtp_no_keys\""] = from.hands.media.refused(Reason::NoKeys);
+    Counter "media_packets_refused_total" ["why=\"srtp_key_exhausted\""] = from.hands.media.refused(Reason::KeyExhausted);
+    Counter "media_packets_refused_total" ["why=\"no_call\""] = from.hands.media.stray();
     /// Commands that did not reach the media thread: calls without sound.
     Counter "media_commands_lost_total" = from.hands.media.lost_commands();
     /// Conversations ended because nothing was heard any more.

@@ -1,5 +1,6 @@
 //! What a worker did, for metrics.
 
+use std::ops::Add;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 macro_rules! counters {
@@ -8,6 +9,17 @@ macro_rules! counters {
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         pub struct Counters {
             $($(#[$doc])* pub $name: u64,)*
+        }
+
+        /// Of several workers together.
+        impl Add for Counters {
+            type Output = Counters;
+
+            fn add(self, other: Counters) -> Counters {
+                Counters {
+                    $($name: self.$name + other.$name,)*
+                }
+            }
         }
 
         #[derive(Debug, Default)]

@@ -24,5 +24,5 @@ mod worker;
 pub use counters::Counters;
 pub use pool::{PortPair, Ports, PortsConfig, PortsEvent, PortsTrouble};
 pub use range::{PortRange, RangeError};
-pub use sockets::{AttachError, Io, SocketKey};
+pub use sockets::{AttachError, Io, Loose, SocketKey};
 pub use worker::{Arrival, CommandError, Datagram, Handler, Worker, WorkerConfig};

@@ -59,6 +59,10 @@ struct Attached {
     _lease: Arc<Lease>,
 }
 
+/// A socket between two workers: what comes meanwhile waits in it.
+#[derive(Debug)]
+pub struct Loose(Attached);
+
 #[derive(Debug, Default)]
 struct Slot {
     generation: u32,
@@ -98,8 +102,13 @@ impl<E> Io<E> {
     pub fn attach(&mut self, pair: PortPair) -> Result<(SocketKey, SocketKey), AttachError> {
         let PortPair { rtp, rtcp, lease } = pair;
         let lease = Arc::new(lease);
-        let rtp = self.attach_one(rtp, lease.clone())?;
-        match self.attach_one(rtcp, lease) {
+        let attached = |socket, lease| Attached {
+            socket,
+            peer: None,
+            _lease: lease,
+        };
+        let rtp = self.attach_one(attached(rtp, lease.clone()))?;
+        match self.attach_one(attached(rtcp, lease)) {
             Ok(rtcp) => Ok((rtp, rtcp)),
             Err(error) => {
                 self.detach(rtp);
@@ -108,11 +117,12 @@ impl<E> Io<E> {
         }
     }
 
-    fn attach_one(
-        &mut self,
-        socket: UdpSocket,
-        lease: Arc<Lease>,
-    ) -> Result<SocketKey, AttachError> {
+    /// Receives from a socket that another worker has let go.
+    pub fn adopt(&mut self, loose: Loose) -> Result<SocketKey, AttachError> {
+        self.attach_one(loose.0)
+    }
+
+    fn attach_one(&mut self, attached: Attached) -> Result<SocketKey, AttachError> {
         let index = match self.free.last() {
             Some(index) => *index,
             None if self.slots.len() >= self.max => return Err(AttachError::Full(self.max)),
@@ -124,13 +134,9 @@ impl<E> Io<E> {
             generation: slot.map_or(0, |slot| slot.generation),
         };
         let data = EventData::new_u64(key.to_bits());
-        epoll::add(&self.epoll, &socket, data, EventFlags::IN)
+        epoll::add(&self.epoll, &attached.socket, data, EventFlags::IN)
             .map_err(|errno| AttachError::Watch(errno.into()))?;
-        let attached = Some(Attached {
-            socket,
-            peer: None,
-            _lease: lease,
-        });
+        let attached = Some(attached);
         match self.slots.get_mut(index as usize) {
             Some(slot) => {
                 slot.attached = attached;
@@ -147,19 +153,20 @@ impl<E> Io<E> {
 
     /// Closes the socket.
     pub fn detach(&mut self, key: SocketKey) {
-        let Some(slot) = self.slots.get_mut(key.index as usize) else {
-            return;
-        };
-        if slot.generation != key.generation {
-            return;
-        }
-        if let Some(attached) = slot.attached.take() {
-            // Closing alone would do, unless somebody duplicated the socket.
-            let _ = epoll::delete(&self.epoll, &attached.socket);
-            slot.generation = slot.generation.wrapping_add(1);
-            self.free.push(key.index);
-            self.counters.sockets.fetch_sub(1, Relaxed);
-        }
+        self.let_go(key);
+    }
+
+    /// Gives the socket away, open as it is, for [`Io::adopt`] of another worker.
+    pub fn let_go(&mut self, key: SocketKey) -> Option<Loose> {
+        let slot = self.slots.get_mut(key.index as usize);
+        let slot = slot.filter(|slot| slot.generation == key.generation)?;
+        let attached = slot.attached.take()?;
+        // Closing alone would do, unless somebody duplicated the socket.
+        let _ = epoll::delete(&self.epoll, &attached.socket);
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(key.index);
+        self.counters.sockets.fetch_sub(1, Relaxed);
+        Some(Loose(attached))
     }
 
     /// From now on the kernel drops what comes from elsewhere, and sending to

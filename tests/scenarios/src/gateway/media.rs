@@ -33,6 +33,7 @@ pub struct Media {
 
 #[derive(Debug, Default)]
 struct Leg {
+    thread: u16,
     ports: BTreeMap<StreamIndex, FreePort>,
     remotes: BTreeMap<StreamIndex, Remote>,
     /// Somebody listens for keys in its sound.
@@ -44,7 +45,6 @@ impl Media {
         let pair = |n: u16| FreePort {
             rtp: (address, 20_000 + 2 * n).into(),
             rtcp: (address, 20_001 + 2 * n).into(),
-            thread: n % 2,
         };
         Self {
             free: (0..pairs).map(pair).collect(),
@@ -76,10 +76,18 @@ impl Media {
     pub fn command(&mut self, command: MediaCommand) -> Vec<FreePort> {
         match command {
             MediaCommand::Open {
-                leg, stream, port, ..
+                leg,
+                stream,
+                port,
+                thread,
+                ..
             } => {
                 assert!(self.free.remove(&port), "{port:?} is not free");
-                let before = self.legs.entry(leg).or_default().ports.insert(stream, port);
+                let opened = self.legs.entry(leg).or_default();
+                let begins = opened.ports.is_empty();
+                assert!(begins || opened.thread == thread, "{leg} is at two threads");
+                opened.thread = thread;
+                let before = opened.ports.insert(stream, port);
                 assert_eq!(before, None, "{leg}, stream {stream} is open already");
             }
             MediaCommand::Remote {
@@ -96,6 +104,7 @@ impl Media {
             }
             MediaCommand::Route { from, to, streams } => {
                 assert_ne!(from, to, "a leg hears itself");
+                assert!(self.are_together(from, to), "{from} and {to} are apart");
                 self.routes.insert((from, to), streams);
             }
             MediaCommand::Unroute { from, to } => {
@@ -113,6 +122,9 @@ impl Media {
                 let ports = self.legs.get(&leg).map(|leg| &leg.ports);
                 let is_open = ports.is_some_and(|ports| ports.contains_key(&stream));
                 assert!(is_open, "{leg}, stream {stream} is not open");
+                let mut mates = self.rooms.iter().filter(|(_, (of, ..))| *of == room);
+                let apart = mates.find(|(mate, _)| !self.are_together(leg, **mate));
+                assert_eq!(apart, None, "{leg} is mixed with a leg at another thread");
                 self.rooms.insert(leg, (room, stream, part));
             }
             MediaCommand::Unmix { leg } => {
@@ -135,9 +147,26 @@ impl Media {
             MediaCommand::StopSound { leg, .. } => {
                 assert!(self.sounds.remove(&leg).is_some(), "{leg} hears no sound");
             }
+            MediaCommand::Move { legs, thread } => {
+                for leg in &legs {
+                    if let Some(leg) = self.legs.get_mut(leg) {
+                        leg.thread = thread;
+                    }
+                }
+                let mut routes = self.routes.keys();
+                let parted = routes.find(|(from, to)| !self.are_together(*from, *to));
+                assert_eq!(parted, None, "moving {legs:?} parted two legs");
+            }
             MediaCommand::Close { leg } => return self.close(leg),
         }
         Vec::new()
+    }
+
+    /// Packets never pass from one thread to another.
+    fn are_together(&self, a: LegId, b: LegId) -> bool {
+        let thread = |leg: LegId| self.legs.get(&leg).map(|leg| leg.thread);
+        let (a, b) = (thread(a), thread(b));
+        a.is_none() || b.is_none() || a == b
     }
 
     fn close(&mut self, leg: LegId) -> Vec<FreePort> {

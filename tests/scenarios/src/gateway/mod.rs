@@ -97,6 +97,7 @@ impl Gateway {
                 region: Region::Europe,
                 announcements: Announcements::default(),
             },
+            media_threads: 3,
             sip,
             calls: calls::Config::default(),
         };

@@ -176,7 +176,6 @@ impl Machine for WholeGateway {
         let port = |n: u16| FreePort {
             rtp: (address.ip(), 20_000 + 2 * n).into(),
             rtcp: (address.ip(), 20_001 + 2 * n).into(),
-            thread: 0,
         };
         let opening = [
             Input::ClockSet(NOON),

@@ -149,7 +149,10 @@ impl RelayThread {
     }
 
     /// The routes for which this holds, in the order in which they were said.
-    fn routes_where(&self, holds: impl Fn(&Stream, &Stream) -> bool) -> Vec<(Stream, Stream)> {
+    pub(super) fn routes_where(
+        &self,
+        holds: impl Fn(&Stream, &Stream) -> bool,
+    ) -> Vec<(Stream, Stream)> {
         let fitting = self.routes.iter().filter(|((a, b), _)| holds(a, b));
         let mut ordered: Vec<_> = fitting.map(|(route, said)| (*said, *route)).collect();
         ordered.sort_unstable();
