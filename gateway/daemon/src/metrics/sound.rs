@@ -37,7 +37,10 @@ impl Figure {
 
     const fn help(self) -> &'static str {
         match self {
-            Self::Mos => "Estimated opinion scores of legs that ended.",
+            Self::Mos => {
+                "Estimated opinion scores of legs that ended; `carried` is relayed or transcoded, \
+                 `direction` heard (from the device) or hears (by its own reports)."
+            }
             Self::Loss => "Share of packets that were lost, of legs that ended.",
             Self::Jitter => "Jitter of legs that ended (RFC 3550 A.8).",
             Self::RoundTrip => "Time to a device and back, of legs that ended, by RTCP.",
@@ -167,8 +170,7 @@ impl Sound {
     /// (name, labels, meaning), for the documentation.
     #[cfg(test)]
     pub(super) fn described() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-        const LABELS: &str =
-            "`codec`, `carried=\"relayed|transcoded\"`, `direction=\"heard|hears\"`";
+        const LABELS: &str = "`codec`, `carried`, `direction`";
         Figure::ALL
             .map(|figure| (figure.name(), LABELS, figure.help()))
             .into_iter()

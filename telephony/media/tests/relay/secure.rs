@@ -1,6 +1,7 @@
 //! Legs with keys: what passes between them, and what nobody gets through (SRTP, SRTCP).
 
 use media::codec::{AudioCodec, Encoder, opus};
+use media::rtcp::{Compound, Packet};
 use media::srtp::{MAX_GROWTH, MasterKey, Receiver, Sender, Suite};
 use media::{
     Codec, Direction, Event, LatchPolicy, LegKey, LegSetup, LegUpdate, Network, Protection, Reason,
@@ -10,6 +11,7 @@ use media::{
 use crate::bench::{
     Bench, CALL, Sent, audio, format, host, peer, remote, rtcp, rtcp_port, rtp_port, setup,
 };
+use crate::speaker::{Speaker, station};
 
 /// The far end of a secure leg.
 struct Telephone {
@@ -449,4 +451,41 @@ fn no_key_shows_in_what_a_relay_prints() {
     let ours = vec![17u8; SUITE.keying_len()];
     assert!(printed.contains("MasterKey(AES_CM_128_HMAC_SHA1_80 ..)"));
     assert!(!printed.contains(&format!("{ours:?}")[1..20]), "{printed}");
+}
+
+#[test]
+fn g2_reports_of_our_own_leave_under_the_keys_of_the_leg() {
+    let mut bench = Bench::new();
+    bench.open_as(1, secured(1, SUITE));
+    bench.open_as(2, station(2, AudioCodec::G722));
+    bench.connect(1, 2);
+    let mut secure = Telephone::new(1, SUITE);
+    let mut plain = Speaker::new(2, 400.0, AudioCodec::G722);
+    for n in 0..250 {
+        secure.says(&mut bench, &audio(7, n));
+        bench.receive(2, &plain.packet());
+        bench.pass_ms(20);
+    }
+    let reports = std::mem::take(&mut bench.reports);
+    let secured: Vec<_> = reports
+        .into_iter()
+        .map(|(_, sent)| sent)
+        .filter(|sent| sent.port == rtcp_port(1))
+        .collect();
+    assert!(!secured.is_empty());
+    for sent in secured {
+        let closed = sent.packet.clone();
+        let opened = secure.open(sent);
+        // RFC 3711 3.4: all but the first eight octets is a secret, and a tag stands behind.
+        assert_eq!(closed[..8], opened[..8]);
+        assert_ne!(closed[8..opened.len()], opened[8..]);
+        let compound = Compound::parse(&opened).expect("what is sent parses");
+        assert_eq!(compound.packets().count(), 2);
+    }
+    let [goodbye] = &bench.close_hearing(1)[..] else {
+        panic!("no goodbye");
+    };
+    let goodbye = secure.open(goodbye.clone());
+    let compound = Compound::parse(&goodbye).expect("what is sent parses");
+    assert_eq!(compound.packets().last(), Some(Packet::Bye));
 }
