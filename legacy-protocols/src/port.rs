@@ -6,6 +6,7 @@
 //! call state and decides no permission.
 //!
 //! - Every `Input::Command` is answered by exactly one `Output::Done` with its reference.
+//! - Every `Output::Asked` with an id is to be answered by exactly one `Input::Answer`.
 //! - Nothing is kept for later: a command while the line is not up is answered `NotConnected`, and
 //!   when the line is lost all open ones are answered `LineLost`. So no output is ever replayed.
 //! - When the line is lost the owner takes all stations behind it as unknown; a fresh picture comes

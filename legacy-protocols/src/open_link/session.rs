@@ -88,6 +88,8 @@ const FIRST_EVENT: u8 = 0x10;
 const MOST_SILENT: u32 = 3;
 /// A picture is asked for so often.
 const PICTURES: u32 = 3;
+/// Commands of ours whose late answers are still known.
+const MOST_SENT: usize = 1024;
 /// Commands of the other end that wait for our answer at most.
 const MOST_ASKED: usize = 256;
 
@@ -285,7 +287,6 @@ impl Session {
             Meaning::Hello(hello) => {
                 self.learn(hello.pulse, now);
                 if hello.version >> 8 != VERSION >> 8 {
-                    self.refuse(pdu, Verdict::Unsupported.into(), now);
                     self.broken("the other end speaks another version of the profile");
                     return;
                 }
@@ -351,10 +352,10 @@ impl Session {
     }
 
     fn commanded(&mut self, command: Command, pdu: &Pdu, payload: &[u8], now: Instant) {
+        // Whoever asked the oldest has long given up waiting for its answer.
         if self.asked.len() >= MOST_ASKED {
             self.counters.overflows += 1;
-            self.refuse(pdu, Verdict::Busy.into(), now);
-            return;
+            self.asked.pop_first();
         }
         let mut ask = None;
         if pdu.flags.has(Flags::ANSWER_WANTED) {
@@ -627,6 +628,10 @@ impl crate::session::Session for Session {
         };
         let wire = self.reference();
         if self.reply_with(&Body::Command(command.clone()), wire, flags, now) {
+            // The port has answered those that nobody else did.
+            if self.sent.len() >= MOST_SENT {
+                self.sent.pop_first();
+            }
             self.sent.insert(wire, reference);
         } else {
             self.said

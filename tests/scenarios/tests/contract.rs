@@ -1,7 +1,9 @@
 //! Every machine of the house keeps the contract of machines; see `scenarios::contract`.
 
 use scenarios::contract::{Machine, keep};
-use scenarios::machines::{Calls, MediaRelay, SipEndpoint, StationRegistrar, WholeGateway};
+use scenarios::machines::{
+    Calls, LegacyPorts, MediaRelay, SipEndpoint, StationRegistrar, WholeGateway,
+};
 
 /// `found`: seeds that once found something.
 ///
@@ -16,6 +18,11 @@ fn lives<M: Machine>(inputs: usize, found: &[u64]) {
 #[test]
 fn the_call_engine_keeps_the_contract() {
     lives::<Calls>(600, &[]);
+}
+
+#[test]
+fn lines_to_older_servers_keep_the_contract() {
+    lives::<LegacyPorts>(600, &[]);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod calls;
 mod endpoint;
 mod gateway;
+mod legacy;
 mod owner;
 mod registrar;
 mod relay;
@@ -13,5 +14,6 @@ mod relay;
 pub use self::calls::Calls;
 pub use self::endpoint::SipEndpoint;
 pub use self::gateway::WholeGateway;
+pub use self::legacy::LegacyPorts;
 pub use self::registrar::StationRegistrar;
 pub use self::relay::MediaRelay;

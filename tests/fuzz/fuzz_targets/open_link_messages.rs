@@ -1,0 +1,8 @@
+//! Any messages in good frames of the open link profile; see `survives` for what must hold.
+
+#![no_main]
+
+#[path = "../../../legacy-protocols/tests/lines/survives.rs"]
+mod survives;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| survives::open_link_messages(bytes));
