@@ -70,8 +70,8 @@ pub enum Event {
 /// Where an event or command came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance {
-    /// The frame as it came from the line; empty where the machine concluded it by itself. Events of
-    /// one frame share it.
+    /// The telegram as it came from the line, without framing that a link engine has undone; empty
+    /// where the machine concluded it by itself. Events of one telegram share it.
     pub raw: Arc<[u8]>,
     pub at: Instant,
     pub origin: Origin,

@@ -8,6 +8,8 @@
 //! hello, picture and keep-alive (5). Sound never travels here.
 
 mod codec;
+#[cfg(test)]
+mod every_word;
 mod field;
 mod link_time;
 mod message;
