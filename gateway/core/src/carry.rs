@@ -51,8 +51,10 @@ impl GatewayState {
             Command::Connect { a, b, mode } | Command::SetTalkMode { a, b, mode } => {
                 self.plan.connect(a, b, mode);
                 self.record_if_wanted(&[a, b]);
-                self.listen_for_keys(a);
-                self.listen_for_keys(b);
+                for leg in [a, b] {
+                    self.listen_for_keys(leg);
+                    self.treat_voice(leg);
+                }
             }
             Command::Disconnect { a, b } => self.plan.disconnect(a, b),
             Command::EarlyMedia { from, to } => self.plan.early_media(from, to),
@@ -60,6 +62,7 @@ impl GatewayState {
                 self.plan.mix(call, leg, part);
                 self.record_if_wanted(&[leg]);
                 self.listen_for_keys(leg);
+                self.treat_voice(leg);
             }
             Command::Unmix { call, leg } => self.plan.unmix(call, leg),
             Command::Tone { leg, tone } => {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use calls::Input;
-use model::{Digit, KeyWay, LegId};
+use model::{Digit, KeyWay, LegId, NoiseAround};
 
 use crate::state::GatewayState;
 
@@ -63,6 +63,14 @@ impl GatewayState {
             KeyWay::Events | KeyWay::Info => false,
         };
         self.plan.listen_for_keys(leg, tones);
+    }
+
+    /// The leg's voice is treated as its station is set.
+    pub(crate) fn treat_voice(&mut self, leg: LegId) {
+        let station = self.calls.station_of(leg);
+        let station = station.and_then(|station| self.directory.station(station));
+        let noise = station.map_or(NoiseAround::Kept, |station| station.noise);
+        self.plan.treat_noise(leg, noise);
     }
 
     /// A key of the other side, for whoever is at this leg.

@@ -12,6 +12,7 @@ use media::dtmf::Detector;
 use media::jitter::{Elastic, JitterBuffer, Packet, Setup, Wish};
 use media::level::{Gain, Meter};
 use media::mixer::{Ear, MAX_VOICES, Room};
+use media::recording::{Layout, Recorder, Side};
 use media::resample::Resampler;
 use media::tones::{Generator, Region, Signal};
 use media::{FRAME, SampleRate};
@@ -21,6 +22,22 @@ fn main() {
     jitter();
     sounds();
     rooms();
+    recorder();
+}
+
+/// What a recorded call costs: both sides, decoded already.
+fn recorder() {
+    let rate = SampleRate::Hz16000;
+    let frame = sound(rate);
+    let mut now = Instant::now();
+    let mut recorder = Recorder::new(Layout::Both, 1, &[], now).expect("an encoder");
+    cost("record both sides of a call", || {
+        for (source, side) in [(1, Side::Left), (2, Side::Right)] {
+            recorder.hear(source, side, black_box(&frame), rate, now);
+        }
+        now += FRAME;
+        black_box(recorder.take_written());
+    });
 }
 
 /// The least time that one call took, over rounds of a hundred.

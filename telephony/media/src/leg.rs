@@ -18,6 +18,7 @@ use crate::jitter;
 use crate::latch::{Latch, LatchPolicy};
 use crate::limiter::Limiter;
 use crate::measure::{Teller, Told};
+use crate::noise::Treatment;
 use crate::program::Program;
 use crate::quality::{Drops, Reason};
 use crate::relay::{Arrival, Config, Sink};
@@ -198,6 +199,7 @@ pub(crate) struct Inbound {
     /// Its place in the speaker's table, and what stands there.
     pub(crate) index: u8,
     pub(crate) format: Format,
+    pub(crate) treatment: Treatment,
 }
 
 impl Inbound {
@@ -240,6 +242,8 @@ pub(crate) struct Leg {
     voice: Option<Box<Voice>>,
     /// Who else wants to have what this leg says.
     pub(crate) tapping: Tapping,
+    /// Of what this leg says.
+    pub(crate) treatment: Treatment,
     /// What this leg is told on our own clock.
     pub(crate) program: Option<Box<Program>>,
     /// When we report to this leg ourselves.
@@ -298,6 +302,7 @@ impl Leg {
             map: FormatMap::EMPTY,
             voice: None,
             tapping: Tapping::default(),
+            treatment: Treatment::default(),
             program: None,
             reporting: None,
             clock: None,
@@ -426,6 +431,7 @@ impl Leg {
             header,
             index,
             format,
+            treatment: self.treatment,
         };
         Ok((inbound, presses))
     }
@@ -444,7 +450,7 @@ impl Leg {
         }
         let is_key = inbound.format.codec == Codec::TelephoneEvent;
         let payload_type = match self.map.payload_type(inbound.index) {
-            Some(payload_type) if self.voice.is_none() || !is_key => payload_type,
+            Some(payload_type) if self.passes_on(inbound) => payload_type,
             Some(_) | None => return self.carry_over(inbound, packet, now, outlet),
         };
         if AudioCodec::of(inbound.format.codec).is_some() {
@@ -478,6 +484,14 @@ impl Leg {
     /// Where the peer is, if it may be sent to.
     fn target(&self) -> Option<SocketAddr> {
         self.rtp.latch.target().filter(|_| self.direction.sends())
+    }
+
+    /// Whether a packet that the peer understands may go to it as it is.
+    fn passes_on(&self, inbound: &Inbound) -> bool {
+        let is_voice = AudioCodec::of(inbound.format.codec).is_some();
+        let is_key = inbound.format.codec == Codec::TelephoneEvent;
+        let decoded = is_voice && inbound.treatment.is_any() && self.formats.voice().is_some();
+        !decoded && (self.voice.is_none() || !is_key)
     }
 
     /// Sends another leg's packet to this one's peer in a codec that the peer has.
@@ -515,6 +529,7 @@ impl Leg {
             self.voice = voice.ok().map(Box::new);
         }
         let voice = self.voice.as_mut().ok_or(Reason::NoPayloadType)?;
+        voice.treat(inbound.treatment);
         voice.hear(&inbound.packet(payload, voice.ticks_in(payload))?, now);
         self.speak(now, outlet);
         Ok(())

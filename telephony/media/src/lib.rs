@@ -45,6 +45,7 @@ pub mod dtmf;
 pub mod jitter;
 pub mod level;
 pub mod mixer;
+pub mod noise;
 pub mod recording;
 pub mod resample;
 pub mod rtcp;

@@ -162,6 +162,7 @@ impl Leg {
             }
         };
         let packet = inbound.packet(payload, beneath.hearing.ticks_in(payload));
+        beneath.hearing.treat(inbound.treatment);
         if let Ok(packet) = &packet {
             beneath.hearing.hear(packet, now);
         }

@@ -24,6 +24,7 @@ use crate::guard::{Outlet, Scratch};
 use crate::latch::LatchWindow;
 use crate::leg::{Component, LegKey, LegSetup, LegUpdate, PortKey, SessionId};
 use crate::limiter::Rate;
+use crate::noise::Treatment;
 use crate::player::SoundKey;
 use crate::quality::{Drops, Quality};
 use crate::seed::Seed;
@@ -312,6 +313,22 @@ impl Relay {
         let session = self.sessions[index as usize].as_mut();
         if let Some(leg) = session.and_then(|session| session.leg_mut(slot)) {
             leg.tapping.set(tap);
+        }
+        Ok(())
+    }
+
+    /// What is done to a leg's voice before others hear it, from now on; the recorder and whoever
+    /// waits for keys have it as it came. Such a leg is decoded even where it could be relayed.
+    pub fn treat(
+        &mut self,
+        session: SessionId,
+        leg: LegKey,
+        treatment: Treatment,
+    ) -> Result<(), CommandError> {
+        let (index, slot) = self.find(session, leg)?;
+        let session = self.sessions[index as usize].as_mut();
+        if let Some(leg) = session.and_then(|session| session.leg_mut(slot)) {
+            leg.treatment = treatment;
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ pub struct Station {
     pub privacy: PrivacyRight,
     pub talk: TalkStyle,
     pub keys: KeyWay,
+    pub noise: NoiseAround,
     /// `None`: as everywhere on this site.
     pub encryption: Option<Encryption>,
     /// At most 20 (C6). The first that fits decides.
@@ -118,6 +119,14 @@ pub enum Encryption {
     Required,
 }
 
+/// What becomes of the noise around a station, before others hear it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NoiseAround {
+    #[default]
+    Kept,
+    Suppressed,
+}
+
 /// In which form a station tells keys that are pressed during a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeyWay {
@@ -150,6 +159,7 @@ impl Station {
             privacy: PrivacyRight::default(),
             talk: TalkStyle::default(),
             keys: KeyWay::default(),
+            noise: NoiseAround::default(),
             encryption: None,
             forwarding: Vec::new(),
         }

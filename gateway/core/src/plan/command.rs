@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use calls::Part;
 use media::{Sound, SoundKey};
-use model::{CallId, LegId};
+use model::{CallId, LegId, NoiseAround};
 use sip::sdp::Format;
 
 use super::protection::Protection;
@@ -81,6 +81,11 @@ pub enum MediaCommand {
     StopSound {
         leg: LegId,
         stream: StreamIndex,
+    },
+    /// Whether the noise around the leg is suppressed before others hear it.
+    Noise {
+        leg: LegId,
+        noise: NoiseAround,
     },
     /// The leg is over; its ports go back to the pool.
     Close {

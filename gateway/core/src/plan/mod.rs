@@ -7,7 +7,7 @@
 //! they stand in a description, and closed with the leg.
 
 mod command;
-mod keys;
+mod listening;
 mod ports;
 mod protection;
 mod reoffer;
@@ -20,7 +20,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use calls::Video;
-use model::{EndCause, LegId, TalkMode, Talker};
+use model::{EndCause, LegId, NoiseAround, TalkMode, Talker};
 use sip::message::StatusCode;
 use sip::sdp::{
     self, Description, DescriptionError, Direction, KeySource, Kind, Local, LocalStream,
@@ -125,6 +125,7 @@ struct LegPlan {
     asking: Option<Description>,
     /// Keys are listened for in its sound.
     key_tones: bool,
+    noise: NoiseAround,
 }
 
 /// Where the offer/answer exchange stands.
@@ -477,6 +478,7 @@ impl MediaPlan {
             held: false,
             asking: None,
             key_tones: false,
+            noise: NoiseAround::Kept,
         }
     }
 

@@ -11,8 +11,8 @@ use model::{
     AccountUser, Address, AnswerBack, AutoAnswer, BusyPolicy, CallButton, CallNumber, Conference,
     ConferenceId, Desk, DeskId, Directory, Door, DoorId, DoorOutput, EarlyMedia, Escalation,
     Feedback, ForwardWhen, ForwardingRule, GroupCall, GroupCallId, HttpUrl, InCallRight, KeyWay,
-    Lists, Pii, Priority, PrivacyRight, Pulse, Reach, RingGroup, RingGroupId, RoomTalk, Schedule,
-    Site, Station, StationId, StationKind, TalkStyle, Weekdays,
+    Lists, NoiseAround, Pii, Priority, PrivacyRight, Pulse, Reach, RingGroup, RingGroupId,
+    RoomTalk, Schedule, Site, Station, StationId, StationKind, TalkStyle, Weekdays,
 };
 
 use super::directory_fields::{
@@ -123,6 +123,9 @@ impl Reading<'_> {
             TalkWord::VoiceSwitched => TalkStyle::VoiceSwitched,
             TalkWord::Simplex => TalkStyle::Simplex,
         };
+        if section.noise_suppression.value {
+            station.noise = NoiseAround::Suppressed;
+        }
         station.keys = match section.dtmf.value {
             KeyWord::Auto => KeyWay::Auto,
             KeyWord::Events => KeyWay::Events,

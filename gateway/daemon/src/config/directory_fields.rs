@@ -145,6 +145,10 @@ section! {
         privacy: Defaulted<PrivacyWord> = r#""allowed""#,
         /// "open_duplex", "voice_switched", or "simplex" with a talk key.
         talk: Defaulted<TalkWord> = r#""open_duplex""#,
+        /// Takes noise out of what others hear of it: traffic, wind, machines. What it says is then
+        /// always decoded and encoded again, 10 to 18 ms later; music and tones do not survive it.
+        /// Recordings have it as it came.
+        noise_suppression: Defaulted<bool> = "false",
         /// In which form keys that are pressed at it in a call are heard, such as the code of a
         /// door: "auto" (events or INFO; tones in its sound where it has no events and could open
         /// a door), "events" (RFC 4733), "inband" (tones: an old telephone behind an adapter) or

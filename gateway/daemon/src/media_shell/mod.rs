@@ -9,6 +9,7 @@
 mod ears;
 mod figures;
 mod keys;
+mod noise;
 mod relay;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -257,6 +258,7 @@ impl MediaShell {
             MediaCommand::StopSound { leg, stream } => {
                 (leg, ThreadCommand::StopSound { leg, stream })
             }
+            MediaCommand::Noise { leg, noise } => (leg, ThreadCommand::Noise { leg, noise }),
             MediaCommand::Close { leg } => (leg, ThreadCommand::Close { leg }),
         };
         let home = match command {

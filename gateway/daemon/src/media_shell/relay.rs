@@ -17,11 +17,12 @@ use std::time::Instant;
 
 use calls::Part;
 use gateway_core::{KeyForm, MediaEvent, Medium, Remote, StreamIndex};
+use media::noise::Treatment;
 use media::{
     LegKey, LegSetup, LegUpdate, Overheard, PortKey, Reason, Relay, SessionId, Sound, SoundKey,
     Totals,
 };
-use model::{CallId, Digit, LegAudio, LegId};
+use model::{CallId, Digit, LegAudio, LegId, NoiseAround};
 use net::packets::{Arrival, Datagram, Handler, Io, PortPair, SocketKey};
 use sip::sdp::Format;
 
@@ -31,6 +32,7 @@ pub(super) use self::handover::Moving;
 use super::ears::{Ears, Use, Wanted};
 use super::figures::{Looks, leg_audio};
 use super::keys;
+use super::noise::suppressor;
 
 /// Codecs that are only relayed, told apart by number; more than any site uses.
 const OTHER_CODECS: usize = 1_024;
@@ -82,6 +84,10 @@ pub(super) enum ThreadCommand {
     StopSound {
         leg: LegId,
         stream: StreamIndex,
+    },
+    Noise {
+        leg: LegId,
+        noise: NoiseAround,
     },
     Close {
         leg: LegId,
@@ -297,13 +303,35 @@ impl RelayThread {
         }
     }
 
-    /// Tells the relay what is wanted of the leg's first stream of audio.
-    fn tap(&mut self, leg: LegId) {
+    /// The leg's first stream of audio.
+    fn audio(&self, leg: LegId) -> Option<Opened> {
         let mut streams = self
             .streams
             .range((leg, StreamIndex::MIN)..=(leg, StreamIndex::MAX));
         let audio = streams.find(|(_, opened)| opened.medium == Medium::Audio);
-        let Some((_, opened)) = audio else { return };
+        audio.map(|(_, opened)| *opened)
+    }
+
+    fn treat(&mut self, leg: LegId, noise: NoiseAround) {
+        let Some(opened) = self.audio(leg) else {
+            return;
+        };
+        let treatment = Treatment {
+            noise: match noise {
+                NoiseAround::Kept => None,
+                NoiseAround::Suppressed => Some(suppressor),
+            },
+        };
+        if let Err(error) = self.relay.treat(opened.session, opened.key, treatment) {
+            tracing::error!(%error, %leg, "the noise around a leg stays");
+        }
+    }
+
+    /// Tells the relay what is wanted of the leg's sound.
+    fn tap(&mut self, leg: LegId) {
+        let Some(opened) = self.audio(leg) else {
+            return;
+        };
         let tap = self.ears.wanted(leg);
         match self.relay.tap(opened.session, opened.key, tap) {
             Ok(()) => self.ears.tapped(opened.key, leg, tap),
@@ -544,6 +572,7 @@ impl Handler for RelayThread {
                 sound,
             } => self.play((leg, stream), key, &sound, now),
             ThreadCommand::StopSound { leg, stream } => self.stop_sound((leg, stream)),
+            ThreadCommand::Noise { leg, noise } => self.treat(leg, noise),
             ThreadCommand::Close { leg } => self.close(leg, now, io),
             ThreadCommand::Give { legs, to } => self.give(&legs, &to, io),
             ThreadCommand::Take { from } => self.take(&from, now, io),

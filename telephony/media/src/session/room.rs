@@ -314,6 +314,7 @@ impl Session {
         };
         let payload = inbound.header.payload(packet);
         let packet = inbound.packet(payload, said.hearing.ticks_in(payload));
+        said.hearing.treat(inbound.treatment);
         if let Ok(packet) = &packet {
             said.hearing.hear(packet, now);
         }

@@ -15,6 +15,7 @@ use crate::conceal::Concealer;
 use crate::decoded::{Decoded, Decoding};
 use crate::jitter::{Elastic, JitterBuffer, Packet, Setup, Step, Wish};
 use crate::level::{self, Gain};
+use crate::noise::{Suppressor, Treatment};
 use crate::rate::{MAX_FRAME, SampleRate};
 use crate::resample::Resampler;
 
@@ -36,6 +37,7 @@ pub struct Hearing {
     concealer: Option<Concealer>,
     elastic: Elastic,
     gain: Gain,
+    suppressor: Option<Box<dyn Suppressor>>,
     resampler: Option<Resampler>,
     /// Of what is decoded.
     decoded: SampleRate,
@@ -76,6 +78,7 @@ impl Hearing {
             concealer: (!own_concealment).then(|| Concealer::new(decoded, seed)),
             elastic: Elastic::new(decoded),
             gain: Gain::default(),
+            suppressor: None,
             resampler: (decoded != rate).then(|| Resampler::new(decoded, rate)),
             decoded,
             rate,
@@ -114,6 +117,17 @@ impl Hearing {
             },
             since: self.since,
             until: self.until,
+        }
+    }
+
+    /// What is done to the voice from now on. To suppress noise takes time.
+    pub fn treat(&mut self, treatment: Treatment) {
+        match treatment.noise {
+            None => self.suppressor = None,
+            Some(make) => {
+                let rate = self.decoded;
+                self.suppressor.get_or_insert_with(|| make(rate));
+            }
         }
     }
 
@@ -183,6 +197,9 @@ impl Hearing {
             }
         }
         self.weigh(frame);
+        if let Some(suppressor) = &mut self.suppressor {
+            suppressor.process(frame);
+        }
         self.gain.apply(frame);
         true
     }

@@ -30,6 +30,7 @@ pub use speaking::{Speaking, Spoken};
 use crate::codec::opus::OpenError;
 use crate::codec::{AudioCodec, DecodeError};
 use crate::jitter::Packet;
+use crate::noise::Treatment;
 use crate::rate::{MAX_FRAME, SampleRate};
 use crate::telephone_event::KeyPacket;
 
@@ -129,6 +130,11 @@ impl Voice {
         send: impl FnOnce(Spoken<'_>),
     ) {
         self.speaking.press(packet, now, send);
+    }
+
+    /// What is done to the voice from now on.
+    pub(crate) fn treat(&mut self, treatment: Treatment) {
+        self.hearing.treat(treatment);
     }
 
     /// Carries over what is due.

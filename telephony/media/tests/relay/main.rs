@@ -7,6 +7,7 @@ mod figures;
 mod joints;
 mod latching;
 mod limits;
+mod noise;
 mod properties;
 mod reporting;
 mod reports;

@@ -157,6 +157,9 @@ impl Media {
                 let parted = routes.find(|(from, to)| !self.are_together(*from, *to));
                 assert_eq!(parted, None, "moving {legs:?} parted two legs");
             }
+            MediaCommand::Noise { leg, .. } => {
+                assert!(self.legs.contains_key(&leg), "{leg} is not open");
+            }
             MediaCommand::Close { leg } => return self.close(leg),
         }
         Vec::new()

@@ -1,6 +1,7 @@
-//! How the keys of a leg reach us in its media.
+//! What is wanted of the sound of a leg beside passing it on: keys heard in it, noise taken out of
+//! it.
 
-use model::LegId;
+use model::{LegId, NoiseAround};
 use sip::sdp::{self, Codec};
 
 use super::{LegPlan, MediaCommand, MediaPlan};
@@ -23,6 +24,17 @@ impl MediaPlan {
         if is_news && plan.ports.iter().any(Option::is_some) {
             let command = MediaCommand::KeyTones { leg, listen };
             self.commands.push_back(command);
+        }
+    }
+
+    /// What becomes of the noise around the leg.
+    pub(crate) fn treat_noise(&mut self, leg: LegId, noise: NoiseAround) {
+        let heard = self.legs.get_mut(&leg).filter(|plan| plan.is_open());
+        let Some(plan) = heard else {
+            return;
+        };
+        if std::mem::replace(&mut plan.noise, noise) != noise {
+            self.commands.push_back(MediaCommand::Noise { leg, noise });
         }
     }
 }
