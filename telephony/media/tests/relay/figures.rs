@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use media::codec::AudioCodec;
-use media::{Codec, Quality};
+use media::{Codec, Part, Quality};
 
 use crate::bench::{Bench, audio, peer, rtcp, rtcp_port};
 use crate::speaker::{Speaker, station};
@@ -163,4 +163,42 @@ fn g2_the_last_figures_tell_of_the_call_though_its_legs_were_parted_before() {
     one.speak(&mut bench, 100, |n| n == 50);
     let again = concealed(&bench.quality(1)).expect("it is decoded");
     assert!(again > concealed(&during).expect("it was decoded"));
+}
+
+#[test]
+fn g2_members_of_a_room_have_figures_and_reports_of_their_own() {
+    let codecs = [AudioCodec::Pcma, AudioCodec::G722, AudioCodec::Pcmu];
+    let parts = [Part::TalkAndListen, Part::TalkAndListen, Part::Listen];
+    let mut bench = Bench::new();
+    let mut speakers = Vec::new();
+    for (leg, (codec, part)) in (1..).zip(codecs.into_iter().zip(parts)) {
+        bench.open_as(leg, station(leg, codec));
+        bench.enter(leg, part);
+        speakers.push(Speaker::new(leg, 400.0, codec));
+    }
+    for n in 0..300 {
+        for (speaker, leg) in speakers.iter_mut().zip(1..) {
+            let packet = speaker.packet();
+            // Of leg 1 six are lost, one by one.
+            if leg != 1 || n % 50 != 25 {
+                bench.receive(leg, &packet);
+            }
+        }
+        bench.pass_ms(20);
+    }
+    for leg in 1..=3 {
+        let quality = bench.quality(leg);
+        assert!(quality.transcoded, "{leg}");
+        let to_it = |port| bench.reports.iter().any(|(_, sent)| sent.port == port);
+        assert!(to_it(rtcp_port(leg)), "{leg} is told nothing");
+    }
+    let decoded = |leg| bench.quality(leg).decoded;
+    let first = decoded(1).expect("two hear it");
+    assert_eq!(bench.quality(1).lost, 6);
+    assert_eq!(ms(first.concealed), 120);
+    assert!(decoded(2).is_some_and(|second| second.concealed.is_zero()));
+    assert_eq!(decoded(3), None, "who only listens is not decoded");
+    bench.leave(1);
+    let after = bench.quality(1).decoded.expect("it was heard");
+    assert_eq!((after.late, after.concealed), (first.late, first.concealed));
 }
