@@ -12,7 +12,7 @@ use calls::{Alert, CallerProgress, Input, Output as Command, StartLeg, Target, T
 use model::{EarlyMedia, EndCause, LegId};
 use sip::flow::{Hop, Transport};
 use sip::message::{HeaderName, Headers, StatusCode};
-use sip::session::{Delivery, Invite, Progress, Reject, SessionId};
+use sip::session::{Delivery, Invite, Progress, SessionId};
 
 use crate::causes;
 use crate::io::{Output, StoreWrite};
@@ -33,16 +33,7 @@ impl GatewayState {
                 leg,
                 cause,
                 retry_after,
-            } => {
-                let (code, reason) = causes::refusal(cause);
-                let mut reject = Reject::new(code);
-                reject.reason = Some(reason);
-                reject.retry_after = retry_after;
-                for session in self.take_sessions(leg) {
-                    // It can only have ended by itself meanwhile.
-                    let _ = self.sip.reject(session, reject.clone(), now);
-                }
-            }
+            } => self.refuse_leg(leg, cause, retry_after, now),
             Command::EndLeg { leg, cause } => {
                 for session in self.take_sessions(leg) {
                     self.end_session(session, cause, now);
@@ -201,7 +192,7 @@ impl GatewayState {
         }
     }
 
-    fn take_sessions(&mut self, leg: LegId) -> Vec<SessionId> {
+    pub(crate) fn take_sessions(&mut self, leg: LegId) -> Vec<SessionId> {
         self.plan.close(leg);
         self.legs.remove(leg).map_or(Vec::new(), |leg| leg.sessions)
     }

@@ -15,6 +15,7 @@ mod config;
 mod counters;
 mod doors;
 mod emergency;
+mod farewell;
 mod figures;
 mod io;
 mod keys;

@@ -300,6 +300,9 @@ impl GatewayState {
     }
 
     pub(crate) fn session_over(&mut self, session: SessionId, cause: EndCause, now: Instant) {
+        if self.left_early(session) {
+            return;
+        }
         let Some((leg, rest)) = self.legs.session_over(session, cause) else {
             return;
         };

@@ -26,6 +26,11 @@ pub struct Announcements {
     /// To who opened a door by its code.
     pub door_sent: Option<Recording>,
     pub door_refused: Option<Recording>,
+    /// To a caller, before it is refused: the one it called is busy or wants no call.
+    pub busy: Option<Recording>,
+    /// Nobody answered, or nobody could be reached.
+    pub unavailable: Option<Recording>,
+    pub unknown_number: Option<Recording>,
 }
 
 /// Until when a sound is played.

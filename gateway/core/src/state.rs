@@ -13,6 +13,7 @@ use sip::sdp::KeySource;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::emergency;
+use crate::farewell::Farewells;
 use crate::figures::Figures;
 use crate::io::{Input, MediaEvent, Output, StoreWrite};
 use crate::keys::Keys;
@@ -48,6 +49,7 @@ pub struct GatewayState {
     pub(crate) calls: Engine,
     pub(crate) plan: MediaPlan,
     pub(crate) figures: Figures,
+    pub(crate) farewells: Farewells,
     pub(crate) legs: Legs,
     pub(crate) watchers: Watchers,
     pub(crate) counters: Counters,
@@ -89,6 +91,7 @@ impl GatewayState {
             answering: VecDeque::new(),
             ending: Ending::No,
             figures: Figures::default(),
+            farewells: Farewells::default(),
             outputs: VecDeque::new(),
             deadline: None,
             config,
@@ -140,6 +143,7 @@ impl GatewayState {
     }
 
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.refuse_late(now);
         self.sip.handle_timeout(now);
         self.calls.handle_timeout(now);
         while let Some(record) = self.figures.expired(now) {
@@ -188,7 +192,10 @@ impl GatewayState {
     fn media_says(&mut self, event: MediaEvent, now: Instant) {
         match event {
             MediaEvent::Digit { leg, digit, form } => self.key_pressed(leg, digit, form, now),
-            MediaEvent::SoundOver { leg, sound } => self.plan.sound_over(leg, sound),
+            MediaEvent::SoundOver { leg, sound } => {
+                self.plan.sound_over(leg, sound);
+                self.words_over(leg, sound, now);
+            }
             MediaEvent::Silent { leg } => {
                 self.counters.silent_legs += 1;
                 let Some(entry) = self.legs.remove(leg) else {
@@ -245,6 +252,7 @@ impl GatewayState {
     /// Whoever stops the gateway does not wait for the media threads: records go as they are.
     fn stop(&mut self, now: Instant) {
         self.ending = Ending::Now;
+        self.refuse_all_told(now);
         while let Some(record) = self.figures.any() {
             self.write_record(record);
         }
@@ -286,7 +294,8 @@ impl GatewayState {
                 sip::endpoint::Output::Event(event) => self.route(event, now),
                 sip::endpoint::Output::Timeout(sip_until) => {
                     let figures_until = self.figures.deadline();
-                    let next = [calls_until, sip_until, figures_until];
+                    let farewells_until = self.farewells.deadline();
+                    let next = [calls_until, sip_until, figures_until, farewells_until];
                     self.deadline = next.into_iter().flatten().min();
                     return;
                 }

@@ -230,7 +230,17 @@ impl World {
     /// What the gateway itself plays to the newest call of a telephone, or played last.
     pub fn sound_at(&self, number: &str) -> Option<&Sound> {
         let (_, newest) = self.phone(number).lines().last()?;
-        self.gateway.media.played_to(newest.media_port())
+        let (_, _, sound) = self.gateway.media.played_to(newest.media_port())?;
+        Some(sound)
+    }
+
+    /// The media threads have played it to its end.
+    pub fn sound_ends(&mut self, number: &str) {
+        let newest = self.phone(number).lines().last().map(|(_, line)| line);
+        let played = newest.and_then(|line| self.gateway.media.played_to(line.media_port()));
+        let (leg, sound, _) = played.expect("a sound is played there");
+        self.gateway.sound_over(leg, sound, self.now);
+        self.post();
     }
 
     /// Both hear each other.

@@ -254,6 +254,11 @@ impl MediaPlan {
         self.answer(caller, Some(from))
     }
 
+    /// The answer to a caller that nobody but us talks to.
+    pub(crate) fn answer_alone(&mut self, caller: LegId) -> Result<Bytes, PlanError> {
+        self.answer(caller, None)
+    }
+
     /// What goes into the 200 to a caller.
     pub(crate) fn final_answer(&mut self, caller: LegId) -> Result<Option<Bytes>, PlanError> {
         let plan = self.legs.get(&caller).ok_or(PlanError::NothingSettled)?;

@@ -45,16 +45,24 @@ pub struct Unplayed {
 
 impl MediaPlan {
     /// In place of what the leg is played now.
-    pub(crate) fn play(&mut self, leg: LegId, sound: Sound, lasting: Lasting) {
+    pub(crate) fn play(&mut self, leg: LegId, sound: Sound, lasting: Lasting) -> SoundKey {
         self.playing.next += 1;
+        let key = SoundKey(self.playing.next);
         let played = Played {
-            key: SoundKey(self.playing.next),
+            key,
             lasting,
             state: State::Waits(sound),
         };
         self.forget_waiting(leg);
         self.playing.legs.insert(leg, played);
         self.refresh_sound(leg);
+        key
+    }
+
+    /// Whether a sound would be heard there now.
+    pub(crate) fn can_hear(&self, leg: LegId) -> bool {
+        let stream = self.live(leg, &Kind::Audio);
+        self.is_agreed(leg) && stream.is_some_and(|stream| self.can_be_spoken(leg, stream))
     }
 
     /// There is somebody to hear now.

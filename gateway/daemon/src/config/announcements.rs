@@ -30,6 +30,9 @@ pub(super) fn read(
         hold: recording(&section.hold),
         door_sent: recording(&section.door_sent),
         door_refused: recording(&section.door_refused),
+        busy: recording(&section.busy),
+        unavailable: recording(&section.unavailable),
+        unknown_number: recording(&section.unknown_number),
     }
 }
 

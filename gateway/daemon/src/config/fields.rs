@@ -244,6 +244,13 @@ section! {
         door_sent: Optional<PathBuf> = r#""announcements/door_sent.wav""#,
         /// To whoever dialled a door code that is not permitted now.
         door_refused: Optional<PathBuf> = r#""announcements/door_refused.wav""#,
+        /// To a caller before its call is refused, in place of a busy tone: the called one is busy
+        /// or wants no call.
+        busy: Optional<PathBuf> = r#""announcements/busy.wav""#,
+        /// The same: nobody answered, or nobody can be reached.
+        unavailable: Optional<PathBuf> = r#""announcements/unavailable.wav""#,
+        /// The same: there is no such number.
+        unknown_number: Optional<PathBuf> = r#""announcements/unknown_number.wav""#,
     }
 }
 

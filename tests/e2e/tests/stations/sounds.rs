@@ -173,3 +173,27 @@ fn a_station_that_opens_by_itself_is_played_the_announcement() {
         sound::course(&caller.heard()?, 950.0, 0.0)?.must_end_within(0.0)
     });
 }
+
+#[test]
+fn a_caller_is_told_in_words_that_there_is_no_such_number_and_then_refused() {
+    at_site(|site| {
+        let file = site.folder().join("unknown.wav");
+        sound::tone(&file, 8_000, 2, 950)?;
+        let announcements = format!(
+            "[media.announcements]\nunknown_number = \"{}\"\n",
+            file.display()
+        );
+        let setup = house::setup(site).more(&announcements);
+        let gateway = Gateway::start(&setup, site.folder())?;
+        let mut caller = station(site, &gateway, ("102", OPUS, 630))?;
+        caller.dial(&gateway.uri("999"))?;
+        let closed = caller.event("CALL_CLOSED")?;
+        anyhow::ensure!(
+            closed["param"]
+                .as_str()
+                .is_some_and(|why| why.contains("404")),
+            "{closed}"
+        );
+        sound::course(&caller.heard()?, 950.0, 0.0)?.must_be_heard(1.6)
+    });
+}

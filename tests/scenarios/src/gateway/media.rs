@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use calls::Part;
 use gateway_core::{FreePort, MediaCommand, Remote, StreamIndex};
-use media::Sound;
+use media::{Sound, SoundKey};
 use model::{CallId, Carried, LegAudio, LegId, Received, Sent};
 use sip::sdp::{self, Format};
 
@@ -26,7 +26,7 @@ pub struct Media {
     /// Who is in the room of which call.
     rooms: BTreeMap<LegId, (CallId, StreamIndex, Part)>,
     /// What each leg was played last, until it was stopped.
-    sounds: BTreeMap<LegId, Sound>,
+    sounds: BTreeMap<LegId, (SoundKey, Sound)>,
     /// Whether the threads say what they have closed.
     pub speaks: bool,
 }
@@ -137,12 +137,15 @@ impl Media {
                     .key_tones = listen;
             }
             MediaCommand::Play {
-                leg, stream, sound, ..
+                leg,
+                stream,
+                key,
+                sound,
             } => {
                 let remotes = self.legs.get(&leg).map(|leg| &leg.remotes);
                 let is_known = remotes.is_some_and(|known| known.contains_key(&stream));
                 assert!(is_known, "{leg}, stream {stream} has nowhere to play to");
-                self.sounds.insert(leg, sound);
+                self.sounds.insert(leg, (key, sound));
             }
             MediaCommand::StopSound { leg, .. } => {
                 assert!(self.sounds.remove(&leg).is_some(), "{leg} hears no sound");
@@ -283,10 +286,10 @@ impl Media {
     }
 
     /// What is played to the far end with this address.
-    pub fn played_to(&self, remote: SocketAddr) -> Option<&Sound> {
+    pub fn played_to(&self, remote: SocketAddr) -> Option<(LegId, SoundKey, &Sound)> {
         let mut sounds = self.sounds.iter();
         let is_there = |leg: LegId| self.remotes(leg).any(|at| at == remote);
-        sounds.find_map(|(leg, sound)| is_there(*leg).then_some(sound))
+        sounds.find_map(|(leg, (key, sound))| is_there(*leg).then_some((*leg, *key, sound)))
     }
 
     pub fn carries_anything(&self) -> bool {

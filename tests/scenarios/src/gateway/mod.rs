@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ::media::SoundKey;
 use ::media::tones::Region;
 use calls::Event;
 use gateway_core::{
@@ -259,6 +260,10 @@ impl Gateway {
         {
             self.tell(Input::Media(MediaEvent::Digit { leg, digit, form }), now);
         }
+    }
+
+    pub fn sound_over(&mut self, leg: LegId, sound: SoundKey, now: Instant) {
+        self.tell(Input::Media(MediaEvent::SoundOver { leg, sound }), now);
     }
 
     /// The media threads have heard nothing for long in the conversation of this leg.

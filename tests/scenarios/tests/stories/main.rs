@@ -1,6 +1,7 @@
 //! Stories of a site in virtual time, one file each.
 
 mod alarm_preempts;
+mod announcements;
 mod answer_against_cancel;
 mod busy_unknown_no_answer;
 mod conference;
