@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 pub use protocol::Protocol;
 
-use crate::command::{Answer, Command, Purpose, Verdict};
+use crate::command::{Answer, CallRef, Command, Purpose, Verdict};
 use crate::counters::{LineCounters, PortCounters};
 use crate::coverage::Coverage;
 use crate::event::{Event, Provenance};
@@ -78,6 +78,7 @@ pub enum Input<'a> {
     Opened,
     /// It is gone, or could not be opened.
     Closed,
+    /// Some octets of a stream; on lines whose transport keeps frames (a D channel), one frame.
     Received(&'a [u8]),
     Command {
         reference: Reference,
@@ -101,6 +102,7 @@ pub enum Input<'a> {
 pub enum Output {
     /// Open the transport; `Opened` or `Closed` tells what came of it.
     Open,
+    /// For the line; a whole frame where the transport keeps frames.
     Send(Vec<u8>),
     /// Close the transport; it is of no use any more.
     Close {
@@ -258,6 +260,11 @@ impl Port {
 
     pub fn line_counters(&self) -> &LineCounters {
         self.protocol.counters()
+    }
+
+    /// The channel that carries the sound of a call, on lines that have channels.
+    pub fn channel(&self, call: CallRef) -> Option<u8> {
+        self.protocol.channel(call)
     }
 
     const fn is_up(&self) -> bool {

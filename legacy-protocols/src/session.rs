@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use crate::command::{Answer, Command, Purpose};
+use crate::command::{Answer, CallRef, Command, Purpose};
 use crate::counters::LineCounters;
 use crate::coverage::Coverage;
 use crate::event::{Event, Provenance};
@@ -14,6 +14,11 @@ use crate::port::{AskId, LinkState, Reference};
 pub(crate) trait Session {
     fn coverage(&self) -> Coverage;
     fn counters(&self) -> &LineCounters;
+
+    /// The channel that carries the sound of a call, on lines that have channels.
+    fn channel(&self, _call: CallRef) -> Option<u8> {
+        None
+    }
 
     /// There is a transport; forget whatever an earlier one has left.
     fn opened(&mut self, now: Instant);

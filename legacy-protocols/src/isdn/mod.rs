@@ -1,9 +1,11 @@
 //! ISDN: the D channel of basic rate (S0) and primary rate (E1) lines.
 //!
-//! `link` is LAPD after Q.921, `codec` the messages of Q.931, `session` call control. Layer 1
+//! `link` is LAPD after Q.921, `codec` the messages of Q.931, `session` call control, `port` puts it
+//! behind the port contract. Layer 1
 //! (flags, bit stuffing, check sequences, activation) and the B channels' audio are somebody
 //! else's. Nothing here depends on a kernel's ISDN.
 
 pub mod codec;
 pub mod link;
+pub mod port;
 pub mod session;

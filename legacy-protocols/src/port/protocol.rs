@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use crate::acdp;
-use crate::command::{Answer, Command, Purpose};
+use crate::command::{Answer, CallRef, Command, Purpose};
 use crate::counters::LineCounters;
 use crate::coverage::Coverage;
 use crate::event::Event;
+use crate::isdn;
 use crate::open_link;
 use crate::port::{AskId, Reference};
 use crate::session::{Said, Session};
@@ -15,6 +16,7 @@ use crate::table;
 #[derive(Debug)]
 pub enum Protocol {
     Acdp(Box<acdp::Session>),
+    Isdn(Box<isdn::port::Session>),
     OpenLink(Box<open_link::Session>),
     Table(Box<table::Session>),
 }
@@ -23,6 +25,7 @@ macro_rules! each {
     ($self:ident, $session:ident => $call:expr) => {
         match $self {
             Self::Acdp($session) => $call,
+            Self::Isdn($session) => $call,
             Self::OpenLink($session) => $call,
             Self::Table($session) => $call,
         }
@@ -36,6 +39,10 @@ impl Session for Protocol {
 
     fn counters(&self) -> &LineCounters {
         each!(self, session => session.counters())
+    }
+
+    fn channel(&self, call: CallRef) -> Option<u8> {
+        each!(self, session => session.channel(call))
     }
 
     fn opened(&mut self, now: Instant) {
