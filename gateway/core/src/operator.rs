@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use calls::{Command, OpenDoor};
-use model::{Authority, CallId, CommandId, DoorId};
+use media::{Recording, Repeat, Sound};
+use model::{Authority, CallId, CommandId, DoorId, LegId};
 use thiserror::Error;
 
+use crate::sounds::Lasting;
 use crate::state::GatewayState;
 use crate::view::{CallShown, StationView};
 
@@ -22,6 +24,8 @@ pub enum OperatorCommand {
     Open(CommandId, DoorId),
     Record(CallId),
     StopRecording(CallId),
+    /// To a leg, over what it hears, once.
+    Play(LegId, Recording),
 }
 
 #[derive(Clone, Debug)]
@@ -55,6 +59,18 @@ pub enum OperatorError {
 }
 
 impl GatewayState {
+    fn play_to(&mut self, leg: LegId, recording: Recording) -> Answer {
+        if !self.plan.is_agreed(leg) {
+            return Answer::Refused(calls::CommandError::NoSuchLeg.into());
+        }
+        let sound = Sound::Recording {
+            recording,
+            repeat: Repeat::ONCE,
+        };
+        self.plan.play(leg, sound, Lasting::ToItsEnd);
+        Answer::Done
+    }
+
     pub(crate) fn operator(&mut self, command: OperatorCommand, now: Instant) -> Answer {
         // What is shown is as of now, not as of the last thing that happened to a call.
         self.calls.handle_timeout(now);
@@ -64,6 +80,7 @@ impl GatewayState {
             OperatorCommand::Status => Answer::Status(self.status(now)),
             OperatorCommand::Record(call) => self.record_call(call),
             OperatorCommand::StopRecording(call) => self.stop_recording(call),
+            OperatorCommand::Play(leg, recording) => self.play_to(leg, recording),
             OperatorCommand::End(call) => {
                 match self.calls.command(Command::EndCall { call }, now) {
                     Ok(_) => Answer::Done,

@@ -28,6 +28,7 @@ mod metrics;
 mod open_files;
 mod operator;
 mod outgoing;
+mod playing;
 mod random;
 mod recorder;
 mod reload;

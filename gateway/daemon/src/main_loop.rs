@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gateway_core::{GatewayState, Input, MediaEvent, OperatorCommand};
-use model::{CallId, CommandId, DoorId};
+use model::{CallId, CommandId, DoorId, LegId};
 use net::flows::Flows;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -24,6 +24,7 @@ use crate::control::server::Asked;
 use crate::media_shell::Heard;
 use crate::metrics::{Figures, Sources};
 use crate::operator::{self, Asker};
+use crate::playing::{Playing, Taken};
 use crate::recorder::AskedId;
 use crate::reload::{ReloadAsked, Reloaded};
 use crate::store::{Answer, JournalWrite, RecordingNote, Store};
@@ -54,6 +55,7 @@ pub(crate) struct MainLoop {
     pub(crate) flows: Flows,
     pub(crate) hands: Hands,
     pub(crate) inboxes: Inboxes,
+    pub(crate) playing: Playing,
     pub(crate) figures: Arc<Figures>,
     pub(crate) doors: BTreeMap<String, DoorId>,
     pub(crate) realm: String,
@@ -253,6 +255,26 @@ impl MainLoop {
                 self.hands.recorder.end(AskedId(recording));
                 return self.hands.recorder.take(AskedId(recording), reply);
             }
+            Request::Play {
+                leg,
+                rate,
+                samples,
+                last,
+            } => match self.playing.take(leg, (rate, &samples), last, now) {
+                Taken::Complete(recording) => OperatorCommand::Play(LegId::new(leg), recording),
+                Taken::Piece => {
+                    let Asker::Once { reply } = asker else { return };
+                    // Whoever asked may have left.
+                    let _ = reply.send(operator::done("taken"));
+                    return;
+                }
+                Taken::Refused(refusal) => {
+                    let Asker::Once { reply } = asker else { return };
+                    // Whoever asked may have left.
+                    let _ = reply.send(refusal);
+                    return;
+                }
+            },
             Request::Level { of } => {
                 let Asker::Once { reply } = asker else { return };
                 return self.level_for(of, reply, now);

@@ -90,7 +90,7 @@ pub(crate) fn no_such_door(key: &str) -> Reply {
     })
 }
 
-fn done(text: &str) -> Reply {
+pub(crate) fn done(text: &str) -> Reply {
     Reply::Done(Done {
         text: text.to_owned(),
     })

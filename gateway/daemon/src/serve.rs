@@ -29,6 +29,7 @@ use crate::media_shell::{MediaOptions, MediaShell};
 use crate::metrics::Figures;
 use crate::operator::{About, Asker};
 use crate::outgoing::Outgoing;
+use crate::playing::Playing;
 use crate::recorder::{Recorder, RecorderOptions};
 use crate::reload::Reloader;
 use crate::side::{Side, Work};
@@ -232,6 +233,7 @@ fn build(
             url_answers,
             reload,
         },
+        playing: Playing::default(),
         figures: Arc::clone(&figures),
         doors: settings.directory.doors.clone(),
         realm: settings.sip.realm.as_str().to_owned(),

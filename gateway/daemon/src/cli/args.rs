@@ -175,6 +175,61 @@ pub(crate) enum MediaTool {
                             antiphon-gateway media record 17 --stop"
     )]
     Record(Record),
+    /// Play a WAV file to a leg, over what it hears
+    ///
+    /// 16 bit, 8000, 16000 or 48000 samples a second, two minutes at most. Nothing else is changed:
+    /// the call goes on.
+    #[command(
+        after_help = "Examples:\n  antiphon-gateway media play 18 test.wav\n  \
+                            ffmpeg -i door.opus -ac 1 -ar 16000 door.wav && \
+                            antiphon-gateway media play 18 door.wav"
+    )]
+    Play(Play),
+    /// Play a test tone to a leg, over what it hears
+    #[command(after_help = "Examples:\n  antiphon-gateway media tone 18\n  \
+                            antiphon-gateway media tone 18 --kind sweep --seconds 10")]
+    Tone(Tone),
+}
+
+/// Options of `media play`.
+#[derive(Debug, Args)]
+pub(crate) struct Play {
+    /// Number of the leg, as `media quality` and `calls --json` show it
+    #[arg(value_name = "LEG")]
+    pub(crate) leg: u64,
+    /// A WAV file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) ask: Ask,
+}
+
+/// Options of `media tone`.
+#[derive(Debug, Args)]
+pub(crate) struct Tone {
+    /// Number of the leg, as `media quality` and `calls --json` show it
+    #[arg(value_name = "LEG")]
+    pub(crate) leg: u64,
+    /// What to play
+    #[arg(long, default_value = "1khz")]
+    pub(crate) kind: ToneKind,
+    /// For how long
+    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u64).range(1..=120))]
+    pub(crate) seconds: u64,
+    #[command(flatten)]
+    pub(crate) ask: Ask,
+}
+
+/// What `media tone` plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ToneKind {
+    /// 1000 Hz at -20 dBFS
+    #[value(name = "1khz")]
+    OneKilohertz,
+    /// From 100 to 7000 Hz, an octave after the other
+    Sweep,
+    /// What a caller hears while it rings
+    RingBack,
 }
 
 /// Options of `media level`.

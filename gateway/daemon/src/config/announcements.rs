@@ -39,7 +39,7 @@ pub(super) fn read(
 fn recording(file: &Located<PathBuf>, folder: &Path, problems: &mut Problems) -> Option<Recording> {
     let path = folder.join(&file.value);
     match wav(&path) {
-        Ok(recording) => Some(recording),
+        Ok((samples, rate)) => Some(Recording::new(&samples, rate)),
         Err((what, remedy)) => {
             let what = format!("{} cannot be played: {what}", path.display());
             problems.report(&file.place, what, remedy);
@@ -48,8 +48,8 @@ fn recording(file: &Located<PathBuf>, folder: &Path, problems: &mut Problems) ->
     }
 }
 
-/// The recording, or what is wrong and what to do.
-fn wav(path: &Path) -> Result<Recording, (String, String)> {
+/// Mono samples and their rate, or what is wrong and what to do.
+pub(crate) fn wav(path: &Path) -> Result<(Vec<i16>, SampleRate), (String, String)> {
     let convert = || {
         format!(
             "convert it: sox {} -b 16 -r 16000 -c 1 announcement.wav",
@@ -101,7 +101,7 @@ fn wav(path: &Path) -> Result<Recording, (String, String)> {
         1 => samples,
         _ => samples.chunks_exact(2).map(middle).collect(),
     };
-    Ok(Recording::new(&mono, rate))
+    Ok((mono, rate))
 }
 
 /// Of left and right.
@@ -147,7 +147,10 @@ mod tests {
             for rate in [8_000, 16_000, 48_000] {
                 let (_folder, path) = written(spec(channels, rate), rate as usize / 2);
                 let recording = wav(&path).unwrap();
-                assert_eq!(recording.duration(), Duration::from_millis(500));
+                assert_eq!(
+                    Recording::new(&recording.0, recording.1).duration(),
+                    Duration::from_millis(500)
+                );
             }
         }
     }

@@ -18,6 +18,7 @@ pub(crate) mod values;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::announcements::wav;
 pub(crate) use self::problems::{ConfigErrors, Problem};
 pub(crate) use self::reference::reference;
 pub(crate) use self::settings::*;

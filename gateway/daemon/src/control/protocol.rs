@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 /// The longest line either side accepts from the other.
-pub(crate) const LONGEST_REQUEST: usize = 4 * 1024;
+pub(crate) const LONGEST_REQUEST: usize = 64 * 1024;
 
 /// What can be asked. After `Watch` the answers do not end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,14 @@ pub(crate) enum Request {
     },
     EndRecorded {
         recording: u64,
+    },
+    /// A piece of a sound for a leg: 16-bit samples, little-endian, in base64. With the last piece
+    /// it is played.
+    Play {
+        leg: u64,
+        rate: u32,
+        samples: String,
+        last: bool,
     },
     /// How loud the legs are: of a call, of a leg, or all.
     Level {

@@ -182,3 +182,28 @@ fn an_operator_records_a_call_for_the_site_until_it_is_enough() {
         hang_up(stations)
     });
 }
+
+#[test]
+fn a_recording_is_played_back_into_a_call_and_heard() {
+    at_site(|site| {
+        let gateway = house::gateway(site)?;
+        let mut stations = talk(site, &gateway, [PCMA, PCMA])?;
+        gateway.wait_for_state("talking")?;
+        let call = gateway.calls()?[0].clone();
+        let leg = call["legs"][0]["leg"].to_string();
+        let file = site.folder().join("asked.opus");
+        let number = call["call"].to_string();
+        let name = file.to_string_lossy();
+        gateway.run(&["media", "record", &number, &name, "--seconds", "3"])?;
+        let wav = site.folder().join("asked.wav");
+        // What the caller said: 600 Hz.
+        sound::channel(&file, 0, &wav)?;
+        stations[1].command("mute", "")?;
+        gateway.run(&["media", "play", &leg, &wav.to_string_lossy()])?;
+        let before = stations[0].seconds_heard()?;
+        stations[0].wait_until_heard(before + 2.5)?;
+        let heard = stations[0].heard()?;
+        hang_up(stations)?;
+        sound::measure(&heard, before + 0.8)?.must_be_tone(600.0, 1.0)
+    });
+}

@@ -3,6 +3,7 @@
 //! Each tool stands in the file of its name.
 
 mod level;
+mod play;
 mod quality;
 mod record;
 
@@ -16,5 +17,7 @@ pub(super) fn run(tool: &MediaTool) -> Result<Exit, Failure> {
         MediaTool::Quality(options) => quality::run(options),
         MediaTool::Level(options) => level::run(options),
         MediaTool::Record(options) => record::run(options),
+        MediaTool::Play(options) => play::file(options),
+        MediaTool::Tone(options) => play::tone(options),
     }
 }
