@@ -115,7 +115,7 @@ impl Machine for IsdnLine {
     type Input = IsdnInput;
 
     fn new(seed: u64, now: Instant) -> Self {
-        let (side, other) = if seed / 4 % 2 == 0 {
+        let (side, other) = if (seed / 4).is_multiple_of(2) {
             (Side::User, Side::Network)
         } else {
             (Side::Network, Side::User)
