@@ -106,6 +106,30 @@ fn an_encrypted_station_talks_with_a_plain_one_in_another_codec() {
     });
 }
 
+/// Keys are offered beside plain RTP (`RTP/AVP`), and taken in `RTP/SAVPF`.
+#[test]
+fn where_encryption_is_preferred_whoever_can_is_encrypted() {
+    at_site(|site| {
+        let house = EncryptedHouse::new(site, "preferred")?;
+        let mut caller = house.baresip("102", |setup| Setup {
+            encryption: "srtp-mandf",
+            ..setup
+        })?;
+        let mut callee = house.baresip("103", |setup| Setup {
+            encryption: "srtp",
+            ..answering(setup)
+        })?;
+        caller.dial(&house.uri("103"))?;
+        caller.event("CALL_ESTABLISHED")?;
+        callee.wait_until_heard(1.5)?;
+        caller.wait_until_heard(1.5)?;
+        assert!(house.suites()?.iter().all(|suite| !suite.is_empty()));
+        caller.hang_up()?;
+        callee.event("CALL_CLOSED")?;
+        sound::measure(&callee.heard()?, 0.5)?.must_be_tone(440.0, 0.5)
+    });
+}
+
 #[test]
 fn hold_and_resume_keep_an_encrypted_call() {
     at_site(|site| {
