@@ -161,6 +161,7 @@ mod tests {
             codec: None,
             band: None,
             carried: Carried::Relayed,
+            encryption: None,
             round_trip: None,
             silent_for: None,
             received: Received {

@@ -151,6 +151,7 @@ mod tests {
             codec: Some(AudioCodec::Pcma),
             band: None,
             carried: Carried::Relayed,
+            encryption: None,
             round_trip: Some(Duration::from_millis(20)),
             silent_for: None,
             received: Received {

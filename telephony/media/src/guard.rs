@@ -12,7 +12,7 @@ use crate::leg::PortKey;
 use crate::quality::Reason;
 use crate::relay::Sink;
 use crate::rtp::Kind;
-use crate::srtp::{MAX_GROWTH, MasterKey, ProtectError, Receiver, Sender, UnprotectError};
+use crate::srtp::{MAX_GROWTH, MasterKey, ProtectError, Receiver, Sender, Suite, UnprotectError};
 
 /// A datagram of a network with jumbo frames; whoever gets longer ones gets them in pieces.
 const LONGEST: usize = 9216;
@@ -79,6 +79,11 @@ impl Guard {
                 Mode::Secure
             }
         };
+    }
+
+    pub(crate) fn suite(&self) -> Option<Suite> {
+        let keys = self.keys.as_ref().filter(|_| self.mode == Mode::Secure);
+        keys.map(|keys| keys.sender.suite())
     }
 
     /// Verifies what the peer sent and decrypts it in place; the length of what is inside. On an
@@ -156,7 +161,6 @@ impl<S: Sink> Outlet<'_, S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::srtp::Suite;
 
     #[derive(Default)]
     struct Wire(Vec<Vec<u8>>);

@@ -56,6 +56,7 @@ impl Leg {
         Quality {
             codec: self.voice_heard().map(|format| format.codec),
             transcoded: ours || self.was_decoded,
+            suite: self.guard.suite(),
             packets: tally.packets,
             octets: tally.octets,
             expected: self.source.expected(),

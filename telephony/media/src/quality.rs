@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::decoded::Decoded;
 use crate::format::Codec;
+use crate::srtp::Suite;
 
 /// Why a packet went no further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +114,8 @@ pub struct Quality {
     pub codec: Option<Codec>,
     /// What it says is decoded here for somebody, or what it hears is encoded here.
     pub transcoded: bool,
+    /// How it is protected; `None`: not at all.
+    pub suite: Option<Suite>,
     /// Received and in place.
     pub packets: u64,
     pub octets: u64,

@@ -13,6 +13,8 @@ pub struct LegAudio {
     pub codec: Option<AudioCodec>,
     pub band: Option<Bandwidth>,
     pub carried: Carried,
+    /// The suite of SRTP that protected it last; `None`: it was spoken in the clear.
+    pub encryption: Option<&'static str>,
     /// There and back between us and the device, by RTCP.
     pub round_trip: Option<Duration>,
     /// How long ago the device was heard last, when these figures were taken.

@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use media::srtp::Suite;
 use media::{Quality, SampleRate};
 use model::{
     AudioCodec, Bandwidth, Carried, Decoded, FarEnd, LegAudio, Level, Mos, Received, Sent,
@@ -49,6 +50,7 @@ pub(super) fn leg_audio(quality: &Quality) -> LegAudio {
             true => Carried::Transcoded,
             false => Carried::Relayed,
         },
+        encryption: quality.suite.map(Suite::name),
         round_trip: quality.round_trip,
         silent_for: quality.last_packet,
         received: Received {

@@ -22,7 +22,7 @@ const TIDY_ROWS: usize = 500;
 const LAYOUT: Layout = Layout {
     name: "journal.db",
     sharing: Sharing::WithReaders,
-    migrations: &[RECORDS, RECORDINGS, AUDIO],
+    migrations: &[RECORDS, RECORDINGS, AUDIO, ENCRYPTION],
 };
 
 const RECORDS: &str = "
@@ -99,6 +99,11 @@ const AUDIO: &str = "
         ALTER TABLE call_record ADD COLUMN hears_lost INTEGER;
         ALTER TABLE call_record ADD COLUMN hears_jitter_ms REAL;
         ALTER TABLE call_record ADD COLUMN hears_mos REAL;
+    ";
+
+/// The suite of SRTP, if any.
+const ENCRYPTION: &str = "
+        ALTER TABLE call_record ADD COLUMN encryption TEXT;
     ";
 
 /// One row to write.
@@ -200,7 +205,8 @@ fn write_call(connection: &Connection, record: &CallRecord) -> rusqlite::Result<
     let mut statement = connection.prepare_cached(
         "INSERT INTO call_record VALUES
          (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-          ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35)
+          ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35,
+          ?36)
          ON CONFLICT (id) DO NOTHING",
     )?;
     let role = match record.role {
@@ -248,6 +254,7 @@ fn write_call(connection: &Connection, record: &CallRecord) -> rusqlite::Result<
         hears.map(|hears| bits(hears.lost)),
         hears.map(|hears| fractional_ms(hears.jitter)),
         hears.and_then(|hears| Some(score(hears.mos?))),
+        audio.and_then(|audio| audio.encryption),
     ])?;
     Ok(())
 }
@@ -358,17 +365,18 @@ mod tests {
             .connection
             .prepare(
                 "SELECT id, codec, transcoded, heard_lost, heard_late, heard_jitter_ms, heard_mos,
-                        heard_level_dbov, hears_lost, hears_mos FROM call_record ORDER BY id",
+                        heard_level_dbov, hears_lost, hears_mos, encryption
+                        FROM call_record ORDER BY id",
             )
             .unwrap();
         let rows: Vec<Vec<rusqlite::types::Value>> = rows
-            .query_map([], |row| (0..10).map(|column| row.get(column)).collect())
+            .query_map([], |row| (0..11).map(|column| row.get(column)).collect())
             .unwrap()
             .map(Result::unwrap)
             .collect();
         use rusqlite::types::Value::{Integer, Null, Real, Text};
         let mut nothing = vec![Integer(1)];
-        nothing.resize(10, Null);
+        nothing.resize(11, Null);
         let figures = vec![
             Integer(2),
             Text("g722".into()),
@@ -380,6 +388,7 @@ mod tests {
             Real(-26.4),
             Null,
             Null,
+            Text("AEAD_AES_128_GCM".into()),
         ];
         assert_eq!(rows, [nothing, figures]);
     }

@@ -35,6 +35,7 @@ pub(super) fn call_with_audio(id: u64) -> CallRecord {
             codec: Some(AudioCodec::G722),
             band: Some(Bandwidth::Wide),
             carried: Carried::Transcoded,
+            encryption: Some("AEAD_AES_128_GCM"),
             round_trip: None,
             silent_for: None,
             received: Received {

@@ -119,6 +119,8 @@ fn a_secure_leg_and_a_plain_one_hear_each_other_by_every_suite() {
             bench.pass_ms(20);
         }
         assert_eq!(bench.quality(1).packets, 10);
+        assert_eq!(bench.quality(1).suite, Some(suite));
+        assert_eq!(bench.quality(2).suite, None);
         assert_eq!(bench.quality(1).drops.total(), 0);
     }
 }

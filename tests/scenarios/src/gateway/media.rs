@@ -275,6 +275,7 @@ impl Media {
             codec: None,
             band: None,
             carried: Carried::Relayed,
+            encryption: None,
             round_trip: None,
             silent_for: None,
             received: Received {
