@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use clap::ValueEnum;
 use media::srtp::{MAX_GROWTH, MasterKey, Receiver, Sender, Suite};
 
@@ -60,10 +60,9 @@ impl Secure {
         let line = lines.find_map(|line| line.strip_prefix(&head));
         let line = line.with_context(|| format!("our key is not taken up: {answer}"))?;
         let digits = line.split([' ', '|']).next().unwrap_or_default().trim();
-        let theirs = STANDARD
-            .decode(digits)
-            .ok()
-            .context("a key that is no base64")?;
+        // Some leave the padding out.
+        let theirs = STANDARD_NO_PAD.decode(digits.trim_end_matches('='));
+        let theirs = theirs.ok().context("a key that is no base64")?;
         let sender = Sender::new(MasterKey::new(self.suite, &self.keying)?);
         let receiver = Receiver::new(MasterKey::new(self.suite, &theirs)?);
         self.agreed = Some(Box::new((sender, receiver)));
