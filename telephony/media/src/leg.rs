@@ -29,7 +29,7 @@ use crate::source::{Position, Source, Verdict};
 use crate::stream::{Origin, Outgoing};
 use crate::tap::Tapping;
 use crate::telephone_event::{KeyPacket, Presses, Reader};
-use crate::voice::{Bridge, Hearing, MAX_ENCODED, Saying, Spoken, Voice};
+use crate::voice::{Bridge, Hearing, MAX_ENCODED, Saying, Speaking, Spoken, Voice};
 
 /// The owner's name for a session; one per media line of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -618,6 +618,15 @@ impl Leg {
     pub(crate) fn next_epoch(&mut self) -> u32 {
         self.epochs = self.epochs.wrapping_add(1);
         self.epochs
+    }
+
+    /// Who encodes for the leg's peer, if somebody does.
+    pub(crate) fn speaking_mut(&mut self) -> Option<&mut Speaking> {
+        match (&mut self.program, &mut self.voice) {
+            (Some(program), _) => Some(program.speaking_mut()),
+            (None, Some(voice)) => Some(voice.speaking_mut()),
+            (None, None) => None,
+        }
     }
 
     pub(crate) fn voice_deadline(&self) -> Option<Instant> {

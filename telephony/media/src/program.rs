@@ -48,6 +48,10 @@ impl Program {
         self.format.clock_rate
     }
 
+    pub(crate) fn speaking_mut(&mut self) -> &mut Speaking {
+        &mut self.speaking
+    }
+
     /// What is decoded beneath the sound.
     pub(crate) fn hearing(&self) -> Option<&Hearing> {
         self.beneath.as_ref().map(|beneath| &*beneath.hearing)

@@ -212,6 +212,9 @@ impl Leg {
             let ssrc = self.out.ssrc();
             for block in blocks.filter(|block| block.ssrc == ssrc) {
                 self.out.heard(&block, clock_rate, now);
+                if let Some(speaking) = self.speaking_mut() {
+                    speaking.expect_loss(block.fraction_lost);
+                }
             }
         }
     }

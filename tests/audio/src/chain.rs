@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use media::rtp::Header;
+use media::rtp::{self, Header};
 use media::{
     Arrival, Config, Direction, LatchPolicy, LegKey, LegSetup, Medium, Network as Peers, Output,
     PortKey, Protection, Relay, Remote, RtcpAddress, SessionId, Sink,
@@ -22,6 +22,10 @@ const LISTENER: LegKey = LegKey(2);
 
 /// How long the relay may go on after the last packet.
 const TAIL: Duration = Duration::from_millis(300);
+
+/// In packets: RFC 3550 6.2 has five seconds between reports, and half of that before the first.
+const REPORT_EVERY: usize = 250;
+const REPORT_FIRST: usize = 50;
 
 /// What left the relay for the listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,11 +44,25 @@ pub fn carry(
     payloads: &[Vec<u8>],
     network: &Network,
 ) -> Result<Vec<Departure>> {
+    carry_reported(from, to, payloads, network, 0.0)
+}
+
+/// As [`carry`], with a listener that reports this loss, 0 to 1, from its first second on.
+pub fn carry_reported(
+    from: Spoken,
+    to: Spoken,
+    payloads: &[Vec<u8>],
+    network: &Network,
+    reported: f64,
+) -> Result<Vec<Departure>> {
     let mut call = Call::new(from, to)?;
     let mut end = Duration::ZERO;
-    for passage in network.carry(payloads.len()) {
+    for (count, passage) in network.carry(payloads.len()).into_iter().enumerate() {
         call.pass_until(passage.arrives);
-        call.hear(&rtp(from, passage.number, &payloads[passage.number]));
+        if count % REPORT_EVERY == REPORT_FIRST {
+            call.report((reported * 256.0) as u8)?;
+        }
+        call.hear(&packet(from, passage.number, &payloads[passage.number]));
         end = passage.arrives;
     }
     call.pass_until(end + TAIL);
@@ -87,7 +105,7 @@ struct Timed<'w> {
 
 impl Sink for Timed<'_> {
     fn send(&mut self, port: PortKey, _: SocketAddr, packet: &[u8]) {
-        if port == rtp_port(LISTENER) {
+        if port == rtp_port(LISTENER) && rtp::kind(packet) == Ok(rtp::Kind::Rtp) {
             self.wire.0.push((self.at, packet.to_vec()));
         }
     }
@@ -127,6 +145,30 @@ impl Call {
         self.drain();
     }
 
+    /// The listener reports on what it hears (RFC 3550 6.4.2), on its RTP port (RFC 5761).
+    fn report(&mut self, lost: u8) -> Result<()> {
+        let Some((_, packet)) = self.wire.0.last() else {
+            return Ok(());
+        };
+        let ssrc = Header::parse(packet).context("the relay sends RTP")?.ssrc;
+        let mut report = vec![0x81, 201, 0, 7, 0, 0, 0, 9];
+        report.extend_from_slice(&ssrc.to_be_bytes());
+        report.extend_from_slice(&[lost, 0, 0, 0]);
+        report.extend_from_slice(&[0; 16]);
+        let arrival = Arrival {
+            port: rtp_port(LISTENER),
+            from: peer(LISTENER),
+            at: self.now,
+        };
+        let mut sink = Timed {
+            wire: &mut self.wire,
+            at: self.now - self.start,
+        };
+        self.relay.receive(&arrival, &mut report, &mut sink);
+        self.drain();
+        Ok(())
+    }
+
     fn pass_until(&mut self, end: Duration) {
         let end = self.start + end;
         while let Some(deadline) = self.deadline.filter(|deadline| *deadline <= end) {
@@ -158,7 +200,7 @@ fn leg(key: LegKey, codec: Spoken) -> LegSetup {
         medium: Medium::Audio,
         remote: Remote {
             rtp: Some(peer(key)),
-            rtcp: RtcpAddress::None,
+            rtcp: RtcpAddress::SharesRtp,
             latch: LatchPolicy::Symmetric {
                 network: Some(Peers::host(peer(key).ip())),
             },
@@ -178,7 +220,7 @@ fn peer(leg: LegKey) -> SocketAddr {
 }
 
 /// RFC 3550 5.1; numbers and times wrap early in the call.
-fn rtp(codec: Spoken, number: usize, payload: &[u8]) -> Vec<u8> {
+fn packet(codec: Spoken, number: usize, payload: &[u8]) -> Vec<u8> {
     let format = codec.format();
     let sequence = (number as u16).wrapping_add(65_500);
     let timestamp = (number as u32)

@@ -94,6 +94,10 @@ impl Voice {
         &self.hearing
     }
 
+    pub(crate) fn speaking_mut(&mut self) -> &mut Speaking {
+        &mut self.speaking
+    }
+
     pub(crate) fn payload_type(&self) -> u8 {
         self.saying.payload_type
     }

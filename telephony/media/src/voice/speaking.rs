@@ -21,8 +21,8 @@ const KEY_HELD: Duration = Duration::from_millis(60);
 /// The longest payload of any codec; 20 ms of G.711 take 160.
 pub(crate) const MAX_ENCODED: usize = opus::MAX_PACKET;
 
-/// Loss that Opus is made proof against, without asking how much there is.
-const EXPECTED_LOSS: u8 = 5;
+/// libopus does no more for a greater loss.
+const MOST_EXPECTED: u8 = 25;
 
 /// A payload that leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Spoken<'v> {
 pub struct Speaking {
     resampler: Option<Resampler>,
     encoder: Encoder,
+    /// Loss in percent that is guarded against.
+    expected_loss: u8,
     number: i64,
     timestamp: u32,
     key: Option<Key>,
@@ -58,14 +60,13 @@ impl Speaking {
         let encoded = codec.native_rate().unwrap_or(rate);
         let settings = opus::Settings {
             rate: encoded,
-            redundancy: Redundancy::AgainstLoss {
-                percent: EXPECTED_LOSS,
-            },
+            redundancy: Redundancy::Off,
             ..opus::Settings::default()
         };
         Ok(Speaking {
             resampler: (rate != encoded).then(|| Resampler::new(rate, encoded)),
             encoder: Encoder::new(codec, &settings)?,
+            expected_loss: 0,
             number: 0,
             timestamp: 0,
             key: None,
@@ -74,6 +75,23 @@ impl Speaking {
 
     pub fn codec(&self) -> AudioCodec {
         self.encoder.codec()
+    }
+
+    /// The listener has reported a loss, in parts of 256 (RFC 3550 6.4.1). Redundancy begins with
+    /// the first one and ends some reports after the last: it costs the encoder 40 % more time, so
+    /// whoever loses nothing gets none.
+    pub fn expect_loss(&mut self, reported: u8) {
+        let percent = (u32::from(reported) * 100).div_ceil(256) as u8;
+        let remembered = u32::from(self.expected_loss) * 3 / 4;
+        let expected = percent.max(remembered as u8).min(MOST_EXPECTED);
+        let redundancy = match expected {
+            0 => Redundancy::Off,
+            1.. => Redundancy::AgainstLoss { percent: expected },
+        };
+        // A refused setting leaves what was.
+        if expected != self.expected_loss && self.encoder.set_redundancy(redundancy).is_ok() {
+            self.expected_loss = expected;
+        }
     }
 
     /// Encodes a frame of 20 ms. While a key is held it is not sent, but its time passes.

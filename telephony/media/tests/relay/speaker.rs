@@ -40,7 +40,7 @@ pub(crate) fn number(codec: AudioCodec) -> u8 {
 /// Somebody who says a tone, a packet every 20 ms.
 pub(crate) struct Speaker {
     pub(crate) leg: u64,
-    hertz: f32,
+    pub(crate) hertz: f32,
     codec: AudioCodec,
     encoder: Encoder,
     phase: f32,

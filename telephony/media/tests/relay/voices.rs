@@ -237,3 +237,56 @@ fn whoever_falls_silent_costs_nothing_and_is_heard_again_in_time() {
     let passed = next.timestamp.wrapping_sub(first.timestamp) / 48;
     assert!((60_700..61_000).contains(&passed), "{passed} ms");
 }
+
+/// So many syllables of 100 ms, by turns low and high: what libopus does not take for noise.
+fn babble(bench: &mut Bench, speaker: &mut Speaker, syllables: usize) -> Vec<Sent> {
+    let pitches = [400.0, 2_600.0].into_iter().cycle().take(syllables);
+    let said = pitches.map(|hertz| {
+        speaker.hertz = hertz;
+        speaker.speak(bench, 5, |_| false)
+    });
+    said.collect::<Vec<_>>().concat()
+}
+
+/// How many of the packets carry the one before them.
+fn redundant(sent: &[Sent]) -> usize {
+    let parsed = sent
+        .iter()
+        .map(|sent| media::codec::opus::Packet::parse(sent.payload()));
+    parsed
+        .filter(|packet| packet.is_ok_and(|packet| packet.redundant))
+        .count()
+}
+
+#[test]
+fn c9_a_listener_that_reports_loss_is_sent_redundancy_until_it_loses_no_more() {
+    for from in [AudioCodec::G722, AudioCodec::Pcma] {
+        let mut bench = call_between(from, AudioCodec::Opus);
+        let mut speaker = Speaker::new(1, HERTZ, from);
+        let before = babble(&mut bench, &mut speaker, 10);
+        assert_eq!(redundant(&before), 0, "{from:?}");
+        let ssrc = before[0].header().ssrc;
+        let report = |bench: &mut Bench, lost_in_256: u32| {
+            let block = [9, ssrc, lost_in_256 << 24, 0, 0, 0, 0];
+            let report = crate::bench::rtcp(&[(1, 201, &block)]);
+            bench.receive_from(
+                crate::bench::rtcp_port(2),
+                (crate::bench::host(2), 4001).into(),
+                &report,
+            );
+        };
+        report(&mut bench, 13);
+        let guarded = babble(&mut bench, &mut speaker, 10);
+        assert!(
+            redundant(&guarded) > 40,
+            "{from:?}: {}",
+            redundant(&guarded)
+        );
+        for _ in 0..12 {
+            report(&mut bench, 0);
+        }
+        babble(&mut bench, &mut speaker, 1);
+        let after = babble(&mut bench, &mut speaker, 10);
+        assert_eq!(redundant(&after), 0, "{from:?}");
+    }
+}

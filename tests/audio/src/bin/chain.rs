@@ -27,7 +27,7 @@ struct Words {
     /// Packets lost before the relay, in percent.
     #[arg(long, default_value_t = 0.0)]
     loss: f64,
-    /// Packets lost behind the relay, in percent.
+    /// Packets lost behind the relay, in percent; the listener reports them to it.
     #[arg(long, default_value_t = 0.0)]
     far_loss: f64,
     /// How many packets are lost in a row on average.
@@ -93,7 +93,7 @@ fn through_relay(words: &Words, sound: &Sound, voip: Voip) -> Result<Sound> {
         ..Network::PERFECT
     };
     let payloads = near_end::payloads(words.from, sound, voip)?;
-    let departures = chain::carry(words.from, words.to, &payloads, &near)?;
+    let departures = chain::carry_reported(words.from, words.to, &payloads, &near, far.loss)?;
     println!(
         "{} packets went in, {} came out",
         near.carry(payloads.len()).len(),

@@ -31,11 +31,7 @@ impl Report {
             return None;
         }
         let folder = folder(name);
-        let length = match std::env::var("ANTIPHON_AUDIO").as_deref() {
-            Ok("whole") => Length::Whole,
-            Ok(_) | Err(_) => Length::Short,
-        };
-        let speech = speak(length, &folder).expect("flite speaks");
+        let speech = speak(length(), &folder).expect("flite speaks");
         speech
             .write(&folder.join("reference.wav"))
             .expect("the folder can be written to");
@@ -74,6 +70,13 @@ pub(crate) fn score_of(from: Spoken, to: Spoken) -> Score {
     match from.is_narrow() || to.is_narrow() {
         true => Score::Narrow,
         false => Score::Wide,
+    }
+}
+
+pub(crate) fn length() -> Length {
+    match std::env::var("ANTIPHON_AUDIO").as_deref() {
+        Ok("whole") => Length::Whole,
+        Ok(_) | Err(_) => Length::Short,
     }
 }
 
