@@ -57,6 +57,8 @@ pub(crate) struct World {
     pub(crate) stations: usize,
     /// Calls that the gateway takes at once.
     pub(crate) calls_at_once: usize,
+    /// Media threads, where the machine's number of cores shall not say how many.
+    pub(crate) media_threads: Option<u16>,
 }
 
 impl Default for World {
@@ -65,6 +67,7 @@ impl Default for World {
             pairs: 500,
             stations: 5_000,
             calls_at_once: 400,
+            media_threads: None,
         }
     }
 }
@@ -232,13 +235,15 @@ fn gateway_configuration(folder: &Path, world: World) -> Result<String> {
         pairs,
         stations,
         calls_at_once,
+        media_threads,
     } = world;
+    let threads = media_threads.map_or(String::new(), |threads| format!("threads = {threads}\n"));
     let mut text = format!(
         "name = \"bench\"\nstate_folder = \"{folder}/state\"\ncontrol_socket = \"{folder}/control.sock\"\n\
          [sip]\nrealm = \"127.0.0.1\"\ntrusted_peers = [\"127.0.0.1\"]\n\
          [[sip.listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:{GATEWAY_PORT}\"\n\
          [sip.limits]\nrequests_per_source = 1000000\ncalls_per_source = 1000000\n\
-         [calls]\nat_once = {calls_at_once}\n[media]\nports = \"20000-29999\"\n[metrics]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n"
+         [calls]\nat_once = {calls_at_once}\n[media]\nports = \"20000-29999\"\n{threads}[metrics]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n"
     );
     let mut station = |number: usize, account: &str, rest: &str| {
         write!(

@@ -14,14 +14,13 @@ impl MediaPlan {
 
     /// Keys are listened for in the sound of the leg, or are not any more.
     pub(crate) fn listen_for_keys(&mut self, leg: LegId, listen: bool) {
-        // A call without sound has none to listen to.
-        let heard = self.legs.get_mut(&leg).filter(|plan| plan.is_open());
-        let Some(plan) = heard else {
+        let Some(plan) = self.legs.get_mut(&leg) else {
             return;
         };
         let is_news = std::mem::replace(&mut plan.key_tones, listen) != listen;
-        // Else it is said when it has ports: a caller without an offer is connected before.
-        if is_news && plan.ports.iter().any(Option::is_some) {
+        // A call without sound has none to listen to. If it gets ports, it is said then: a caller
+        // without an offer is connected before it has any.
+        if is_news && plan.is_open() {
             let command = MediaCommand::KeyTones { leg, listen };
             self.commands.push_back(command);
         }
@@ -40,7 +39,7 @@ impl MediaPlan {
 }
 
 impl LegPlan {
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         self.ports.iter().any(Option::is_some)
     }
 

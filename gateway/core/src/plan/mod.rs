@@ -507,7 +507,7 @@ impl MediaPlan {
                 self.close_media(leg);
                 return Err(PlanError::NoPort);
             };
-            let first = plan.ports.iter().all(Option::is_none);
+            let was_open = plan.is_open();
             plan.ports[index] = Some(port);
             let medium = match of.streams[index].kind {
                 Kind::Video => Medium::Video,
@@ -520,7 +520,7 @@ impl MediaPlan {
                 port,
                 thread: plan.thread,
             });
-            if first && plan.key_tones {
+            if !was_open && plan.key_tones {
                 let listen = true;
                 self.commands
                     .push_back(MediaCommand::KeyTones { leg, listen });
