@@ -341,11 +341,13 @@ fn peer_program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let program = folder.join(format!("libpri_peer-{}", std::process::id()));
+        let program = folder.join("libpri_peer");
+        // Another run may be executing it: it is replaced, not overwritten.
+        let fresh = folder.join(format!("libpri_peer-{}", std::process::id()));
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peer/libpri_peer.c");
         let built = Command::new("cc")
             .args(["-Wall", "-Wextra", "-Werror", "-O1", "-o"])
-            .arg(&program)
+            .arg(&fresh)
             .arg(source)
             .arg("-lpri")
             .status();
@@ -353,6 +355,7 @@ fn peer_program() -> &'static Path {
             built.is_ok_and(|status| status.success()),
             "the peer does not build; scripts/setup.sh test installs libpri-dev",
         );
+        std::fs::rename(&fresh, &program).expect("the peer in its place");
         program
     })
 }
