@@ -1,7 +1,9 @@
 //! Our ISDN against libpri, an independent stack, with tshark as the judge of each frame.
 
 mod capture;
+mod corpus;
 mod rig;
+mod survives;
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use scenarios::contract::{Machine, keep};
 use scenarios::machines::{
-    Calls, LegacyPorts, MediaRelay, SipEndpoint, StationRegistrar, WholeGateway,
+    Calls, IsdnLine, LegacyPorts, MediaRelay, SipEndpoint, StationRegistrar, WholeGateway,
 };
 
 /// `found`: seeds that once found something.
@@ -43,4 +43,10 @@ fn the_sip_endpoint_keeps_the_contract() {
 #[test]
 fn the_gateway_keeps_the_contract() {
     lives::<WholeGateway>(600, &[7]);
+}
+
+/// Eight seeds are each kind of line, from each side.
+#[test]
+fn an_isdn_line_keeps_the_contract() {
+    lives::<IsdnLine>(600, &[6, 7]);
 }

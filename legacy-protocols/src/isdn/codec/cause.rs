@@ -31,6 +31,7 @@ impl CauseValue {
     pub const INVALID_CONTENTS: Self = Self(100);
     pub const NOT_COMPATIBLE_WITH_STATE: Self = Self(101);
     pub const TIMER_EXPIRED: Self = Self(102);
+    pub const INTERWORKING: Self = Self(127);
 
     /// None above 127.
     pub fn new(value: u8) -> Option<Self> {

@@ -1,5 +1,5 @@
-//! Lines to older intercom servers: both ends of the open link profile on one bad line, and a line
-//! of ACDP and one of a table with somebody who writes to them.
+//! Lines to older intercom servers: both ends of the open link profile on one bad line and of ISDN on
+//! another, and a line of ACDP and one of a table with somebody who writes to them.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -10,6 +10,7 @@ use legacy_protocols::command::{
     Verdict,
 };
 use legacy_protocols::event::{Event, StationState, TalkMode};
+use legacy_protocols::isdn::{self, link::Side, session::Dialect};
 use legacy_protocols::number::{Node, Number, Party};
 use legacy_protocols::open_link::{self, Role};
 use legacy_protocols::port::{AskId, Config, Input, Opening, Output, Port, Protocol, Reference};
@@ -20,12 +21,12 @@ use crate::clock::SECOND;
 use crate::contract::{Machine, Step};
 use crate::random::Random;
 
-/// See the module. Ports 0 and 1 are the two ends of one line.
+/// See the module. Ports 0 and 1 are the two ends of one line, 2 and 3 those of another.
 #[derive(Debug)]
 pub struct LegacyPorts {
     ports: Vec<Port>,
-    /// On the way to each of the first two.
-    underway: [VecDeque<Vec<u8>>; 2],
+    /// On the way to each of those.
+    underway: [VecDeque<Vec<u8>>; JOINED],
     asks: VecDeque<(usize, AskId)>,
     next_reference: u64,
 }
@@ -41,6 +42,8 @@ pub enum LegacyInput {
     Answer(usize, AskId, Verdict),
 }
 
+/// Ports that are joined in pairs.
+const JOINED: usize = 4;
 const LINES: [&[u8]; 6] = [
     b"014101FF2118410015003632018002=54\r\n",
     b"014101FF211A410017004007D706070B1A2D32018002320180090201=76\r\n",
@@ -85,7 +88,7 @@ impl LegacyPorts {
     }
 
     fn line(&mut self, random: &mut Random) -> Option<LegacyInput> {
-        let end = random.below(2);
+        let end = random.below(JOINED);
         let mut bytes = self.underway[end].pop_front()?;
         if random.one_in(12) {
             return None;
@@ -143,6 +146,16 @@ impl Machine for LegacyPorts {
             let config = open_link::Config::serial(role, Node(own), Node(other), "test");
             Protocol::OpenLink(Box::new(open_link::Session::new(config, now)))
         };
+        let isdn = |side, own, other| {
+            let session = isdn::port::Session::new(isdn::port::Config {
+                line: isdn::session::Config::primary_rate(side, Dialect::Dss1),
+                own: Node(own),
+                other: Node(other),
+                whole_number: None,
+                seed,
+            });
+            Protocol::Isdn(Box::new(session))
+        };
         let device = |device| acdp::Device { node: 1, device };
         let acdp = acdp::Session::new(acdp::Config {
             own: device(1),
@@ -160,10 +173,12 @@ impl Machine for LegacyPorts {
             ports: vec![
                 Port::new(ours.clone(), open_link(Role::Gateway, 2, 1), seed, now),
                 Port::new(theirs, open_link(Role::Server, 1, 2), seed, now),
+                Port::new(ours.clone(), isdn(Side::User, 2, 1), seed, now),
+                Port::new(ours.clone(), isdn(Side::Network, 1, 2), seed, now),
                 Port::new(ours.clone(), Protocol::Acdp(Box::new(acdp)), seed, now),
                 Port::new(ours, Protocol::Table(Box::new(table)), seed, now),
             ],
-            underway: [VecDeque::new(), VecDeque::new()],
+            underway: Default::default(),
             asks: VecDeque::new(),
             next_reference: 0,
         }
@@ -220,8 +235,8 @@ impl Machine for LegacyPorts {
                 Output::Timeout(deadline) => deadlines.extend(deadline),
                 Output::Send(bytes) => {
                     let words = format!("{at} sends {bytes:02x?}");
-                    if at < 2 {
-                        self.underway[1 - at].push_back(bytes);
+                    if let Some(underway) = self.underway.get_mut(at ^ 1) {
+                        underway.push_back(bytes);
                     }
                     return Step::Said(words);
                 }

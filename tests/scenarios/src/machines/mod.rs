@@ -6,6 +6,7 @@
 mod calls;
 mod endpoint;
 mod gateway;
+mod isdn;
 mod legacy;
 mod owner;
 mod registrar;
@@ -14,6 +15,7 @@ mod relay;
 pub use self::calls::Calls;
 pub use self::endpoint::SipEndpoint;
 pub use self::gateway::WholeGateway;
+pub use self::isdn::IsdnLine;
 pub use self::legacy::LegacyPorts;
 pub use self::registrar::StationRegistrar;
 pub use self::relay::MediaRelay;
