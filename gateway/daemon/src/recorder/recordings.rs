@@ -235,3 +235,50 @@ impl Recording {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use media::{FRAME, SampleRate};
+
+    #[test]
+    fn a_full_disk_ends_the_recording_and_says_so() {
+        // Takes no octet, as a disk without space.
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let (call, leg) = (CallId::new(7), LegId::new(8));
+        let (began, start) = (Timestamp::from_unix_ms(0), Instant::now());
+        let made = (full, PathBuf::from("/dev/full"));
+        let mut recording = Recording::of_call(call, began, made, start).unwrap();
+        recording.join(leg, Side::Left);
+        for n in 0..100 {
+            recording.hear(&Frame {
+                leg,
+                samples: vec![0; 160].into(),
+                rate: SampleRate::Hz8000,
+                at: start + FRAME * n,
+            });
+        }
+        let now = start + FRAME * 100;
+        let error = recording.write(now).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        let note = recording.finish(now, Some(error.to_string())).unwrap();
+        let end = note.end.unwrap();
+        assert_eq!((note.call, end.legs), (call, vec![leg]));
+        assert!(end.failure.is_some());
+    }
+
+    #[test]
+    fn a_recording_for_somebody_ends_when_it_is_long_enough_and_is_fetched_whole() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut recording = Recording::for_person(Layout::One, second, start).unwrap();
+        recording.write(start + second / 2).unwrap();
+        assert!(!recording.is_over(start + second / 2));
+        assert!(recording.is_over(start + second));
+        assert_eq!(recording.finish(start + second, None), None);
+        let taken = recording.take(start + second);
+        assert!(taken.over && taken.octets.starts_with(b"OggS"));
+        assert!(recording.take(start + second).octets.is_empty());
+        assert!(recording.is_abandoned(start + second + 2 * GONE));
+    }
+}
