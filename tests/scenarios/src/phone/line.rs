@@ -78,6 +78,7 @@ impl Phone {
             since: now,
             sound: Sound {
                 codecs: self.codecs.clone(),
+                keypad: self.keypad,
                 at,
             },
             id: self.lines_ever,

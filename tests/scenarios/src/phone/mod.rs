@@ -30,7 +30,7 @@ use crate::random::Random;
 use crate::site::PASSWORD;
 pub use line::{Line, Side, Stage};
 pub use registration::{Promise, Registration};
-pub use sound::{sends, understands};
+pub use sound::{Keypad, sends, understands};
 pub use user::{Act, Manner};
 
 /// See the module.
@@ -46,6 +46,7 @@ pub struct Phone {
     deadline: Option<Instant>,
     pub manner: Manner,
     pub codecs: Vec<Codec>,
+    pub keypad: Keypad,
     lines: BTreeMap<SessionId, Line>,
     lines_ever: u64,
     diary: BTreeMap<(Instant, u64), (Option<SessionId>, Act)>,
@@ -105,6 +106,7 @@ impl Phone {
             deadline: None,
             manner: Manner::Rings,
             codecs: vec![Codec::G722, Codec::Pcma, Codec::Pcmu],
+            keypad: Keypad::Events,
             lines: BTreeMap::new(),
             lines_ever: 0,
             diary: BTreeMap::new(),

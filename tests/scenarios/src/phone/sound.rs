@@ -16,10 +16,20 @@ pub(super) struct Written {
     address: IpAddr,
 }
 
+/// What a telephone makes of a key that its user presses in a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keypad {
+    /// It can tell it apart from the sound (RFC 4733).
+    Events,
+    /// Tones, as old ones do.
+    Tones,
+}
+
 /// The abilities of a telephone, on one media port.
 #[derive(Clone, Debug)]
 pub(super) struct Sound {
     pub(super) codecs: Vec<Codec>,
+    pub(super) keypad: Keypad,
     pub(super) at: SocketAddr,
 }
 
@@ -68,7 +78,9 @@ impl Sound {
         });
         let formats: Vec<Format> = formats.collect();
         for stream in &mut all.streams {
-            stream.formats.retain(Format::is_companion);
+            stream
+                .formats
+                .retain(|format| format.is_companion() && self.keypad == Keypad::Events);
             stream.formats.splice(0..0, formats.iter().cloned());
         }
         all

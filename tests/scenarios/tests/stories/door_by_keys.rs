@@ -4,7 +4,7 @@ use gateway_core::{Answer, OperatorCommand};
 use model::{Authority, DoorResult, KeyWay};
 use scenarios::clock::SECOND;
 use scenarios::network::{Loss, What};
-use scenarios::phone::Act;
+use scenarios::phone::{Act, Keypad};
 use scenarios::site::{Site, door};
 use scenarios::world::World;
 use sip::message::Method;
@@ -130,6 +130,7 @@ fn c4_tones_of_an_old_telephone_open_the_door() {
 #[test]
 fn c4_nobody_listens_for_tones_where_they_could_open_nothing() {
     let mut world = at_the_door();
+    world.phone_mut("102").keypad = Keypad::Tones;
     talk(&mut world, "102", "103");
     world.keys_as_tones("102", "12");
     world.wait(5 * SECOND);
