@@ -115,10 +115,8 @@ fn c4_who_is_not_in_the_call_opens_nothing() {
 
 #[test]
 fn c4_tones_of_an_old_telephone_open_the_door() {
-    let site = Site::of(&ALL)
-        .door("101", "front", Some("12"))
-        .keys("102", KeyWay::Tones);
-    let mut world = World::of(&site, &ALL);
+    let mut world = at_the_door();
+    world.phone_mut("102").keypad = Keypad::Tones;
     talk(&mut world, "101", "102");
     world.keys_as_tones("102", "12");
     world.wait(5 * SECOND);
