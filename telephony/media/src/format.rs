@@ -97,13 +97,15 @@ impl FormatTable {
         voices.find_map(|format| Some((*format, AudioCodec::of(format.codec)?)))
     }
 
-    /// Key presses beside a codec with this clock (RFC 4733 2.1).
+    /// Key presses beside a codec with this clock (RFC 4733 2.1), or on another one: telephones that
+    /// know them at 8000 only name that beside Opus too.
     pub(crate) fn events(&self, clock_rate: u32) -> Option<Format> {
-        let mut formats = self.formats.iter();
-        let events = |format: &&Format| {
-            format.codec == Codec::TelephoneEvent && format.clock_rate == clock_rate
-        };
-        formats.find(events).copied()
+        let events = |format: &&Format| format.codec == Codec::TelephoneEvent;
+        let mut fitting = self.formats.iter().filter(events);
+        let same = fitting
+            .clone()
+            .find(|format| format.clock_rate == clock_rate);
+        same.or_else(|| fitting.next()).copied()
     }
 
     /// The preferred format.

@@ -555,6 +555,7 @@ impl Leg {
                 let packet = KeyPacket {
                     timestamp: inbound.header.timestamp,
                     clock_rate: inbound.format.clock_rate,
+                    told_clock_rate: events.clock_rate,
                     payload,
                 };
                 voice.press(packet, now, |spoken| {

@@ -195,6 +195,7 @@ impl Leg {
                 let packet = KeyPacket {
                     timestamp: inbound.header.timestamp,
                     clock_rate: inbound.format.clock_rate,
+                    told_clock_rate: events.clock_rate,
                     payload,
                 };
                 program.speaking.press(packet, now, |spoken| {

@@ -69,11 +69,12 @@ impl Held {
     }
 }
 
-/// A packet that tells of a key, as it came.
+/// A packet that tells of a key, as it came, and on which clock it is to be told on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeyPacket<'p> {
     pub(crate) timestamp: u32,
     pub(crate) clock_rate: u32,
+    pub(crate) told_clock_rate: u32,
     pub(crate) payload: &'p [u8],
 }
 

@@ -112,6 +112,11 @@ impl Baresip {
         command.arg("-f").arg(&folder).arg("-v");
         let program = Program::start(&format!("baresip {}", setup.user), setup.address, &command)?;
         program.wait_for("baresip is ready")?;
+        // It would take all that it has.
+        let unknown = |line: &String| line.contains("audio codec not found");
+        if let Some(line) = program.said().iter().find(|line| unknown(line)) {
+            bail!("baresip {}: {line}", setup.user);
+        }
         let control = Control::open(SocketAddr::new(setup.address, setup.port + 2))?;
         Ok(Self {
             program,

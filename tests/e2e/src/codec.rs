@@ -16,7 +16,8 @@ impl Codec {
             Self::Pcma => "PCMA/8000/1",
             Self::Pcmu => "PCMU/8000/1",
             Self::G722 => "G722/16000/1",
-            Self::Opus => "opus/48000/2",
+            // As `opus_stereo no` makes it.
+            Self::Opus => "opus/48000/1",
         }
     }
 

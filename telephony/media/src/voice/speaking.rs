@@ -139,7 +139,7 @@ impl Speaking {
         };
         event.copy_from_slice(said);
         let ticks = u64::from(u16::from_be_bytes([event[2], event[3]]));
-        let ticks = ticks * u64::from(self.clock_rate()) / u64::from(packet.clock_rate.max(1));
+        let ticks = ticks * u64::from(packet.told_clock_rate) / u64::from(packet.clock_rate.max(1));
         // RFC 4733 2.5.1.3: longer than its field holds, a key is told anew; seldom, so not here.
         let ticks = u16::try_from(ticks).unwrap_or(u16::MAX);
         event[2..].copy_from_slice(&ticks.to_be_bytes());

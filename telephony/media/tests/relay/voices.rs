@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use media::codec::{AudioCodec, Decoder};
-use media::{LegUpdate, PortKey, Reason, SampleRate};
+use media::{Codec, LegUpdate, PortKey, Reason, SampleRate};
 
-use super::bench::{Bench, Sent, peer, rtp, rtp_port};
+use super::bench::{Bench, Sent, format, peer, rtp, rtp_port};
 use super::speaker::{Speaker, number, station};
 
 const HERTZ: f32 = 400.0;
@@ -289,4 +289,27 @@ fn c9_a_listener_that_reports_loss_is_sent_redundancy_until_it_loses_no_more() {
         let after = babble(&mut bench, &mut speaker, 10);
         assert_eq!(redundant(&after), 0, "{from:?}");
     }
+}
+
+/// baresip 1.0 knows events at 8000 only, and names that beside Opus too.
+#[test]
+fn a_key_reaches_an_opus_station_whose_events_are_on_the_clock_of_telephones() {
+    let mut bench = Bench::new();
+    let mut listener = station(2, AudioCodec::Opus);
+    listener.formats[1] = format(101, Codec::TelephoneEvent, 8000);
+    bench.open_as(1, station(1, AudioCodec::Pcma));
+    bench.open_as(2, listener);
+    bench.connect(1, 2);
+    let mut speaker = Speaker::new(1, HERTZ, AudioCodec::Pcma);
+    speaker.speak(&mut bench, 10, |_| false);
+    let packet = rtp(
+        101,
+        7,
+        speaker.sequence,
+        speaker.timestamp,
+        &[5, 0x0a, 1, 0x40],
+    );
+    let told = bench.receive(1, &packet);
+    let key = told.iter().find(|sent| sent.header().payload_type == 101);
+    assert_eq!(key.expect("a key").payload(), &[5, 0x0a, 1, 0x40]);
 }

@@ -186,19 +186,24 @@ fn keys_agree(stream: &Stream, other: &Stream) -> bool {
     }
 }
 
-/// Telephone events are for us too: those of the offer stay, where they fit an agreed clock.
+/// Telephone events are for us too: those of the offer stay, where they fit an agreed clock; or, of
+/// a device that has none which fit, all. Many know them at 8000 only, and name that beside Opus.
 fn with_events(mut agreed: Vec<Format>, stream: &Stream) -> Vec<Format> {
     if stream.kind != Kind::Audio {
         return agreed;
     }
     let media = agreed.iter().filter(|format| !format.is_companion());
     let clocks: BTreeSet<u32> = media.map(|format| format.clock_rate).collect();
-    agreed.retain(|format| !format.is_event() || clocks.contains(&format.clock_rate));
-    for event in stream.formats.iter().filter(|format| format.is_event()) {
+    let on_clock = |event: &Format| clocks.contains(&event.clock_rate);
+    let offered = || stream.formats.iter().filter(|format| format.is_event());
+    let any_fits = offered().any(on_clock);
+    let stays = |event: &Format| on_clock(event) || !any_fits;
+    agreed.retain(|format| !format.is_event() || stays(format));
+    for event in offered().filter(|event| stays(event)) {
         let there = agreed
             .iter()
             .any(|format| format.payload_type == event.payload_type);
-        if !there && clocks.contains(&event.clock_rate) {
+        if !there {
             agreed.push(event.clone());
         }
     }
@@ -315,6 +320,18 @@ mod tests {
             .map(|f| f.payload_type)
             .collect();
         assert_eq!(numbers, [9, 96, 101]);
+    }
+
+    /// baresip 1.0 offers no others beside Opus.
+    #[test]
+    fn events_on_the_clock_of_telephones_are_taken_beside_opus() {
+        let offered = offer(
+            "m=audio 4000 RTP/AVP 96 101\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n",
+        );
+        let answer = answer_to(&offered, &offered, &local(&[Some(20_000)])).unwrap();
+        let formats = answer.streams[0].formats.iter();
+        let numbers: Vec<u8> = formats.map(|format| format.payload_type).collect();
+        assert_eq!(numbers, [96, 101]);
     }
 
     #[test]

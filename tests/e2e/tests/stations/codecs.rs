@@ -47,7 +47,7 @@ fn talk(site: &Site, caller: &str, callee: &str) -> Result<()> {
 const PCMA: &str = "PCMA/8000/1";
 const PCMU: &str = "PCMU/8000/1";
 const G722: &str = "G722/16000/1";
-const OPUS: &str = "opus/48000/2";
+const OPUS: &str = "opus/48000/1";
 
 #[test]
 fn a_law_and_mu_law_talk() {
