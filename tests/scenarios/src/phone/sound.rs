@@ -50,7 +50,8 @@ impl Sound {
             address: self.at.ip(),
             streams: places.collect(),
         };
-        let answer = sdp::answer_to(&offer, &self.abilities(), &local)?;
+        let mut answer = sdp::answer_to(&offer, &self.abilities(), &local)?;
+        self.leave_out_events(&mut answer);
         Ok(self.written(answer, id))
     }
 
@@ -78,12 +79,20 @@ impl Sound {
         });
         let formats: Vec<Format> = formats.collect();
         for stream in &mut all.streams {
-            stream
-                .formats
-                .retain(|format| format.is_companion() && self.keypad == Keypad::Events);
+            stream.formats.retain(Format::is_companion);
             stream.formats.splice(0..0, formats.iter().cloned());
         }
+        self.leave_out_events(&mut all);
         all
+    }
+
+    fn leave_out_events(&self, description: &mut Description) {
+        let told = |format: &Format| format.codec() != Some(Codec::TelephoneEvent);
+        for stream in &mut description.streams {
+            stream
+                .formats
+                .retain(|format| self.keypad == Keypad::Events || told(format));
+        }
     }
 }
 
