@@ -14,7 +14,7 @@ use crate::{Program, wait};
 
 #[derive(Debug)]
 pub struct Kamailio {
-    _program: Program,
+    program: Program,
     /// `sip:` address without a user.
     pub host: String,
 }
@@ -35,9 +35,17 @@ impl Kamailio {
         let program = Program::start("kamailio", address, &command)?;
         wait::until_true("kamailio to answer", || answers(address))?;
         Ok(Self {
-            _program: program,
+            program,
             host: address.to_string(),
         })
+    }
+}
+
+impl Drop for Kamailio {
+    /// Its processes end with the first one only if that is asked to.
+    fn drop(&mut self) {
+        // What is left of it then is killed with the program.
+        let _ = self.program.end();
     }
 }
 
