@@ -278,9 +278,9 @@ pub enum CommandError {
     NothingWaiting,
     #[error("no such desk; choose one of the directory")]
     NoSuchDesk,
-    #[error("no such call; it has ended")]
+    #[error("no such call; `calls` shows those of this moment")]
     NoSuchCall,
-    #[error("no such leg; it has ended")]
+    #[error("no such leg; `calls` shows those of this moment")]
     NoSuchLeg,
     #[error("nobody has this address; choose a station of the directory")]
     NoSuchAddress,

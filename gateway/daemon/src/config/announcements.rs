@@ -52,7 +52,7 @@ fn recording(file: &Located<PathBuf>, folder: &Path, problems: &mut Problems) ->
 pub(crate) fn wav(path: &Path) -> Result<(Vec<i16>, SampleRate), (String, String)> {
     let convert = || {
         format!(
-            "convert it: sox {} -b 16 -r 16000 -c 1 announcement.wav",
+            "convert it: ffmpeg -i {} -ar 16000 -ac 1 -c:a pcm_s16le sound.wav",
             path.display()
         )
     };

@@ -134,7 +134,8 @@ fn explain(place: SocketAddr, folder: &Path) -> Result<()> {
     G=\"{program}\"; S=\"--socket {}\"
     $G status $S                who is there
     $G open gate $S             open the gate
-    $G end 1 $S                 end call 1
+    $G media quality $S         how the call sounds
+    $G end CALL $S              end a call, by its number below
     curl http://{}/metrics
 
   With a SIP phone on this machine: server {place}, user {yours}, password \"{}\";
