@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::event::{CallRequest, TalkMode};
 use crate::number::Party;
 use crate::priority::Priority;
+use crate::sound::SoundEnd;
 use crate::text::Text;
 
 /// A call, as both ends of one line name it. Whoever sets it up chooses the number: the owner of the
@@ -136,6 +137,8 @@ pub struct CallSetup {
     pub priority: Priority,
     pub mode: TalkMode,
     pub text: Option<Text>,
+    /// Where the caller's end takes sound, on lines that tell it.
+    pub sound: Option<SoundEnd>,
 }
 
 /// What drives something in the world. `safety` says when it may.

@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::command::{CallRef, Cause, GroupRef, OutputId, Purpose, RequestRef, Switch};
 use crate::number::Party;
 use crate::priority::Priority;
+use crate::sound::SoundEnd;
 use crate::text::Text;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +105,8 @@ pub struct CallProgress {
     pub from: Option<Party>,
     pub to: Option<Party>,
     pub priority: Option<Priority>,
+    /// Sound before the call is taken goes here, on lines that tell it.
+    pub sound: Option<SoundEnd>,
 }
 
 /// Both parties are told as in `CallProgress`.
@@ -113,6 +116,8 @@ pub struct CallConnected {
     pub from: Option<Party>,
     pub to: Option<Party>,
     pub mode: Option<TalkMode>,
+    /// Where the called end takes sound, on lines that tell it.
+    pub sound: Option<SoundEnd>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

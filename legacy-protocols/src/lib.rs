@@ -21,6 +21,7 @@ pub mod open_link;
 pub mod port;
 pub mod priority;
 pub mod safety;
+pub mod sound;
 pub mod table;
 pub mod text;
 

@@ -144,6 +144,7 @@ impl Session {
                 from: Some(a),
                 to: Some(b),
                 mode: None,
+                sound: None,
             }),
             Meaning::Disconnected { from: a, to: b } => {
                 let call = self.calls.call_of(a, b);
@@ -214,6 +215,7 @@ impl Session {
                     from: Some(from),
                     to: Some(to),
                     priority,
+                    sound: None,
                 });
             }
             CallMode::NoAccess => Cause::REJECTED,

@@ -226,6 +226,7 @@ impl Session {
             priority: Priority::NORMAL,
             mode: TalkMode::OpenDuplex,
             text: Some(known.text.clone()).filter(|text| !text.as_str().is_empty()),
+            sound: None,
         });
         let ask = AskId(self.next_ask);
         self.next_ask += 1;
@@ -244,6 +245,7 @@ impl Session {
             from: Some(known.from),
             to: known.to,
             priority: None,
+            sound: None,
         });
         self.happened(event, from);
     }
@@ -258,6 +260,7 @@ impl Session {
             from: Some(known.from),
             to: known.to,
             mode: None,
+            sound: None,
         });
         self.happened(event, from);
     }

@@ -16,6 +16,7 @@ use crate::event::{
 };
 use crate::number::{Node, Number, Party};
 use crate::priority::{Priority, Scale};
+use crate::sound::{SoundCodec, SoundCodecs, SoundEnd, SoundKeys};
 use crate::text::Text;
 
 #[derive(Debug)]
@@ -60,6 +61,14 @@ fn request() -> CallRequest {
     }
 }
 
+fn sound(address: &str) -> SoundEnd {
+    SoundEnd {
+        address: address.parse().unwrap(),
+        codecs: SoundCodecs::new([SoundCodec::Pcma, SoundCodec::G722]).unwrap(),
+        keys: SoundKeys::Events,
+    }
+}
+
 fn output(start: Instant, action: OutputAction) -> OutputCommand {
     OutputCommand {
         id: OutputId(u64::MAX),
@@ -84,6 +93,7 @@ fn commands(start: Instant) -> Vec<Command> {
             priority,
             mode: TalkMode::VoiceSwitched,
             text: Some(Text::clip("\u{df}")),
+            sound: Some(sound("[fe80::1]:65534")),
         }),
         Command::CallRelease {
             call,
@@ -184,6 +194,7 @@ fn events() -> Vec<Event> {
             from: Some(station),
             to: Some(party(1, "7")),
             priority: Some(Priority::NORMAL),
+            sound: None,
         })
     };
     vec![
@@ -231,12 +242,22 @@ fn events() -> Vec<Event> {
             from: None,
             to: None,
             mode: None,
+            sound: None,
         }),
         Event::CallConnected(CallConnected {
             call,
             from: Some(station),
             to: Some(party(1, "7")),
             mode: Some(TalkMode::TalkOnly),
+            sound: Some(sound("192.0.2.9:10000")),
+        }),
+        Event::CallProgress(CallProgress {
+            call,
+            progress: Progress::Ringing,
+            from: None,
+            to: None,
+            priority: None,
+            sound: Some(sound("192.0.2.9:10002")),
         }),
         Event::CallReleased {
             call,

@@ -3,6 +3,8 @@
 //! Invariant: of one type a message has one field at most, so that no two readers can disagree
 //! about which counts.
 
+pub(super) mod sound;
+
 use super::pdu::PduFault;
 use crate::command::{Authority, Keys, Switch};
 use crate::number::{Filler, Node, Number};
@@ -47,6 +49,7 @@ pub(super) mod kind {
     pub(in crate::open_link) const DIVERT: u8 = 0x39;
     pub(in crate::open_link) const RESULT: u8 = 0x3B;
     pub(in crate::open_link) const AUTHORITY: u8 = 0x50;
+    pub(in crate::open_link) const SOUND: u8 = 0x60;
 
     /// From here on a reader has to understand a field or refuse its message.
     pub(in crate::open_link) const MANDATORY: u8 = 0x80;

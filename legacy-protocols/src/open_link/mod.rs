@@ -5,7 +5,7 @@
 //! gateway's, and the server's for adapters and simulators.
 //!
 //! Frames of HDLC's kind (2), the link engine (3), messages of typed fields (4), a session with
-//! hello, picture and keep-alive (5). Sound never travels here.
+//! hello, picture and keep-alive (5). Sound never travels here; messages tell where it goes (10).
 
 mod codec;
 #[cfg(test)]

@@ -96,6 +96,7 @@ fn setup(call: u64) -> Command {
         priority: Priority::new(5, Scale::OneIsHighest).unwrap(),
         mode: TalkMode::OpenDuplex,
         text: None,
+        sound: None,
     })
 }
 

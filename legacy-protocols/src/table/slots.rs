@@ -253,12 +253,14 @@ impl Words {
                 from: Some(station),
                 to,
                 priority: Some(self.priority(values)?),
+                sound: None,
             }),
             EventKind::CallConnected => Event::CallConnected(CallConnected {
                 call: self.call(station, to, values),
                 from: Some(station),
                 to,
                 mode: None,
+                sound: None,
             }),
             EventKind::CallReleased => {
                 let call = self.call(station, to, values);
@@ -308,6 +310,7 @@ impl Words {
                 priority: self.priority(values)?,
                 mode: TalkMode::OpenDuplex,
                 text: values.text(Slot::Text).map(Text::clip),
+                sound: None,
             }));
         }
         None

@@ -81,6 +81,7 @@ fn setup(from: &str, to: &str) -> Command {
         priority: Priority::NORMAL,
         mode: TalkMode::OpenDuplex,
         text: None,
+        sound: None,
     })
 }
 

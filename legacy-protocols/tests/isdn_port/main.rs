@@ -137,6 +137,7 @@ impl Wire {
                 priority: Priority::NORMAL,
                 mode: TalkMode::OpenDuplex,
                 text: None,
+                sound: None,
             }),
         );
         call
@@ -193,6 +194,7 @@ fn a_call_is_made_rings_is_answered_and_ends_both_ways_on_every_kind_of_line() {
                 from: None,
                 to: None,
                 priority: None,
+                sound: None,
             };
             wire.give(to, Input::Tell(Event::CallProgress(ringing)));
             let connected = CallConnected {
@@ -200,6 +202,7 @@ fn a_call_is_made_rings_is_answered_and_ends_both_ways_on_every_kind_of_line() {
                 from: None,
                 to: None,
                 mode: None,
+                sound: None,
             };
             wire.give(to, Input::Tell(Event::CallConnected(connected)));
             wire.pass(Duration::from_secs(1));
@@ -259,6 +262,7 @@ fn keys_reach_the_other_end_where_the_dialect_has_them() {
         from: None,
         to: None,
         mode: None,
+        sound: None,
     };
     wire.give(NETWORK, Input::Tell(Event::CallConnected(connected)));
     let keys = Keys::new("1#").expect("keys");

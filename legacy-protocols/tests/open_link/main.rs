@@ -72,6 +72,7 @@ fn b9_every_command_arrives_as_it_was_given() {
         priority: Priority::NORMAL,
         mode: TalkMode::Simplex(Talker::Called),
         text: Some(Text::clip("K\u{fc}che")),
+        sound: None,
     };
     let station = party(1, "2101");
     let commands = [

@@ -12,9 +12,10 @@ use crate::event::{
     StationState, TalkMode, Talker,
 };
 use crate::number::{Node, Party};
-use crate::open_link::field::{Fields, kind};
+use crate::open_link::field::{Fields, kind, sound};
 use crate::open_link::pdu::{Flags, Pdu};
 use crate::priority::{Priority, Scale};
+use crate::sound::SoundEnd;
 
 type Read<T> = Result<T, MessageFault>;
 
@@ -103,12 +104,14 @@ impl Reader<'_> {
                 from: self.from().ok(),
                 to: self.to().ok(),
                 priority: self.priority()?,
+                sound: self.sound()?,
             }),
             types::CALL_CONNECTED => Event::CallConnected(CallConnected {
                 call: self.call()?,
                 from: self.from().ok(),
                 to: self.to().ok(),
                 mode: self.mode()?,
+                sound: self.sound()?,
             }),
             types::CALL_RELEASED => Event::CallReleased {
                 call: self.call()?,
@@ -152,6 +155,7 @@ impl Reader<'_> {
                 priority: self.priority()?.unwrap_or(Priority::NORMAL),
                 mode: self.mode()?.unwrap_or(TalkMode::OpenDuplex),
                 text: self.fields.text(kind::TEXT),
+                sound: self.sound()?,
             }),
             types::CALL_RELEASE => Command::CallRelease {
                 call: self.call()?,
@@ -326,6 +330,15 @@ impl Reader<'_> {
             7 => TalkMode::TalkOnly,
             _ => return Err(MessageFault::Field(kind::TALK_MODE)),
         }))
+    }
+
+    /// Nothing to be heard, where there is no such field.
+    fn sound(&self) -> Read<Option<SoundEnd>> {
+        let Some(value) = self.fields.get(kind::SOUND) else {
+            return Ok(None);
+        };
+        let end = sound::read(value);
+        end.map(Some).ok_or(MessageFault::Field(kind::SOUND))
     }
 
     fn station_state(&self) -> Read<StationState> {

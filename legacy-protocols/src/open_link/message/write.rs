@@ -12,9 +12,10 @@ use crate::event::{
     TalkMode, Talker,
 };
 use crate::number::{Node, Party};
-use crate::open_link::field::{Fields, kind};
+use crate::open_link::field::{Fields, kind, sound};
 use crate::open_link::pdu::{Flags, MOST_HOPS, Pdu};
 use crate::priority::{Priority, Scale};
+use crate::sound::SoundEnd;
 
 /// The message without its reference. None where the profile has no words for it.
 pub fn express(body: &Body, ends: Ends<'_>) -> Option<Pdu> {
@@ -343,6 +344,7 @@ impl Draft<'_> {
         if let Some(text) = &setup.text {
             self.fields().put(kind::TEXT, text.as_str().as_bytes());
         }
+        self.sound(setup.sound);
     }
 
     fn request(&mut self, request: &CallRequest) {
@@ -371,6 +373,7 @@ impl Draft<'_> {
         if let Some(priority) = progress.priority {
             self.priority(priority);
         }
+        self.sound(progress.sound);
     }
 
     fn call_connected(&mut self, connected: &CallConnected) {
@@ -378,6 +381,13 @@ impl Draft<'_> {
         self.call(connected.call.0);
         if let Some(mode) = connected.mode {
             self.mode(mode);
+        }
+        self.sound(connected.sound);
+    }
+
+    fn sound(&mut self, sound: Option<SoundEnd>) {
+        if let Some(end) = sound {
+            self.fields().put(kind::SOUND, &sound::write(end));
         }
     }
 

@@ -69,6 +69,7 @@ impl LegacyPorts {
                 priority: Priority::NORMAL,
                 mode: TalkMode::OpenDuplex,
                 text: None,
+                sound: None,
             }),
             1 => Command::CallRelease {
                 call,
