@@ -6,6 +6,7 @@ use model::Encryption;
 use sip::admission::Network;
 use sip::message::Host;
 
+use crate::lines::LineConfig;
 use crate::recording::RecordPolicy;
 use crate::sounds::Sounds;
 
@@ -28,6 +29,8 @@ pub struct Config {
     pub sounds: Sounds,
     /// Calls are spread over so many media threads.
     pub media_threads: u16,
+    /// To older intercom servers, in the order of their ids.
+    pub lines: Vec<LineConfig>,
     pub sip: sip::endpoint::Settings,
     pub calls: calls::Config,
 }

@@ -1,15 +1,20 @@
 //! Everything that goes into the gateway's machine and comes out of it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use legacy_protocols::command::Command;
+use legacy_protocols::event::{Event as LineFact, Provenance};
+use legacy_protocols::port::{LinkState, Reference};
 use media::SoundKey;
 use model::{CallRecord, CommandId, Digit, Directory, DoorRecord, LegAudio, LegId, Timestamp};
 use sip::flow::{ConnectionId, Destination, Flow, Hop};
 use sip::registrar::{Account, Store, StoreToken};
 
 use crate::keys::KeyForm;
+use crate::lines::LineId;
 use crate::operator::{Answer, OperatorCommand};
 use crate::plan::{FreePort, MediaCommand};
 use crate::recording::RecordingCommand;
@@ -43,6 +48,11 @@ pub enum Input {
         reply: UrlReply,
     },
     ClockSet(Timestamp),
+    /// Something happened to the transport of a line to an older server.
+    Line {
+        line: LineId,
+        event: LineEvent,
+    },
     /// No new calls but alarms.
     Drain,
     /// All calls end now.
@@ -67,6 +77,38 @@ pub enum MediaEvent {
     /// The leg's media are closed, with its last figures; said once for each
     /// [`MediaCommand::Close`].
     Closed { leg: LegId, audio: Option<LegAudio> },
+}
+
+/// What the shell tells of the transport of a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LineEvent {
+    Opened,
+    /// It is gone, or could not be opened.
+    Closed,
+    /// Octets of a stream; where the transport keeps frames, one frame.
+    Received(Bytes),
+    /// Where the shell gives and takes the sound of each B channel: RTP, PCMA, 20 ms a packet.
+    Channels(Vec<(u8, SocketAddr)>),
+}
+
+/// What the shell does for a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LineCommand {
+    /// `Opened` or `Closed` tells what came of it.
+    Open,
+    /// For the line; a whole frame where the transport keeps frames.
+    Send(Vec<u8>),
+    Close {
+        why: &'static str,
+    },
+    /// The sound of this B channel goes to and comes from this port of ours.
+    Join {
+        channel: u8,
+        ours: SocketAddr,
+    },
+    Leave {
+        channel: u8,
+    },
 }
 
 /// What became of a request to a device that opens a door.
@@ -96,6 +138,43 @@ pub enum Output {
     /// For the log and the live view.
     Event(calls::Event),
     Registrar(sip::registrar::Event),
+    Line {
+        line: LineId,
+        command: LineCommand,
+    },
+    /// What a line says and is told, for the timeline and the live view.
+    LineState {
+        line: LineId,
+        state: LinkState,
+    },
+    LineHappened {
+        line: LineId,
+        event: LineFact,
+        from: Provenance,
+    },
+    /// The other end asked something.
+    LineAsked {
+        line: LineId,
+        command: Command,
+        from: Provenance,
+    },
+    /// We asked something.
+    LineCommanded {
+        line: LineId,
+        reference: Reference,
+        command: Command,
+    },
+    /// What became of it.
+    LineDone {
+        line: LineId,
+        reference: Reference,
+        answer: legacy_protocols::command::Answer,
+    },
+    /// We told something that happened here.
+    LineTold {
+        line: LineId,
+        event: LineFact,
+    },
     Timeout(Option<Instant>),
 }
 

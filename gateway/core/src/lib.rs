@@ -1,8 +1,9 @@
 //! The gateway as one pure machine: SIP, the call engine and the media plan put together.
 //!
 //! `route` tells the call engine what SIP says, `carry` does what the call engine wants, `plan`
-//! derives session descriptions and tells the media threads who hears whom. Each of the three
-//! crates below knows nothing of the others; here and only here their words are translated.
+//! derives session descriptions and tells the media threads who hears whom; `lines` does for older
+//! servers what the first two do for SIP. Each of the crates below knows nothing of the others; here
+//! and only here their words are translated.
 //!
 //! Deliberately absent: sockets, clock, disk, randomness, configuration files. [`GatewayState`] is
 //! a machine: [`GatewayState::handle`] and [`GatewayState::handle_timeout`] take what happened and
@@ -20,6 +21,7 @@ mod figures;
 mod io;
 mod keys;
 mod legs;
+mod lines;
 mod operator;
 mod parties;
 mod plan;
@@ -34,8 +36,12 @@ mod watchers;
 pub use config::Config;
 pub use counters::Counters;
 pub use figures::AudioView;
-pub use io::{Input, MediaEvent, Output, StoreWrite, UrlReply, UrlRequest};
+pub use io::{Input, LineCommand, LineEvent, MediaEvent, Output, StoreWrite, UrlReply, UrlRequest};
 pub use keys::KeyForm;
+pub use lines::{
+    ChannelTarget, Driver, LineConfig, LineId, LineSound, LineTotals, LineView, LinkKind,
+    Numbering, PrefixError, PrefixMap, Room, Server, Trunk, Trusted,
+};
 pub use operator::{Answer, OperatorCommand, OperatorError, Status};
 pub use plan::{FreePort, MediaCommand, Medium, Protection, Remote, StreamIndex, Unplayed};
 pub use recording::{CallSide, RecordPolicy, RecordingCommand};

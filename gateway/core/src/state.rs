@@ -18,6 +18,7 @@ use crate::figures::Figures;
 use crate::io::{Input, MediaEvent, Output, StoreWrite};
 use crate::keys::Keys;
 use crate::legs::Legs;
+use crate::lines::Lines;
 use crate::plan::{MediaPlan, Unplayed};
 use crate::recording::Recordings;
 use crate::watchers::Watchers;
@@ -51,6 +52,7 @@ pub struct GatewayState {
     pub(crate) figures: Figures,
     pub(crate) farewells: Farewells,
     pub(crate) legs: Legs,
+    pub(crate) lines: Lines,
     pub(crate) watchers: Watchers,
     pub(crate) counters: Counters,
     pub(crate) recordings: Recordings,
@@ -84,6 +86,7 @@ impl GatewayState {
             )
             .over_threads(config.media_threads),
             legs: Legs::default(),
+            lines: Lines::new(&config.lines, number(secret("lines")), now),
             watchers: Watchers::default(),
             counters: Counters::default(),
             recordings: Recordings::default(),
@@ -129,12 +132,14 @@ impl GatewayState {
                 self.sip.set_emergency(emergency::marks(&self.directory));
                 self.calls
                     .handle(calls::Input::DirectoryChanged(directory), now);
+                self.refresh_pictures(now);
             }
             Input::Operator { asker, command } => {
                 let answer = self.operator(command, now);
                 self.out(Output::Answer { asker, answer });
             }
             Input::UrlAnswered { command, reply } => self.url_answered(command, reply, now),
+            Input::Line { line, event } => self.line_event(line, event, now),
             Input::ClockSet(time) => self.calls.handle(calls::Input::ClockSet(time), now),
             Input::Drain => self.calls.handle(calls::Input::Drain, now),
             Input::Stop => self.stop(now),
@@ -146,6 +151,7 @@ impl GatewayState {
         self.refuse_late(now);
         self.sip.handle_timeout(now);
         self.calls.handle_timeout(now);
+        self.lines.handle_timeout(now);
         while let Some(record) = self.figures.expired(now) {
             self.plan.closed(record.leg);
             self.write_record(record);
@@ -180,6 +186,7 @@ impl GatewayState {
     }
 
     pub(crate) fn announce(&mut self, event: calls::Event, now: Instant) {
+        self.lines_hear(&event, now);
         if let calls::Event::StationChanged { station, state, .. } = &event {
             self.tell_watchers(*station, *state, now);
         }
@@ -281,6 +288,10 @@ impl GatewayState {
                 self.out(Output::Media(command));
                 continue;
             }
+            if let Some((line, output)) = self.lines.poll() {
+                self.line_says(line, output, now);
+                continue;
+            }
             match self.sip.poll_output() {
                 sip::endpoint::Output::Transmit { to, bytes } => {
                     self.out(Output::Transmit { to, bytes });
@@ -295,7 +306,14 @@ impl GatewayState {
                 sip::endpoint::Output::Timeout(sip_until) => {
                     let figures_until = self.figures.deadline();
                     let farewells_until = self.farewells.deadline();
-                    let next = [calls_until, sip_until, figures_until, farewells_until];
+                    let lines_until = self.lines.deadline();
+                    let next = [
+                        calls_until,
+                        sip_until,
+                        figures_until,
+                        farewells_until,
+                        lines_until,
+                    ];
                     self.deadline = next.into_iter().flatten().min();
                     return;
                 }

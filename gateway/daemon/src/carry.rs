@@ -145,6 +145,14 @@ impl Hands {
                         self.answer(asker, answer);
                     }
                 }
+                // The configuration has no lines yet, so none says anything.
+                Output::Line { .. }
+                | Output::LineState { .. }
+                | Output::LineHappened { .. }
+                | Output::LineAsked { .. }
+                | Output::LineCommanded { .. }
+                | Output::LineDone { .. }
+                | Output::LineTold { .. } => {}
                 Output::Registrar(event) => crate::events::log_registrar(&event),
                 Output::Event(event) => {
                     if event == calls::Event::Drained {

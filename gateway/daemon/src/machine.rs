@@ -51,6 +51,7 @@ pub(crate) fn config(
             announcements: settings.media.announcements.clone(),
         },
         media_threads: settings.media.threads,
+        lines: Vec::new(),
         sip: endpoint(settings, listeners, own),
         calls: calls::Config {
             start_count,

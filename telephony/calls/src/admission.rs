@@ -3,7 +3,7 @@
 //! Alarms are never refused for load: they have a reserve of places, and when that is used up the
 //! least urgent call makes room.
 
-use model::{Address, Band, CallId, EndCause, LegRole, Party, Priority};
+use model::{Address, Band, CallId, EndCause, LegRole, Party, Priority, Reach};
 
 use crate::call::{Purpose, Ringing, State};
 use crate::digits::Typed;
@@ -134,6 +134,10 @@ impl Engine {
     fn rightful_priority(&self, from: &Origin, asked: Option<Priority>) -> Priority {
         match from {
             Origin::Station(id) => match self.directory.station(*id) {
+                // Its own server has checked it.
+                Some(station) if matches!(station.reach, Reach::Behind(_)) => {
+                    asked.unwrap_or(station.priority)
+                }
                 Some(station) => asked.unwrap_or(station.priority).max(station.most_urgent()),
                 None => Priority::DEFAULT,
             },

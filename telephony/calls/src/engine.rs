@@ -102,6 +102,7 @@ impl Engine {
             Input::TransferAttended { leg, with } => self.transfer_attended(leg, with),
             Input::StationSeen { station } => self.station_seen(station, Seen::There),
             Input::StationLost { station } => self.station_seen(station, Seen::Lost),
+            Input::StationDoes { station, state } => self.station_does(station, state),
             Input::StationFaults { station, faults } => self.station_faults(station, faults),
             Input::SetPrivacy { station, privacy } => self.set_privacy(station, privacy),
             Input::DoorReply { command, reply } => self.door_reply(command, reply),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use model::{
     Address, Authority, CallId, CloudUserId, CommandId, DeskId, Digit, Directory, DoorId, EndCause,
-    Faults, LegId, NodeId, Party, Pii, Priority, RequestId, StationId, Timestamp,
+    Faults, LegId, NodeId, Party, Pii, Priority, RequestId, StationId, StationState, Timestamp,
 };
 
 /// Something happened. Inputs about legs that the engine does not know (any more) are counted and
@@ -74,6 +74,12 @@ pub enum Input {
     /// The registration ran out, or the link to it broke: its state is unknown from now on.
     StationLost {
         station: StationId,
+    },
+    /// What a station does, as the server says at which it is at home: it may be in a call of which
+    /// nothing is known here. `Unknown`: it may be there, or not.
+    StationDoes {
+        station: StationId,
+        state: StationState,
     },
     StationFaults {
         station: StationId,

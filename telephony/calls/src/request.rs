@@ -9,7 +9,9 @@ mod claim;
 
 use std::time::Instant;
 
-use model::{Address, CallId, DeskId, Destination, EndCause, LegId, Party, Priority, RequestId};
+use model::{
+    Address, CallId, DeskId, Destination, EndCause, LegId, Party, Priority, Reach, RequestId,
+};
 
 use crate::call::{AfterSummons, Purpose, Queued, State, Summoning};
 use crate::engine::Engine;
@@ -99,7 +101,14 @@ impl Engine {
     pub(crate) fn file_request(&mut self, file: FileRequest) -> Result<Done, CommandError> {
         let directory = self.directory.clone();
         let (party, most_urgent) = match directory.destination(&file.from) {
-            Some(Destination::Station(s)) => (self.party_of_station(s.id), s.most_urgent()),
+            Some(Destination::Station(s)) => {
+                let most = match s.reach {
+                    // Its own server has checked it.
+                    Reach::Behind(_) => Priority::MOST_URGENT,
+                    Reach::Account(_) | Reach::Direct(_) => s.most_urgent(),
+                };
+                (self.party_of_station(s.id), most)
+            }
             Some(Destination::Elsewhere(address)) => {
                 let (station, address) = (None, Some(address.clone()));
                 let trusted = matches!(file.from, Address::Remote { .. });

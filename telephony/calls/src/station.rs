@@ -19,6 +19,8 @@ pub(crate) struct Stations {
 #[derive(Debug)]
 struct Live {
     seen: Seen,
+    /// What its own server says that it does.
+    elsewhere: Option<StationState>,
     faults: Faults,
     privacy: Privacy,
     legs: Vec<LegId>,
@@ -38,6 +40,7 @@ impl Default for Live {
     fn default() -> Self {
         Self {
             seen: Seen::Unknown,
+            elsewhere: None,
             faults: Faults::NONE,
             privacy: Privacy::Off,
             legs: Vec::new(),
@@ -82,6 +85,10 @@ impl Stations {
             .map_or(Seen::Unknown, |live| live.seen)
     }
 
+    fn elsewhere(&self, station: StationId) -> Option<StationState> {
+        self.live.get(&station)?.elsewhere
+    }
+
     pub(crate) fn faults(&self, station: StationId) -> Faults {
         self.live
             .get(&station)
@@ -110,7 +117,21 @@ impl Engine {
             self.counters.stale_inputs += 1;
             return;
         }
-        self.stations.set(station, |live| live.seen = seen);
+        self.stations
+            .set(station, |live| (live.seen, live.elsewhere) = (seen, None));
+    }
+
+    pub(crate) fn station_does(&mut self, station: StationId, state: StationState) {
+        if self.directory.station(station).is_none() {
+            self.counters.stale_inputs += 1;
+            return;
+        }
+        self.stations.set(station, |live| {
+            (live.seen, live.elsewhere) = match state {
+                StationState::Unknown => (Seen::Unknown, None),
+                known => (Seen::There, Some(known)),
+            };
+        });
     }
 
     pub(crate) fn station_faults(&mut self, station: StationId, faults: Faults) {
@@ -144,6 +165,7 @@ impl Engine {
                 }
                 if !known {
                     (live.seen, live.faults) = (Seen::Unknown, Faults::NONE);
+                    live.elsewhere = None;
                 }
             });
         }
@@ -202,10 +224,12 @@ impl Engine {
         if let Some(state) = doing.min_by_key(|state| weight(*state)) {
             return state;
         }
+        let elsewhere = self.stations.elsewhere(station);
+        let elsewhere = elsewhere.filter(|state| *state != StationState::Idle);
         match (self.stations.seen(station), self.stations.privacy(station)) {
             (Seen::Unknown | Seen::Lost, _) => StationState::Unknown,
-            (Seen::There, Privacy::On) => StationState::Privacy,
-            (Seen::There, Privacy::Off) => StationState::Idle,
+            (Seen::There, Privacy::On) => elsewhere.unwrap_or(StationState::Privacy),
+            (Seen::There, Privacy::Off) => elsewhere.unwrap_or(StationState::Idle),
         }
     }
 

@@ -9,6 +9,7 @@ pub mod contract;
 pub mod gateway;
 pub mod machines;
 pub mod network;
+pub mod old_server;
 pub mod phone;
 pub mod random;
 pub mod site;

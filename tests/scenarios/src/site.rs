@@ -9,8 +9,8 @@ use std::time::Duration;
 use model::{
     AccountUser, Address, CallButton, CallNumber, Conference, ConferenceId, Desk, DeskId,
     Directory, Door, DoorCode, DoorId, DoorOutput, ForwardWhen, ForwardingRule, GroupCall,
-    GroupCallId, HttpUrl, KeyWay, Lists, Pii, Priority, Reach, RingGroup, RingGroupId, Schedule,
-    Station, StationId, StationKind,
+    GroupCallId, HttpUrl, KeyWay, Lists, NodeId, Pii, Priority, Reach, RingGroup, RingGroupId,
+    Schedule, Station, StationId, StationKind,
 };
 use sip::digest::{Ha1Set, Md5Use};
 use sip::registrar::Account;
@@ -58,6 +58,16 @@ impl Site {
         let (reach, kind) = (Reach::Account(account), StationKind::Generic);
         let mut added = Station::new(station(number), digits(number), kind, reach);
         added.name = Pii::new(format!("Station {number}"));
+        self.lists.stations.push(added);
+        self
+    }
+
+    /// A station behind an older server, which its key names.
+    #[must_use]
+    pub fn behind(mut self, node: &str, number: &str) -> Self {
+        let (reach, kind) = (Reach::Behind(NodeId::from_key(node)), StationKind::Generic);
+        let mut added = Station::new(station(number), digits(number), kind, reach);
+        added.name = Pii::new(format!("Old station {number}"));
         self.lists.stations.push(added);
         self
     }

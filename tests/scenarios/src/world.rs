@@ -3,6 +3,8 @@
 //! The clock jumps to whatever is due next; between two things that happen no time passes. Invariant:
 //! nothing is due before `now`, and all that somebody wanted sent is on its way.
 
+pub mod lines;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -16,6 +18,7 @@ use sip::sdp::Codec;
 use crate::clock::start;
 use crate::gateway::{Gateway, is_voice};
 use crate::network::Network;
+use crate::old_server::OldServer;
 use crate::phone::{Act, Manner, Phone, Promise, ToSend, sends, understands};
 use crate::random::Random;
 use crate::site::Site;
@@ -27,6 +30,8 @@ pub struct World {
     pub network: Network,
     pub gateway: Gateway,
     phones: BTreeMap<String, Phone>,
+    /// At the other ends of the gateway's lines, by their ids.
+    old_servers: Vec<OldServer>,
     random: Random,
     answered_urls: usize,
     /// When the media threads were looked at last, and what was silent then, since when.
@@ -60,6 +65,7 @@ impl World {
             network,
             gateway,
             phones: BTreeMap::new(),
+            old_servers: Vec::new(),
             random,
             answered_urls: 0,
             watched: now,
@@ -348,8 +354,12 @@ impl World {
             .media
             .carries_anything()
             .then_some(self.watched + WATCH);
+        let lines = self.old_servers.iter().filter_map(OldServer::next);
         let others = [self.network.next(), self.gateway.next(), watch];
-        phones.chain(others.into_iter().flatten()).min()
+        phones
+            .chain(lines)
+            .chain(others.into_iter().flatten())
+            .min()
     }
 
     /// All that is due now.
@@ -359,6 +369,7 @@ impl World {
             self.watched = now;
             self.watch_sound();
         }
+        self.lines_move();
         while let Some((host, arrival)) = self.network.arrive(now) {
             if host == self.gateway.address.ip() {
                 self.gateway.arrived(arrival, now);
@@ -433,6 +444,7 @@ impl World {
             self.answered_urls += 1;
             self.gateway.answer_url(command, now);
         }
+        self.carry_lines();
         let hosts = self
             .phones
             .values_mut()

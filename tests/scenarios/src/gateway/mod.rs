@@ -17,9 +17,12 @@ use ::media::SoundKey;
 use ::media::tones::Region;
 use calls::Event;
 use gateway_core::{
-    Announcements, Answer, Config, GatewayState, Input, KeyForm, MediaCommand, MediaEvent,
-    OperatorCommand, Output, RecordingCommand, Sounds, StoreWrite, UrlReply, UrlRequest,
+    Announcements, Answer, Config, GatewayState, Input, KeyForm, LineCommand, LineId, MediaCommand,
+    MediaEvent, OperatorCommand, Output, RecordingCommand, Sounds, StoreWrite, UrlReply,
+    UrlRequest,
 };
+use legacy_protocols::event::Event as Fact;
+use legacy_protocols::port::LinkState;
 use model::{CallRecord, Digit, DoorRecord, Encryption, LegId, Timestamp};
 use sip::digest::server::Realm;
 use sip::endpoint::{Listener, Settings};
@@ -62,6 +65,11 @@ pub struct Gateway {
     /// What was wanted of recordings.
     pub recordings: Vec<RecordingCommand>,
     answers: Vec<(u64, Answer)>,
+    /// What the shell is to do for lines.
+    pub line_commands: VecDeque<(LineId, LineCommand)>,
+    /// What the lines told, with the state of each that changed.
+    pub line_facts: Vec<(LineId, Fact)>,
+    pub line_states: Vec<(LineId, LinkState)>,
     /// Legs that the media threads have closed and not yet spoken of.
     closed: VecDeque<LegId>,
     asked: u64,
@@ -99,6 +107,7 @@ impl Gateway {
                 announcements: Announcements::default(),
             },
             media_threads: 3,
+            lines: Vec::new(),
             sip,
             calls: calls::Config::default(),
         };
@@ -120,6 +129,9 @@ impl Gateway {
             url_requests: Vec::new(),
             recordings: Vec::new(),
             answers: Vec::new(),
+            line_commands: VecDeque::new(),
+            line_facts: Vec::new(),
+            line_states: Vec::new(),
             closed: VecDeque::new(),
             asked: 0,
             commands: 0,
@@ -155,6 +167,7 @@ impl Gateway {
         self.deadline = None;
         self.outbox.clear();
         self.resting.clear();
+        self.line_commands.clear();
         self.media.forget();
         self.closed.clear();
         self.storage.crash();
@@ -319,6 +332,13 @@ impl Gateway {
             Output::OpenUrl(request) => self.url_requests.push(request),
             Output::Answer { asker, answer } => self.answers.push((asker, answer)),
             Output::Event(event) => self.events.push(event),
+            Output::Line { line, command } => self.line_commands.push_back((line, command)),
+            Output::LineState { line, state } => self.line_states.push((line, state)),
+            Output::LineHappened { line, event, .. } => self.line_facts.push((line, event)),
+            Output::LineAsked { .. }
+            | Output::LineCommanded { .. }
+            | Output::LineDone { .. }
+            | Output::LineTold { .. } => {}
             Output::Registrar(_) => {}
             Output::Timeout(_) => {}
         }

@@ -14,6 +14,7 @@ mod forwarding;
 mod glare;
 mod group_call;
 mod hold;
+mod lines;
 mod lost_messages;
 mod overload;
 mod recording;

@@ -1,0 +1,65 @@
+//! What one can see of the lines: for status, metrics and pages.
+
+use legacy_protocols::counters::{LineCounters, PortCounters};
+use legacy_protocols::coverage::Coverage;
+use legacy_protocols::port::{LinkState, Port};
+use model::NodeId;
+
+use super::config::{LineId, LinkKind};
+use super::line::Line;
+use crate::state::GatewayState;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineView {
+    pub line: LineId,
+    pub name: String,
+    pub kind: LinkKind,
+    pub driver: String,
+    /// Why nobody speaks on this line.
+    pub missing: Option<String>,
+    pub node: NodeId,
+    pub further_nodes: Vec<NodeId>,
+    pub link: LinkState,
+    /// What its protocol can carry.
+    pub coverage: Coverage,
+    pub totals: LineTotals,
+    pub port: PortCounters,
+    pub protocol: LineCounters,
+}
+
+/// Counted by the gateway; port and protocol have counters of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LineTotals {
+    /// Commands of the other end that nobody here can carry out.
+    pub unsupported: u64,
+    /// What was told of stations that are not in the directory.
+    pub unknown_stations: u64,
+}
+
+impl GatewayState {
+    /// All lines of the configuration, in the order of their ids.
+    pub fn lines(&self) -> Vec<LineView> {
+        let lines = (0..).map(LineId).zip(&self.lines.lines);
+        lines.map(|(id, line)| line.view(id)).collect()
+    }
+}
+
+impl Line {
+    fn view(&self, id: LineId) -> LineView {
+        let port = self.port();
+        LineView {
+            line: id,
+            name: self.config.name.clone(),
+            kind: self.config.kind,
+            driver: self.config.driver.name().to_owned(),
+            missing: self.missing().map(str::to_owned),
+            node: self.config.node.node,
+            further_nodes: self.config.further_nodes.iter().map(|s| s.node).collect(),
+            link: self.link,
+            coverage: port.map_or(Coverage::NONE, Port::coverage),
+            totals: self.totals,
+            port: port.map(|port| *port.counters()).unwrap_or_default(),
+            protocol: port.map(|port| *port.line_counters()).unwrap_or_default(),
+        }
+    }
+}

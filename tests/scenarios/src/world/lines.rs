@@ -1,0 +1,127 @@
+//! The lines of a world: what goes over them, and what their other ends do.
+
+use std::time::Duration;
+
+use gateway_core::{
+    Config, Driver, Input, LineCommand, LineConfig, LineId, LineSound, Numbering, Server,
+};
+use legacy_protocols::command::{Answer, Authority, Command, Purpose};
+use legacy_protocols::event::Event;
+use legacy_protocols::open_link::{self, Role};
+use legacy_protocols::port::{self, AskId, LinkState, Reference};
+use model::NodeId;
+
+use super::World;
+use crate::old_server::{HERE, OldServer, THERE};
+use crate::site::Site;
+
+/// The node that is at the end of the line of this name.
+pub fn line_to(node: &str) -> LineConfig {
+    let session = open_link::Config::tcp(Role::Gateway, HERE, THERE, "gateway");
+    let server = Server::new(NodeId::from_key(node), THERE);
+    let driver = Driver::Versicle(session);
+    LineConfig {
+        sound: LineSound::Rtp,
+        authority: Authority::new(b"gateway").expect("it is short"),
+        ..LineConfig::new(node, driver, server, Numbering::new(HERE))
+    }
+}
+
+impl World {
+    /// One line to an older server that tells this picture; it is up.
+    pub fn with_line(site: &Site, numbers: &[&str], line: LineConfig, picture: Vec<Event>) -> Self {
+        let mut world = Self::with_lines(site, vec![line], |_| {});
+        world.old(0).picture = picture;
+        world.add_phones(numbers);
+        world.wait(Duration::from_secs(1));
+        world
+    }
+
+    /// Their other ends are there, and nothing has happened yet.
+    pub fn with_lines(
+        site: &Site,
+        lines: Vec<LineConfig>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let ends = u16::try_from(lines.len()).expect("few lines");
+        let mut world = Self::with(site, 1, |config| {
+            config.lines = lines;
+            change(config);
+        });
+        for line in (0..ends).map(LineId) {
+            let server = OldServer::new(line, world.random.draw(), world.now);
+            world.old_servers.push(server);
+        }
+        world.post();
+        world
+    }
+
+    pub fn old(&mut self, nth: usize) -> &mut OldServer {
+        &mut self.old_servers[nth]
+    }
+
+    #[track_caller]
+    pub fn expect_up(&mut self, nth: usize) {
+        assert!(matches!(self.old(nth).link(), LinkState::Up(_)));
+        let ours = self.gateway.state().lines()[nth].link;
+        assert!(matches!(ours, LinkState::Up(_)), "{ours:?}");
+    }
+
+    pub fn old_tells(&mut self, nth: usize, event: Event) {
+        let now = self.now;
+        self.old(nth).give(port::Input::Tell(event), now);
+    }
+
+    pub fn old_asks(&mut self, nth: usize, command: Command) -> Reference {
+        let now = self.now;
+        self.old(nth).ask(command, Purpose::Live, now)
+    }
+
+    pub fn old_answers(&mut self, nth: usize, ask: AskId, answer: Answer) {
+        let now = self.now;
+        self.old(nth).give(port::Input::Answer { ask, answer }, now);
+    }
+
+    pub fn cut_line(&mut self, nth: usize) {
+        let now = self.now;
+        self.old(nth).cut(now);
+        self.lines_move();
+        self.post();
+    }
+
+    pub fn mend_line(&mut self, nth: usize) {
+        self.old(nth).mend();
+    }
+
+    pub(super) fn lines_move(&mut self) {
+        let now = self.now;
+        for nth in 0..self.old_servers.len() {
+            self.old_servers[nth].handle_timeout(now);
+            while let Some(event) = self.old_servers[nth].arrives(now) {
+                let line = self.old_servers[nth].line;
+                if self.gateway.is_up() {
+                    self.gateway.tell(Input::Line { line, event }, now);
+                    self.carry_lines();
+                }
+            }
+        }
+    }
+
+    /// Does for the lines what the gateway wants done.
+    pub(super) fn carry_lines(&mut self) {
+        let now = self.now;
+        while let Some((line, command)) = self.gateway.line_commands.pop_front() {
+            let servers = &mut self.old_servers;
+            let Some(server) = servers.iter_mut().find(|server| server.line == line) else {
+                continue;
+            };
+            match command {
+                LineCommand::Open => server.opened(now),
+                LineCommand::Send(bytes) => server.sent(bytes, now),
+                LineCommand::Close { .. } => server.closed(now),
+                // Versicle has no channels.
+                LineCommand::Join { .. } | LineCommand::Leave { .. } => {}
+            }
+        }
+    }
+}
