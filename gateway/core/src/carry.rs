@@ -44,7 +44,7 @@ impl GatewayState {
                 self.record_if_wanted(&[a, b]);
                 for leg in [a, b] {
                     self.listen_for_keys(leg);
-                    self.treat_voice(leg);
+                    self.treat_sound(leg);
                 }
             }
             Command::Disconnect { a, b } => self.plan.disconnect(a, b),
@@ -53,7 +53,13 @@ impl GatewayState {
                 self.plan.mix(call, leg, part);
                 self.record_if_wanted(&[leg]);
                 self.listen_for_keys(leg);
-                self.treat_voice(leg);
+                self.treat_sound(leg);
+            }
+            Command::Echo { leg } => {
+                self.plan.echo(leg);
+                self.record_if_wanted(&[leg]);
+                // It hears what others would hear of it.
+                self.treat_sound(leg);
             }
             Command::Unmix { call, leg } => self.plan.unmix(call, leg),
             Command::Tone { leg, tone } => {

@@ -34,7 +34,7 @@ fn dialled(target: &Address, directory: &Directory) -> Vec<String> {
         Some(Destination::Desk(desk)) => (desk.number, None),
         Some(Destination::Conference(room)) => (room.number, None),
         Some(Destination::GroupCall(room)) => (room.number, None),
-        Some(Destination::Elsewhere(_)) | None => return Vec::new(),
+        Some(Destination::EchoTest(_) | Destination::Elsewhere(_)) | None => return Vec::new(),
     };
     let account = account.map(|account| account.as_str().to_owned());
     account

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use calls::Input;
-use model::{Digit, KeyWay, LegId, NoiseAround};
+use model::{Digit, KeyWay, LegId};
 
 use crate::state::GatewayState;
 
@@ -65,12 +65,14 @@ impl GatewayState {
         self.plan.listen_for_keys(leg, tones);
     }
 
-    /// The leg's voice is treated as its station is set.
-    pub(crate) fn treat_voice(&mut self, leg: LegId) {
+    /// The leg's sound is treated as its station is set.
+    pub(crate) fn treat_sound(&mut self, leg: LegId) {
         let station = self.calls.station_of(leg);
         let station = station.and_then(|station| self.directory.station(station));
-        let noise = station.map_or(NoiseAround::Kept, |station| station.noise);
-        self.plan.treat_noise(leg, noise);
+        let (noise, loudness) = station
+            .map(|station| (station.noise, station.loudness))
+            .unwrap_or_default();
+        self.plan.treat(leg, noise, loudness);
     }
 
     /// A key of the other side, for whoever is at this leg.

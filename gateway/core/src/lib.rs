@@ -43,7 +43,9 @@ pub use lines::{
     Numbering, PrefixError, PrefixMap, Room, Server, Trunk, Trusted,
 };
 pub use operator::{Answer, OperatorCommand, OperatorError, Status};
-pub use plan::{FreePort, MediaCommand, Medium, Protection, Remote, StreamIndex, Unplayed};
+pub use plan::{
+    FreePort, MediaCommand, Medium, Protection, Remote, SoundWish, StreamIndex, Treatment, Unplayed,
+};
 pub use recording::{CallSide, RecordPolicy, RecordingCommand};
 pub use sounds::{Announcements, Sounds};
 pub use state::GatewayState;

@@ -7,6 +7,7 @@ use media::{Recording, Repeat, Sound};
 use model::{Authority, CallId, CommandId, DoorId, LegId};
 use thiserror::Error;
 
+use crate::plan::SoundWish;
 use crate::sounds::Lasting;
 use crate::state::GatewayState;
 use crate::view::{CallShown, StationView};
@@ -26,6 +27,8 @@ pub enum OperatorCommand {
     StopRecording(CallId),
     /// To a leg, over what it hears, once.
     Play(LegId, Recording),
+    /// Until the leg ends.
+    Sound(LegId, SoundWish),
 }
 
 #[derive(Clone, Debug)]
@@ -56,6 +59,8 @@ pub enum OperatorError {
     RecordedAlready,
     #[error("the call is not being recorded; begin with `media record CALL`")]
     NotRecorded,
+    #[error("the leg's sound cannot be changed, only passed on; let it use G.711, G.722 or Opus")]
+    NoCodecOfOurs,
 }
 
 impl GatewayState {
@@ -71,6 +76,17 @@ impl GatewayState {
         Answer::Done
     }
 
+    fn wish_for(&mut self, leg: LegId, wish: SoundWish) -> Answer {
+        if !self.plan.can_hear(leg) {
+            return Answer::Refused(match self.plan.is_agreed(leg) {
+                true => OperatorError::NoCodecOfOurs,
+                false => calls::CommandError::NoSuchLeg.into(),
+            });
+        }
+        self.plan.wish(leg, wish);
+        Answer::Done
+    }
+
     pub(crate) fn operator(&mut self, command: OperatorCommand, now: Instant) -> Answer {
         // What is shown is as of now, not as of the last thing that happened to a call.
         self.calls.handle_timeout(now);
@@ -81,6 +97,7 @@ impl GatewayState {
             OperatorCommand::Record(call) => self.record_call(call),
             OperatorCommand::StopRecording(call) => self.stop_recording(call),
             OperatorCommand::Play(leg, recording) => self.play_to(leg, recording),
+            OperatorCommand::Sound(leg, wish) => self.wish_for(leg, wish),
             OperatorCommand::End(call) => {
                 match self.calls.command(Command::EndCall { call }, now) {
                     Ok(_) => Answer::Done,

@@ -31,6 +31,8 @@ pub struct Announcements {
     /// Nobody answered, or nobody could be reached.
     pub unavailable: Option<Recording>,
     pub unknown_number: Option<Recording>,
+    /// Before somebody hears themselves.
+    pub echo_test: Option<Recording>,
 }
 
 /// Until when a sound is played.
@@ -52,12 +54,15 @@ impl Sounds {
             Tone::Announce => (Signal::AutoAnswer, &own.auto_answer),
             Tone::DoorSent => (Signal::Confirmed, &own.door_sent),
             Tone::DoorRefused => (Signal::Refused, &own.door_refused),
+            Tone::EchoTest => (Signal::EchoTest, &own.echo_test),
         };
         let (lasting, repeat) = match tone {
             Tone::Ringback | Tone::Hold => (Lasting::UntilJoined, Repeat::UntilStopped),
-            Tone::LimitWarning | Tone::Announce | Tone::DoorSent | Tone::DoorRefused => {
-                (Lasting::ToItsEnd, Repeat::ONCE)
-            }
+            Tone::LimitWarning
+            | Tone::Announce
+            | Tone::DoorSent
+            | Tone::DoorRefused
+            | Tone::EchoTest => (Lasting::ToItsEnd, Repeat::ONCE),
         };
         let sound = match recording {
             Some(recording) => Sound::Recording {

@@ -57,6 +57,7 @@ impl GatewayState {
             | model::Destination::Desk(_)
             | model::Destination::Conference(_)
             | model::Destination::GroupCall(_)
+            | model::Destination::EchoTest(_)
             | model::Destination::Elsewhere(_) => None,
         });
         station.ok_or(StatusCode::NOT_FOUND)

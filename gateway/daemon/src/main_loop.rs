@@ -10,8 +10,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gateway_core::{GatewayState, Input, MediaEvent, OperatorCommand};
-use model::{CallId, CommandId, DoorId, LegId};
+use gateway_core::{GatewayState, Input, MediaEvent, OperatorCommand, SoundWish};
+use model::{CallId, CommandId, DoorId, Gain, LegId, Mute};
 use net::flows::Flows;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::carry::Hands;
 use crate::clock::Clock;
-use crate::control::protocol::{Request, RunState};
+use crate::control::protocol::{GainOf, Request, RunState};
 use crate::control::server::Asked;
 use crate::media_shell::Heard;
 use crate::metrics::{Figures, Sources};
@@ -275,6 +275,26 @@ impl MainLoop {
                     return;
                 }
             },
+            Request::Gain { leg, of, db } => {
+                let gain = match Gain::from_db(db) {
+                    Ok(gain) => gain,
+                    Err(error) => {
+                        let Asker::Once { reply } = asker else { return };
+                        // Whoever asked may have left.
+                        let _ = reply.send(operator::bad_gain(error));
+                        return;
+                    }
+                };
+                let wish = match of {
+                    GainOf::Microphone => SoundWish::Microphone(gain),
+                    GainOf::Loudspeaker => SoundWish::Loudspeaker(gain),
+                };
+                OperatorCommand::Sound(LegId::new(leg), wish)
+            }
+            Request::Mute { leg, muted } => {
+                let mute = if muted { Mute::On } else { Mute::Off };
+                OperatorCommand::Sound(LegId::new(leg), SoundWish::Mute(mute))
+            }
             Request::Level { of } => {
                 let Asker::Once { reply } = asker else { return };
                 return self.level_for(of, reply, now);

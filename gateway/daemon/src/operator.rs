@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use gateway_core::{Answer, CallShown, OperatorError, StationView as MachineStation};
-use model::{Address, CommandId, DoorResult, Party, Timestamp};
+use model::{Address, CommandId, DoorResult, GainError, Party, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::control::protocol::{
@@ -90,6 +90,14 @@ pub(crate) fn no_such_door(key: &str) -> Reply {
     })
 }
 
+pub(crate) fn bad_gain(error: GainError) -> Reply {
+    Reply::Error(Refusal {
+        code: RefusalCode::BadRequest,
+        text: error.to_string(),
+        remedy: "set the rest at the station itself".to_owned(),
+    })
+}
+
 pub(crate) fn done(text: &str) -> Reply {
     Reply::Done(Done {
         text: text.to_owned(),
@@ -107,7 +115,8 @@ fn refusal(error: OperatorError) -> Refusal {
         OperatorError::Command(_)
         | OperatorError::Door(_)
         | OperatorError::RecordedAlready
-        | OperatorError::NotRecorded => RefusalCode::NotAllowed,
+        | OperatorError::NotRecorded
+        | OperatorError::NoCodecOfOurs => RefusalCode::NotAllowed,
     };
     // The text of these errors ends with what to do.
     let text = error.to_string();

@@ -153,6 +153,8 @@ pub(crate) enum RoomKind {
         id: GroupCallId,
         owner: LegId,
     },
+    /// One alone, who hears itself.
+    EchoTest,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -192,6 +194,7 @@ impl State {
             Self::Room(room) => match room.kind {
                 RoomKind::Conference(_) => Phase::Conference,
                 RoomKind::GroupCall { .. } => Phase::GroupCall,
+                RoomKind::EchoTest => Phase::EchoTest,
             },
             Self::Escalating(_) => Phase::Escalating,
         }

@@ -88,7 +88,8 @@ impl Engine {
                 Destination::RingGroup(_)
                 | Destination::Desk(_)
                 | Destination::Conference(_)
-                | Destination::GroupCall(_),
+                | Destination::GroupCall(_)
+                | Destination::EchoTest(_),
             ) => return Err(CommandError::NotASingleDevice),
             None => return Err(CommandError::NoSuchAddress),
         };

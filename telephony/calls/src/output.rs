@@ -20,10 +20,8 @@ pub enum Output {
         leg: LegId,
         progress: CallerProgress,
     },
-    /// Answer a leg that arrived. `Connect` or `Mix` follows in the same drain.
-    AnswerLeg {
-        leg: LegId,
-    },
+    /// Answer a leg that arrived. `Connect`, `Mix` or `Echo` follows in the same drain.
+    AnswerLeg { leg: LegId },
     /// Refuse a leg that arrived and was not answered. The leg is over.
     RefuseLeg {
         leg: LegId,
@@ -31,59 +29,33 @@ pub enum Output {
         retry_after: Option<Duration>,
     },
     /// End a leg, in whatever state it is. The leg is over; what it still says is not heard.
-    EndLeg {
-        leg: LegId,
-        cause: EndCause,
-    },
+    EndLeg { leg: LegId, cause: EndCause },
     /// Join the sound and picture of two answered legs.
-    Connect {
-        a: LegId,
-        b: LegId,
-        mode: TalkMode,
-    },
+    Connect { a: LegId, b: LegId, mode: TalkMode },
     /// Another direction for two connected legs.
-    SetTalkMode {
-        a: LegId,
-        b: LegId,
-        mode: TalkMode,
-    },
+    SetTalkMode { a: LegId, b: LegId, mode: TalkMode },
     /// Part them again; the legs stay.
-    Disconnect {
-        a: LegId,
-        b: LegId,
-    },
+    Disconnect { a: LegId, b: LegId },
     /// Let `to`, who still rings, see and hear `from`; or a caller hear the one who rings.
     /// `Connect` or the end of either leg closes it.
-    EarlyMedia {
-        from: LegId,
-        to: LegId,
-    },
+    EarlyMedia { from: LegId, to: LegId },
     /// Put a leg into the room of a call, or change its part there.
     Mix {
         call: CallId,
         leg: LegId,
         part: Part,
     },
-    Unmix {
-        call: CallId,
-        leg: LegId,
-    },
+    /// Let a leg alone in its room hear itself.
+    Echo { leg: LegId },
+    /// It is out of its room: it hears nobody there, nor itself.
+    Unmix { call: CallId, leg: LegId },
     /// Play to a leg. Another tone ends it; one without an end of its own (ring-back, hold) is
-    /// ended by `Connect`, `Mix` and `EarlyMedia` as well.
-    Tone {
-        leg: LegId,
-        tone: Tone,
-    },
+    /// ended by `Connect`, `Mix`, `Echo` and `EarlyMedia` as well.
+    Tone { leg: LegId, tone: Tone },
     /// Pass a dialled key on to the other side, where sound alone does not carry it.
-    SendDigit {
-        leg: LegId,
-        digit: model::Digit,
-    },
+    SendDigit { leg: LegId, digit: model::Digit },
     /// How a transfer stands, for the leg that asked for it.
-    TransferStatus {
-        leg: LegId,
-        status: TransferStatus,
-    },
+    TransferStatus { leg: LegId, status: TransferStatus },
     /// Close the output of a door for a moment. Once per command id, ever.
     PulseDoor(Box<PulseDoor>),
     /// Ask the server at home of a mirrored request whether `by` may have it.
@@ -171,6 +143,8 @@ pub enum Tone {
     Announce,
     DoorSent,
     DoorRefused,
+    /// The leg is about to hear itself.
+    EchoTest,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -267,6 +241,7 @@ pub enum Phase {
     Transferring,
     Conference,
     GroupCall,
+    EchoTest,
     /// An alarm between two rounds.
     Escalating,
 }

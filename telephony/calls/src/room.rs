@@ -1,7 +1,8 @@
-//! Conversations of more than two: conferences (many talk to many) and group calls (one talks).
+//! Conversations of other than two: conferences (many talk to many), group calls (one talks), and
+//! the echo test (one hears itself).
 //!
 //! A room never has more than 32 legs. A conference lives while somebody is inside; a group call
-//! lives as long as the leg that makes it.
+//! and an echo test live as long as the leg that makes them.
 
 use model::{
     Address, AnswerBack, CallId, ConferenceId, Destination, EndCause, GroupCallId, LegId,
@@ -12,7 +13,7 @@ use crate::call::{KeyState, Member, Presence, Purpose, Ringing, Room, RoomKind, 
 use crate::engine::Engine;
 use crate::input::Key;
 use crate::leg::{Hold, Start};
-use crate::output::{Alert, Event, Output, Part, Target};
+use crate::output::{Alert, Event, Output, Part, Target, Tone};
 use crate::route::{Asking, Availability};
 use crate::timer::Timer;
 
@@ -25,6 +26,7 @@ enum Rule {
         owner: LegId,
         answer_back: AnswerBack,
     },
+    HearsItself,
 }
 
 impl Engine {
@@ -125,6 +127,35 @@ impl Engine {
         self.timers.set(Timer::NoAnswer(call), until);
     }
 
+    /// The caller hears itself, behind a sign that tells what this is.
+    pub(crate) fn start_echo_test(&mut self, call: CallId) {
+        let Some(ringing) = self.ringing(call) else {
+            return;
+        };
+        let (caller, purpose) = (ringing.caller, ringing.purpose);
+        let member = Member {
+            leg: caller,
+            presence: Presence::Called,
+            key: self.key_of(caller),
+        };
+        let room = Room {
+            kind: RoomKind::EchoTest,
+            members: vec![member],
+            talker: None,
+        };
+        self.set_state(call, State::Room(room));
+        let limit = self.after(self.config.conversation_limit);
+        self.set_limit(call, limit);
+        self.enter_room(call, caller);
+        self.push(Output::Tone {
+            leg: caller,
+            tone: Tone::EchoTest,
+        });
+        if let Purpose::Transfer { back } = purpose {
+            self.transfer_done(back);
+        }
+    }
+
     /// Starts a leg to each of these that can be called.
     fn call_members(&mut self, call: CallId, members: &[Address]) {
         let directory = self.directory.clone();
@@ -172,7 +203,8 @@ impl Engine {
                     | Destination::RingGroup(_)
                     | Destination::Desk(_)
                     | Destination::Conference(_)
-                    | Destination::GroupCall(_),
+                    | Destination::GroupCall(_)
+                    | Destination::EchoTest(_),
                 )
                 | None => continue,
             };
@@ -230,7 +262,12 @@ impl Engine {
             member.presence = Presence::Held;
         } else {
             member.presence = Presence::Inside { part };
-            self.push(Output::Mix { call, leg, part });
+            self.push(match rule {
+                Rule::HearsItself => Output::Echo { leg },
+                Rule::Everybody | Rule::FirstKey | Rule::Owner { .. } => {
+                    Output::Mix { call, leg, part }
+                }
+            });
         }
     }
 
@@ -274,7 +311,7 @@ impl Engine {
             .find(|m| m.key == KeyState::Down);
         let by_key = stays.or(first.map(|m| m.leg));
         let talker = match rule {
-            Rule::Everybody => None,
+            Rule::Everybody | Rule::HearsItself => None,
             Rule::FirstKey => by_key,
             Rule::Owner {
                 owner,
@@ -320,6 +357,7 @@ impl Engine {
                 let answer_back = group.map_or(AnswerBack::Forbidden, |group| group.answer_back);
                 Rule::Owner { owner, answer_back }
             }
+            RoomKind::EchoTest => Rule::HearsItself,
         }
     }
 
@@ -328,6 +366,7 @@ impl Engine {
         room.members.retain(|m| m.leg != leg);
         let anybody_inside = room.members.iter().any(|m| m.presence != Presence::Called);
         match room.kind {
+            RoomKind::EchoTest => self.end_call(call, cause),
             RoomKind::GroupCall { owner, .. } if owner == leg => self.end_call(call, cause),
             RoomKind::GroupCall { owner, .. } if room.members.len() == 1 => {
                 if anybody_inside {
@@ -348,7 +387,7 @@ impl Engine {
         let Some(room) = self.room(call) else { return };
         let owner = match room.kind {
             RoomKind::GroupCall { owner, .. } => Some(owner),
-            RoomKind::Conference(_) => None,
+            RoomKind::Conference(_) | RoomKind::EchoTest => None,
         };
         let missing = |m: &&Member| m.presence == Presence::Called && Some(m.leg) != owner;
         let missing: Vec<LegId> = room.members.iter().filter(missing).map(|m| m.leg).collect();
@@ -368,7 +407,7 @@ impl Engine {
 
 fn part_of(rule: Rule, talker: Option<LegId>, leg: LegId) -> Part {
     match rule {
-        Rule::Everybody => Part::TalkAndListen,
+        Rule::Everybody | Rule::HearsItself => Part::TalkAndListen,
         Rule::FirstKey | Rule::Owner { .. } if talker == Some(leg) => Part::Talk,
         Rule::FirstKey | Rule::Owner { .. } => Part::Listen,
     }

@@ -22,6 +22,7 @@ pub(crate) enum Route {
     Desk(DeskId),
     Conference(ConferenceId),
     GroupCall(GroupCallId),
+    EchoTest,
     Nowhere(EndCause),
 }
 
@@ -74,6 +75,7 @@ impl Engine {
             Route::Desk(desk) => self.wait_at_desk(call, desk),
             Route::Conference(conference) => self.join_conference(call, conference),
             Route::GroupCall(group_call) => self.start_group_call(call, group_call),
+            Route::EchoTest => self.start_echo_test(call),
             Route::Nowhere(cause) => self.nowhere(call, cause),
         }
     }
@@ -98,6 +100,7 @@ impl Engine {
                 Some(Destination::Desk(desk)) => return Route::Desk(desk.id),
                 Some(Destination::Conference(room)) => return Route::Conference(room.id),
                 Some(Destination::GroupCall(group)) => return Route::GroupCall(group.id),
+                Some(Destination::EchoTest(_)) => return Route::EchoTest,
                 Some(Destination::RingGroup(group)) => {
                     match self.fork_of_group(call, asking, group) {
                         Some(fork) => return Route::Fork(fork),
@@ -188,7 +191,8 @@ impl Engine {
                     Destination::RingGroup(_)
                     | Destination::Desk(_)
                     | Destination::Conference(_)
-                    | Destination::GroupCall(_),
+                    | Destination::GroupCall(_)
+                    | Destination::EchoTest(_),
                 )
                 | None => continue,
             };

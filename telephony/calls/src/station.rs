@@ -239,6 +239,7 @@ impl Engine {
         let state = match &call.state {
             State::Room(room) if leg.is_answered() => match room.kind {
                 RoomKind::Conference(conference) => StationState::InConference(conference),
+                RoomKind::EchoTest => StationState::InCall,
                 RoomKind::GroupCall { owner, .. } if owner == id => StationState::InCall,
                 RoomKind::GroupCall { id, .. } => StationState::Listening(id),
             },

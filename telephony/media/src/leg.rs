@@ -1,184 +1,47 @@
 //! One media line of one call leg: its ports, its peer, its two streams.
 //!
-//! Takes a packet from its peer, or says why not; gives a packet of another
-//! leg to its peer under a continuous header. Does not know which leg hears
-//! which; see [`crate::session`].
+//! Takes a packet from its peer, or says why not; what it is given of other
+//! legs is in [`ear`]. Does not know which leg hears which; see
+//! [`crate::session`].
 //!
 //! Invariant: nothing leaves for an address that neither the owner named nor
 //! the latch accepted.
 
+mod ear;
+mod setup;
+
 use std::net::SocketAddr;
 use std::time::Instant;
 
+pub use self::setup::{
+    Direction, LegKey, LegSetup, LegUpdate, Medium, PortKey, Remote, RtcpAddress, SessionId,
+};
 use crate::codec::{AudioCodec, DecodeError};
 use crate::decoded::{Decoding, Past};
 use crate::format::{Codec, Format, FormatError, FormatMap, FormatTable};
-use crate::guard::{Guard, Outlet, Protection};
+use crate::guard::Guard;
 use crate::jitter;
-use crate::latch::{Latch, LatchPolicy};
+use crate::latch::Latch;
 use crate::limiter::Limiter;
-use crate::measure::{Teller, Told};
+use crate::measure::Told;
 use crate::noise::Treatment;
 use crate::program::Program;
 use crate::quality::{Drops, Reason};
-use crate::relay::{Arrival, Config, Sink};
+use crate::relay::{Arrival, Config};
 use crate::reporting::{PeerClock, Reporting};
-use crate::rtp::{FIXED_LEN, Header, Kind};
+use crate::rtp::{Header, Kind};
 use crate::seed::Seed;
 use crate::source::{Position, Source, Verdict};
 use crate::stream::{Origin, Outgoing};
 use crate::tap::Tapping;
-use crate::telephone_event::{KeyPacket, Presses, Reader};
-use crate::voice::{Bridge, Hearing, MAX_ENCODED, Saying, Speaking, Spoken, Voice};
-
-/// The owner's name for a session; one per media line of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId(pub u64);
-
-/// The owner's name for a leg, unique in its session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LegKey(pub u64);
-
-/// The owner's small, dense number for a socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PortKey(pub u32);
-
-/// Whether a talk spurt or a frame is what the marker bit marks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Medium {
-    Audio,
-    Video,
-}
-
-/// Seen from us (RFC 3264 5.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    SendReceive,
-    SendOnly,
-    ReceiveOnly,
-    Inactive,
-}
-
-impl Direction {
-    pub(crate) fn sends(self) -> bool {
-        matches!(self, Direction::SendReceive | Direction::SendOnly)
-    }
-
-    pub(crate) fn receives(self) -> bool {
-        matches!(self, Direction::SendReceive | Direction::ReceiveOnly)
-    }
-}
-
-/// Where the peer's RTCP goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RtcpAddress {
-    /// The peer wants none.
-    None,
-    /// RFC 5761: on the RTP port.
-    SharesRtp,
-    /// RFC 3550 11: the port after RTP's.
-    NextPort,
-    /// RFC 3605: as the SDP says.
-    At(SocketAddr),
-}
-
-/// What signalling says about the peer. For link-local addresses the owner
-/// fills in the scope.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Remote {
-    /// `None`: not told yet; only a packet from the signalling peer's network
-    /// can tell.
-    pub rtp: Option<SocketAddr>,
-    pub rtcp: RtcpAddress,
-    pub latch: LatchPolicy,
-}
-
-impl Remote {
-    fn rtcp_address(&self) -> Option<SocketAddr> {
-        match self.rtcp {
-            RtcpAddress::None | RtcpAddress::SharesRtp => None,
-            RtcpAddress::NextPort => self.rtp.and_then(|rtp| {
-                let mut next = rtp;
-                next.set_port(rtp.port().checked_add(1)?);
-                Some(next)
-            }),
-            RtcpAddress::At(address) => Some(address),
-        }
-    }
-}
-
-/// All that a leg needs to begin.
-#[derive(Debug, Clone)]
-pub struct LegSetup {
-    pub rtp: PortKey,
-    pub rtcp: Option<PortKey>,
-    pub medium: Medium,
-    pub remote: Remote,
-    pub formats: Vec<Format>,
-    pub direction: Direction,
-    pub protection: Protection,
-}
-
-/// What new signalling changes; `None` leaves it.
-#[derive(Debug, Clone, Default)]
-pub struct LegUpdate {
-    /// Opens the latch's window again, even if it is what it was.
-    pub remote: Option<Remote>,
-    pub formats: Option<Vec<Format>>,
-    pub direction: Option<Direction>,
-    /// Packets under the keys of before still come in for a while.
-    pub protection: Option<Protection>,
-}
+use crate::telephone_event::{Presses, Reader};
+use crate::voice::{Hearing, Voice};
 
 /// Which of the two ports of a leg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Component {
     Rtp,
     Rtcp,
-}
-
-/// Numbers of an origin of our own lie beyond all slots.
-const CARRIED_OVER: u8 = 0x80;
-
-/// The way of what we encode to a peer.
-pub(crate) struct Mouth<'a, 'o, S> {
-    origin: Origin,
-    clock_rate: u32,
-    out: &'a mut Outgoing,
-    guard: &'a mut Guard,
-    drops: &'a mut Drops,
-    port: PortKey,
-    target: SocketAddr,
-    now: Instant,
-    outlet: &'a mut Outlet<'o, S>,
-}
-
-impl<S: Sink> Mouth<'_, '_, S> {
-    pub(crate) fn say(&mut self, spoken: &Spoken<'_>, payload_type: u8, marker: bool) {
-        let origin = self.origin;
-        let position = Position {
-            epoch: origin.epoch,
-            extended: spoken.number,
-        };
-        let header = Header::of(payload_type, spoken.number as u16, spoken.timestamp, marker);
-        let rate = self.clock_rate;
-        let carried = self.out.carry(origin, position, &header, rate, self.now);
-        let Some(carried) = carried else { return };
-        let mut packet = [0; FIXED_LEN + MAX_ENCODED];
-        let Some(packet) = packet.get_mut(..FIXED_LEN + spoken.payload.len()) else {
-            return;
-        };
-        let mut header = carried.header;
-        // RFC 3551 4.1: a new speaker begins a talk spurt.
-        header.marker |= carried.joined;
-        header.begin(packet);
-        packet[FIXED_LEN..].copy_from_slice(spoken.payload);
-        let way = (self.port, self.target);
-        match self.outlet.send(self.guard, Kind::Rtp, way, packet) {
-            Ok(()) => self.out.count(spoken.payload.len()),
-            Err(reason) => self.drops.count(reason),
-        }
-    }
 }
 
 /// One port of a leg and who may use it.
@@ -203,6 +66,13 @@ pub(crate) struct Inbound {
 }
 
 impl Inbound {
+    /// Sound of a muted leg that no codec of ours makes silent. Keys are not sound.
+    fn is_kept_back(&self) -> bool {
+        self.treatment.muted
+            && self.format.codec != Codec::TelephoneEvent
+            && AudioCodec::of(self.format.codec).is_none()
+    }
+
     /// As a jitter buffer takes it, whose decoder has measured it.
     pub(crate) fn packet<'p>(
         &self,
@@ -244,6 +114,8 @@ pub(crate) struct Leg {
     pub(crate) tapping: Tapping,
     /// Of what this leg says.
     pub(crate) treatment: Treatment,
+    /// How much louder this leg hears what it is told.
+    pub(crate) volume_db: i8,
     /// What this leg is told on our own clock.
     pub(crate) program: Option<Box<Program>>,
     /// When we report to this leg ourselves.
@@ -303,6 +175,7 @@ impl Leg {
             voice: None,
             tapping: Tapping::default(),
             treatment: Treatment::default(),
+            volume_db: 0,
             program: None,
             reporting: None,
             clock: None,
@@ -434,216 +307,6 @@ impl Leg {
             treatment: self.treatment,
         };
         Ok((inbound, presses))
-    }
-
-    /// Sends another leg's packet to this one's peer.
-    pub(crate) fn give(
-        &mut self,
-        inbound: &Inbound,
-        packet: &mut [u8],
-        now: Instant,
-        outlet: &mut Outlet<'_, impl Sink>,
-    ) -> Result<(), Reason> {
-        let target = self.target().ok_or(Reason::NowhereToSend)?;
-        if self.program.is_some() {
-            return self.hear_beneath(inbound, packet, now, outlet);
-        }
-        let is_key = inbound.format.codec == Codec::TelephoneEvent;
-        let payload_type = match self.map.payload_type(inbound.index) {
-            Some(payload_type) if self.passes_on(inbound) => payload_type,
-            Some(_) | None => return self.carry_over(inbound, packet, now, outlet),
-        };
-        if AudioCodec::of(inbound.format.codec).is_some() {
-            self.forget_voice();
-        }
-        if !is_key && inbound.format.codec != Codec::ComfortNoise {
-            self.told = Some(Told {
-                codec: inbound.format.codec,
-                by: Teller::Peer,
-            });
-        }
-        let carried = self.out.carry(
-            inbound.origin,
-            inbound.position,
-            &inbound.header,
-            inbound.format.clock_rate,
-            now,
-        );
-        let carried = carried.ok_or(Reason::OutOfPlace)?;
-        let mut header = carried.header;
-        header.payload_type = payload_type;
-        // RFC 3551 4.1: a new speaker begins a talk spurt. In video the marker
-        // ends a frame and is the sender's alone.
-        header.marker |= carried.joined && self.medium == Medium::Audio;
-        header.write(packet);
-        outlet.send(&mut self.guard, Kind::Rtp, (self.rtp.key, target), packet)?;
-        self.out.count(inbound.header.payload(packet).len());
-        Ok(())
-    }
-
-    /// Where the peer is, if it may be sent to.
-    fn target(&self) -> Option<SocketAddr> {
-        self.rtp.latch.target().filter(|_| self.direction.sends())
-    }
-
-    /// Whether a packet that the peer understands may go to it as it is.
-    fn passes_on(&self, inbound: &Inbound) -> bool {
-        let is_voice = AudioCodec::of(inbound.format.codec).is_some();
-        let is_key = inbound.format.codec == Codec::TelephoneEvent;
-        let decoded = is_voice && inbound.treatment.is_any() && self.formats.voice().is_some();
-        !decoded && (self.voice.is_none() || !is_key)
-    }
-
-    /// Sends another leg's packet to this one's peer in a codec that the peer has.
-    fn carry_over(
-        &mut self,
-        inbound: &Inbound,
-        packet: &[u8],
-        now: Instant,
-        outlet: &mut Outlet<'_, impl Sink>,
-    ) -> Result<(), Reason> {
-        let payload = inbound.header.payload(packet);
-        if inbound.format.codec == Codec::TelephoneEvent {
-            return self.carry_key(inbound, payload, now, outlet);
-        }
-        let (Some(from), Some((format, to))) =
-            (AudioCodec::of(inbound.format.codec), self.formats.voice())
-        else {
-            // The receiver could not tell these from lost ones.
-            self.out.cut();
-            return Err(Reason::NoPayloadType);
-        };
-        let bridge = Bridge { from, to };
-        if self
-            .voice
-            .as_ref()
-            .is_none_or(|voice| !voice.is(bridge, inbound.origin.leg))
-        {
-            let spoken = Saying {
-                epoch: self.next_epoch(),
-                payload_type: format.payload_type,
-            };
-            let seed = u64::from(self.out.ssrc());
-            let voice = Voice::new(bridge, inbound.origin.leg, spoken, seed, now);
-            self.forget_voice();
-            self.voice = voice.ok().map(Box::new);
-        }
-        let voice = self.voice.as_mut().ok_or(Reason::NoPayloadType)?;
-        voice.treat(inbound.treatment);
-        voice.hear(&inbound.packet(payload, voice.ticks_in(payload))?, now);
-        self.speak(now, outlet);
-        Ok(())
-    }
-
-    fn carry_key(
-        &mut self,
-        inbound: &Inbound,
-        payload: &[u8],
-        now: Instant,
-        outlet: &mut Outlet<'_, impl Sink>,
-    ) -> Result<(), Reason> {
-        let Some(mut voice) = self.voice.take() else {
-            self.out.cut();
-            return Err(Reason::NoPayloadType);
-        };
-        let events = self.formats.events(voice.clock_rate());
-        let mouth = self.mouth(voice.epoch(), voice.clock_rate(), now, outlet);
-        let outcome = match (events, mouth) {
-            (None, _) => Err(Reason::NoPayloadType),
-            (Some(_), None) => Err(Reason::NowhereToSend),
-            (Some(events), Some(mut mouth)) => {
-                let packet = KeyPacket {
-                    timestamp: inbound.header.timestamp,
-                    clock_rate: inbound.format.clock_rate,
-                    told_clock_rate: events.clock_rate,
-                    payload,
-                };
-                voice.press(packet, now, |spoken| {
-                    mouth.say(&spoken, events.payload_type, inbound.header.marker);
-                });
-                Ok(())
-            }
-        };
-        self.voice = Some(voice);
-        outcome
-    }
-
-    /// Sends what the voice that is carried over has to say by now.
-    pub(crate) fn speak(&mut self, now: Instant, outlet: &mut Outlet<'_, impl Sink>) {
-        let Some(mut voice) = self.voice.take() else {
-            return;
-        };
-        let mut mouth = self.mouth(voice.epoch(), voice.clock_rate(), now, outlet);
-        let payload_type = voice.payload_type();
-        voice.speak(now, |spoken| {
-            if let Some(mouth) = &mut mouth {
-                mouth.say(&spoken, payload_type, false);
-            }
-        });
-        self.voice = Some(voice);
-    }
-
-    /// The way of what we say to the peer, if it may be sent to. What is numbered from zero has an
-    /// epoch of its own.
-    pub(crate) fn mouth<'a, 'o, S: Sink>(
-        &'a mut self,
-        epoch: u32,
-        clock_rate: u32,
-        now: Instant,
-        outlet: &'a mut Outlet<'o, S>,
-    ) -> Option<Mouth<'a, 'o, S>> {
-        let target = self.target()?;
-        self.begin_to_report(now);
-        if let Some((format, _)) = self.formats.voice() {
-            self.told = Some(Told {
-                codec: format.codec,
-                by: Teller::Us,
-            });
-        }
-        Some(Mouth {
-            origin: Origin {
-                leg: CARRIED_OVER | self.slot,
-                epoch,
-            },
-            clock_rate,
-            out: &mut self.out,
-            guard: &mut self.guard,
-            drops: &mut self.drops,
-            port: self.rtp.key,
-            target,
-            now,
-            outlet,
-        })
-    }
-
-    pub(crate) fn next_epoch(&mut self) -> u32 {
-        self.epochs = self.epochs.wrapping_add(1);
-        self.epochs
-    }
-
-    /// Who encodes for the leg's peer, if somebody does.
-    pub(crate) fn speaking_mut(&mut self) -> Option<&mut Speaking> {
-        match (&mut self.program, &mut self.voice) {
-            (Some(program), _) => Some(program.speaking_mut()),
-            (None, Some(voice)) => Some(voice.speaking_mut()),
-            (None, None) => None,
-        }
-    }
-
-    pub(crate) fn voice_deadline(&self) -> Option<Instant> {
-        self.voice.as_ref()?.deadline()
-    }
-
-    /// What this leg hears is encoded here.
-    pub(crate) fn hears_our_words(&self) -> bool {
-        self.voice.is_some() || self.program.is_some()
-    }
-
-    /// Whoever this leg hears from now on begins anew.
-    pub(crate) fn forget_voice(&mut self) {
-        if let Some(voice) = self.voice.take() {
-            self.spend(voice.hearing().decoding());
-        }
     }
 
     /// Where this leg's peer wants RTCP, and from which port of ours.

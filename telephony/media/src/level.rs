@@ -125,12 +125,21 @@ impl Gain {
         self.muted = muted;
     }
 
+    /// Whether a frame stays as it is.
+    pub fn changes_nothing(&self) -> bool {
+        self.goal() == 1.0 && self.current == 1.0 && self.limiter.rests()
+    }
+
+    fn goal(&self) -> f32 {
+        if self.muted { 0.0 } else { self.wanted }
+    }
+
     /// Changes a frame in place.
     pub fn apply(&mut self, frame: &mut [i16]) {
-        let goal = if self.muted { 0.0 } else { self.wanted };
-        if goal == 1.0 && self.current == 1.0 && self.limiter.rests() {
+        if self.changes_nothing() {
             return;
         }
+        let goal = self.goal();
         let step = (goal - self.current) / frame.len().max(1) as f32;
         let start = self.current;
         self.current = goal;

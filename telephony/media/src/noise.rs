@@ -21,11 +21,15 @@ pub type MakeSuppressor = fn(SampleRate) -> Box<dyn Suppressor>;
 pub struct Treatment {
     /// `None`: the noise around the speaker stays.
     pub noise: Option<MakeSuppressor>,
+    /// How much louder it is made; up to [`crate::level::Gain::MAX_DB`].
+    pub gain_db: i8,
+    /// Nobody hears it.
+    pub muted: bool,
 }
 
 impl Treatment {
     /// Whether the voice has to be decoded for it.
     pub(crate) fn is_any(self) -> bool {
-        self.noise.is_some()
+        self.noise.is_some() || self.gain_db != 0 || self.muted
     }
 }

@@ -106,6 +106,7 @@ impl Leg {
             beneath: None,
             rests: false,
         }));
+        self.set_volume(self.volume_db);
         true
     }
 

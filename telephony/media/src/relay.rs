@@ -24,12 +24,11 @@ use crate::guard::{Outlet, Scratch};
 use crate::latch::LatchWindow;
 use crate::leg::{Component, LegKey, LegSetup, LegUpdate, PortKey, SessionId};
 use crate::limiter::Rate;
-use crate::noise::Treatment;
 use crate::player::SoundKey;
 use crate::quality::{Drops, Quality};
 use crate::seed::Seed;
 use crate::session::Session;
-use crate::tap::{Overheard, Tap};
+use crate::tap::Overheard;
 use crate::telephone_event::Press;
 use crate::traffic::{Place, Waiting};
 
@@ -163,7 +162,7 @@ pub enum CommandError {
     NoSession(SessionId),
     #[error("the media session has no leg {0:?}")]
     NoLeg(LegKey),
-    #[error("a leg cannot hear itself")]
+    #[error("a leg is connected with another one; alone it can only listen to itself")]
     SameLeg,
     #[error("leg {0:?} has no codec that sound can be made for: only G.711, G.722 and Opus are")]
     NoCodec(LegKey),
@@ -282,12 +281,15 @@ impl Relay {
         b: LegKey,
         now: Instant,
     ) -> Result<(), CommandError> {
+        if a == b {
+            return Err(CommandError::SameLeg);
+        }
         self.listen(session, a, b, now)?;
         self.listen(session, b, a, now)
     }
 
     /// `listener` hears `source` from now on: early media, a group's talker.
-    /// What `source` hears stays as it is.
+    /// What `source` hears stays as it is. A leg may hear itself: an echo test.
     pub fn listen(
         &mut self,
         session: SessionId,
@@ -295,41 +297,12 @@ impl Relay {
         source: LegKey,
         now: Instant,
     ) -> Result<(), CommandError> {
-        if listener == source {
-            return Err(CommandError::SameLeg);
-        }
         let (index, ear) = self.find(session, listener)?;
         let (_, mouth) = self.find(session, source)?;
         if let Some(session) = &mut self.sessions[index as usize] {
             session.listen(ear, mouth, now);
         }
         self.schedule(index);
-        Ok(())
-    }
-
-    /// What is wanted of a leg's voice beside passing it on, from now on.
-    pub fn tap(&mut self, session: SessionId, leg: LegKey, tap: Tap) -> Result<(), CommandError> {
-        let (index, slot) = self.find(session, leg)?;
-        let session = self.sessions[index as usize].as_mut();
-        if let Some(leg) = session.and_then(|session| session.leg_mut(slot)) {
-            leg.tapping.set(tap);
-        }
-        Ok(())
-    }
-
-    /// What is done to a leg's voice before others hear it, from now on; the recorder and whoever
-    /// waits for keys have it as it came. Such a leg is decoded even where it could be relayed.
-    pub fn treat(
-        &mut self,
-        session: SessionId,
-        leg: LegKey,
-        treatment: Treatment,
-    ) -> Result<(), CommandError> {
-        let (index, slot) = self.find(session, leg)?;
-        let session = self.sessions[index as usize].as_mut();
-        if let Some(leg) = session.and_then(|session| session.leg_mut(slot)) {
-            leg.treatment = treatment;
-        }
         Ok(())
     }
 

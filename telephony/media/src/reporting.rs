@@ -1,4 +1,4 @@
-//! Our own reports to a leg that hears something we encode, or is heard by being decoded.
+//! Our own reports to a leg that hears something we encode or itself, or is heard by being decoded.
 //!
 //! Where packets are passed on, the two ends report to each other and [`crate::translate`] carries
 //! that over. Where we stand between them as a mixer does, nobody but us can say what was sent and
@@ -250,7 +250,7 @@ impl Session {
         if due.is_none_or(|due| due > now) {
             return;
         }
-        let ours = self.hears_us(slot) || self.is_decoded(slot);
+        let ours = self.hears_us(slot) || self.is_decoded(slot) || leg.hears == Some(slot);
         let speaker = leg.hears.and_then(|speaker| self.leg(speaker)?.clock);
         let cname = self.cname();
         let Some(leg) = self.leg_mut(slot) else {

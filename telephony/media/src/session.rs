@@ -1,7 +1,8 @@
 //! Legs that hear each other, as the owner says.
 //!
 //! Keeps who hears whom: two that talk, a ringing caller that hears one of up
-//! to 32 called legs, one talker whom a whole group hears. The packets that
+//! to 32 called legs, one talker whom a whole group hears, one that hears
+//! itself. The packets that
 //! pass along these lines are in [`crate::traffic`], what is made for a leg on our own clock in
 //! [`clock`] and [`room`]. Decides nothing by itself.
 //!
@@ -120,10 +121,22 @@ impl Session {
 
     fn link(&mut self, listener: u8, source: u8) {
         self.deafen(listener);
-        if let Some((ear, mouth)) = self.pair_mut(listener, source) {
+        self.translate(listener, source);
+        if let Some(ear) = self.leg_mut(listener) {
             ear.hears = Some(source);
-            ear.map = mouth.formats.map_to(&ear.formats);
+        }
+        if let Some(mouth) = self.leg_mut(source) {
             mouth.heard_by |= 1 << listener;
+        }
+    }
+
+    /// The numbers of what one says, in those of who hears it.
+    fn translate(&mut self, listener: u8, source: u8) {
+        let mouth = self.leg(source).map(|mouth| &mouth.formats);
+        let ear = self.leg(listener).map(|ear| &ear.formats);
+        let map = mouth.zip(ear).map(|(mouth, ear)| mouth.map_to(ear));
+        if let (Some(map), Some(ear)) = (map, self.leg_mut(listener)) {
+            ear.map = map;
         }
     }
 
@@ -208,9 +221,11 @@ impl Session {
 
     fn renumber(&mut self) {
         for listener in self.slots() {
-            let source = self.leg(listener).and_then(|leg| leg.hears);
-            if let Some((ear, mouth)) = source.and_then(|source| self.pair_mut(listener, source)) {
-                ear.map = mouth.formats.map_to(&ear.formats);
+            let Some(source) = self.leg(listener).and_then(|leg| leg.hears) else {
+                continue;
+            };
+            self.translate(listener, source);
+            if let Some(ear) = self.leg_mut(listener) {
                 ear.forget_voice();
             }
         }
@@ -235,6 +250,15 @@ impl Session {
         let played = self.leg_mut(slot).is_some_and(|leg| leg.play(player));
         self.wind_clock(now);
         played
+    }
+
+    /// How much louder a leg hears what it is told.
+    pub(crate) fn set_volume(&mut self, slot: u8, db: i8, now: Instant) {
+        if let Some(leg) = self.leg_mut(slot) {
+            leg.set_volume(db);
+        }
+        self.rearrange(slot);
+        self.wind_clock(now);
     }
 
     /// Lets a leg go to another session; here it hears nobody any more.

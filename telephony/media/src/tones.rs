@@ -48,10 +48,12 @@ pub enum Signal {
     Confirmed,
     /// It has not.
     Refused,
+    /// What follows is what you say yourself.
+    EchoTest,
 }
 
 impl Signal {
-    pub const ALL: [Signal; 8] = [
+    pub const ALL: [Signal; 9] = [
         Signal::RingBack,
         Signal::Busy,
         Signal::Congestion,
@@ -60,6 +62,7 @@ impl Signal {
         Signal::Hold,
         Signal::Confirmed,
         Signal::Refused,
+        Signal::EchoTest,
     ];
 
     pub const fn tone(self, region: Region) -> Tone {
@@ -97,6 +100,13 @@ impl Signal {
             (Signal::Refused, Region::Europe | Region::NorthAmerica) => {
                 Tone::of([330, 0], LEVEL, &[(150, 100), (150, 100), (150, 0)]).once()
             }
+            // In the rhythm of somebody who begins to speak, and unlike any of the above.
+            (Signal::EchoTest, Region::Europe | Region::NorthAmerica) => Tone::of(
+                [520, 780],
+                LEVEL,
+                &[(250, 80), (120, 60), (120, 180), (400, 0)],
+            )
+            .once(),
             (Signal::Hold, Region::Europe) => Tone::of([425, 0], SOFT, &[(100, 9900)]),
             (Signal::Hold, Region::NorthAmerica) => Tone::of([440, 0], SOFT, &[(100, 9900)]),
         }

@@ -123,8 +123,10 @@ impl Session {
             && (decoded || heard_by != 0)
         {
             leg.was_decoded = decoded;
-            if decoded {
+            // Nobody else is there to report to it.
+            if decoded || leg.hears == Some(slot) {
                 leg.begin_to_report(now);
+                waiting = Waiting::Yes;
             }
         }
         if tapped {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use media::SampleRate;
 use media::codec::{AudioCodec, Decoder, Encoder, opus};
 use media::jitter::Packet;
+use media::noise::Treatment;
 use media::voice::{Hearing, Speaking};
 
 const FRAME: Duration = Duration::from_millis(20);
@@ -121,8 +122,14 @@ fn gain_and_mute_are_those_of_the_speaker() {
     let mut levels = Vec::new();
     for n in 0..60 {
         match n {
-            20 => hearing.gain_mut().set_db(-6.0),
-            40 => hearing.gain_mut().mute(true),
+            20 => hearing.treat(Treatment {
+                gain_db: -6,
+                ..Treatment::default()
+            }),
+            40 => hearing.treat(Treatment {
+                muted: true,
+                ..Treatment::default()
+            }),
             _ => {}
         }
         let mut frame = vec![0; rate.frame()];

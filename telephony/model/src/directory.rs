@@ -48,6 +48,8 @@ pub enum Destination<'a> {
     Desk(&'a Desk),
     Conference(&'a Conference),
     GroupCall(&'a GroupCall),
+    /// Whoever calls hears themselves.
+    EchoTest(CallNumber),
     /// A device or user that this directory does not describe: another node, SIP, the cloud.
     Elsewhere(&'a Address),
 }
@@ -60,6 +62,7 @@ enum Place {
     Desk(u32),
     Conference(u32),
     GroupCall(u32),
+    EchoTest,
 }
 
 impl Directory {
@@ -109,9 +112,11 @@ impl Directory {
     pub fn station_by_number(&self, number: CallNumber) -> Option<&Station> {
         match self.place(number)? {
             Place::Station(i) => self.lists.stations.get(i as usize),
-            Place::RingGroup(_) | Place::Desk(_) | Place::Conference(_) | Place::GroupCall(_) => {
-                None
-            }
+            Place::RingGroup(_)
+            | Place::Desk(_)
+            | Place::Conference(_)
+            | Place::GroupCall(_)
+            | Place::EchoTest => None,
         }
     }
 
@@ -155,6 +160,7 @@ impl Directory {
             Place::Desk(i) => Destination::Desk(lists.desks.get(i as usize)?),
             Place::Conference(i) => Destination::Conference(lists.conferences.get(i as usize)?),
             Place::GroupCall(i) => Destination::GroupCall(lists.group_calls.get(i as usize)?),
+            Place::EchoTest => Destination::EchoTest(number),
         };
         Some(found)
     }
@@ -193,6 +199,7 @@ impl Directory {
             .extend(positions(&lists.conferences).map(|(i, c)| (c.number, Place::Conference(i))));
         by_number
             .extend(positions(&lists.group_calls).map(|(i, g)| (g.number, Place::GroupCall(i))));
+        by_number.extend(lists.site.echo_test.map(|number| (number, Place::EchoTest)));
         by_number.sort_unstable();
         doors_by_id.sort_unstable();
         let stations_by_id = sorted_positions(&lists.stations, |s| s.id);

@@ -49,6 +49,7 @@ pub enum What {
         group_call: CallNumber,
         members: usize,
     },
+    HearsItself(CallNumber),
     LeavesTo(Address),
     EndsUnknown(Address),
     EndsInLoop(Address),
@@ -132,6 +133,7 @@ impl Walk<'_> {
                     },
                 );
             }
+            Some(Destination::EchoTest(number)) => self.step(given, What::HearsItself(number)),
             Some(Destination::Elsewhere(address)) => {
                 self.step(given, What::LeavesTo(address.clone()));
             }
@@ -219,6 +221,7 @@ impl fmt::Display for Step {
             } => {
                 write!(f, "group call {group_call} to {members} stations")
             }
+            What::HearsItself(number) => write!(f, "echo test {number}: it hears itself"),
             What::LeavesTo(address) => write!(f, "it leaves to {address:?}"),
             What::EndsUnknown(address) => write!(f, "it ends: {address:?} does not exist"),
             What::EndsInLoop(address) => write!(f, "it ends in a circle at {address:?}"),

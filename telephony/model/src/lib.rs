@@ -19,6 +19,7 @@ mod forwarding;
 mod group;
 mod id;
 mod limits;
+mod loudness;
 mod number;
 mod pii;
 mod priority;
@@ -48,6 +49,7 @@ pub use id::{
     RecordId, RequestId, RingGroupId, StationId,
 };
 pub use limits::*;
+pub use loudness::{Gain, GainError, Loudness, Mute};
 pub use number::{CallNumber, NumberError};
 pub use pii::Pii;
 pub use priority::{Band, Priority, PriorityError};

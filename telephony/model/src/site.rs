@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::Address;
+use crate::{Address, CallNumber};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
@@ -15,6 +15,8 @@ pub struct Site {
     pub escalation: Vec<Address>,
     /// How long each entry of the escalation list rings.
     pub escalation_ring: Duration,
+    /// Whoever calls this number hears themselves. Only a dialled number and a button lead there.
+    pub echo_test: Option<CallNumber>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +53,7 @@ impl Default for Site {
             zone: TimeZone::UTC,
             escalation: Vec::new(),
             escalation_ring: Self::DEFAULT_ESCALATION_RING,
+            echo_test: None,
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::{
-    AccountUser, Address, CallNumber, Door, DoorId, ForwardWhen, ForwardingRule, NodeId, Pii,
-    Priority, SipUri, Site, StationId, Timestamp,
+    AccountUser, Address, CallNumber, Door, DoorId, ForwardWhen, ForwardingRule, Loudness, NodeId,
+    Pii, Priority, SipUri, Site, StationId, Timestamp,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub struct Station {
     pub talk: TalkStyle,
     pub keys: KeyWay,
     pub noise: NoiseAround,
+    pub loudness: Loudness,
     /// `None`: as everywhere on this site.
     pub encryption: Option<Encryption>,
     /// At most 20 (C6). The first that fits decides.
@@ -160,6 +161,7 @@ impl Station {
             talk: TalkStyle::default(),
             keys: KeyWay::default(),
             noise: NoiseAround::default(),
+            loudness: Loudness::default(),
             encryption: None,
             forwarding: Vec::new(),
         }

@@ -221,6 +221,13 @@ impl Course {
         Ok(())
     }
 
+    /// Its mean over the first seconds.
+    pub fn loudness_of_first(&self, seconds: f64) -> f64 {
+        let tenths = (seconds * 10.0).round() as usize;
+        let first = &self.loudness[..tenths.min(self.loudness.len())];
+        first.iter().sum::<f64>() / first.len().max(1) as f64
+    }
+
     fn seconds(&self) -> f64 {
         let loud = self.loudness.iter().filter(|loud| **loud > 0.03);
         loud.count() as f64 / 10.0

@@ -181,6 +181,12 @@ impl Site {
     }
 
     #[must_use]
+    pub fn echo_test(mut self, own: &str) -> Self {
+        self.lists.site.echo_test = Some(digits(own));
+        self
+    }
+
+    #[must_use]
     pub fn conference(mut self, own: &str) -> Self {
         self.lists
             .conferences

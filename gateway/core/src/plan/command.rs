@@ -4,9 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use calls::Part;
 use media::{Sound, SoundKey};
-use model::{CallId, LegId, NoiseAround};
+use model::{CallId, LegId};
 use sip::sdp::Format;
 
+use super::listening::Treatment;
 use super::protection::Protection;
 
 /// A pair of sockets that is bound, for whichever media thread gets it.
@@ -41,8 +42,8 @@ pub enum MediaCommand {
         stream: StreamIndex,
         remote: Remote,
     },
-    /// What comes from one leg goes to another: these streams of it, to these. Both legs are at the
-    /// same thread.
+    /// What comes from one leg goes to another, or back to itself: these streams of it, to these.
+    /// Both legs are at the same thread.
     Route {
         from: LegId,
         to: LegId,
@@ -82,10 +83,10 @@ pub enum MediaCommand {
         leg: LegId,
         stream: StreamIndex,
     },
-    /// Whether the noise around the leg is suppressed before others hear it.
-    Noise {
+    /// What is done to the sound of the leg from now on.
+    Treat {
         leg: LegId,
-        noise: NoiseAround,
+        treatment: Treatment,
     },
     /// The leg is over; its ports go back to the pool.
     Close {

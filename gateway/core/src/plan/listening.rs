@@ -1,7 +1,9 @@
-//! What is wanted of the sound of a leg beside passing it on: keys heard in it, noise taken out of
-//! it.
+//! What is wanted of the sound of a leg beside passing it on: keys heard in it, and its treatment.
+//!
+//! How a leg is treated its station says; an operator may say otherwise, and that holds until the
+//! leg ends.
 
-use model::{LegId, NoiseAround};
+use model::{Gain, LegId, Loudness, Mute, NoiseAround};
 use sip::sdp::{self, Codec};
 
 use super::{LegPlan, MediaCommand, MediaPlan};
@@ -26,14 +28,77 @@ impl MediaPlan {
         }
     }
 
-    /// What becomes of the noise around the leg.
-    pub(crate) fn treat_noise(&mut self, leg: LegId, noise: NoiseAround) {
+    /// What the leg's station is set to.
+    pub(crate) fn treat(&mut self, leg: LegId, noise: NoiseAround, loudness: Loudness) {
+        self.change_treatment(leg, |set| {
+            set.noise = noise;
+            set.loudness = loudness;
+        });
+    }
+
+    /// What an operator wants of the leg.
+    pub(crate) fn wish(&mut self, leg: LegId, wish: SoundWish) {
+        self.change_treatment(leg, |set| match wish {
+            SoundWish::Microphone(gain) => set.microphone = Some(gain),
+            SoundWish::Loudspeaker(gain) => set.loudspeaker = Some(gain),
+            SoundWish::Mute(mute) => set.mute = mute,
+        });
+    }
+
+    fn change_treatment(&mut self, leg: LegId, change: impl FnOnce(&mut Settings)) {
         let heard = self.legs.get_mut(&leg).filter(|plan| plan.is_open());
         let Some(plan) = heard else {
             return;
         };
-        if std::mem::replace(&mut plan.noise, noise) != noise {
-            self.commands.push_back(MediaCommand::Noise { leg, noise });
+        let before = plan.settings.treatment();
+        change(&mut plan.settings);
+        let treatment = plan.settings.treatment();
+        if treatment != before {
+            self.commands
+                .push_back(MediaCommand::Treat { leg, treatment });
+        }
+    }
+}
+
+/// What is done to the sound of a leg, both ways.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Treatment {
+    /// Of what it says.
+    pub noise: NoiseAround,
+    pub loudness: Loudness,
+    /// Of what it says.
+    pub mute: Mute,
+}
+
+/// What an operator wants of the sound of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SoundWish {
+    /// How much louder others hear it.
+    Microphone(Gain),
+    /// How much louder it hears others.
+    Loudspeaker(Gain),
+    Mute(Mute),
+}
+
+/// What a leg is set to: by its station, and by an operator.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Settings {
+    noise: NoiseAround,
+    loudness: Loudness,
+    microphone: Option<Gain>,
+    loudspeaker: Option<Gain>,
+    mute: Mute,
+}
+
+impl Settings {
+    fn treatment(self) -> Treatment {
+        Treatment {
+            noise: self.noise,
+            loudness: Loudness {
+                microphone: self.microphone.unwrap_or(self.loudness.microphone),
+                loudspeaker: self.loudspeaker.unwrap_or(self.loudness.loudspeaker),
+            },
+            mute: self.mute,
         }
     }
 }

@@ -20,7 +20,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use calls::Video;
-use model::{EndCause, LegId, NoiseAround, TalkMode, Talker};
+use model::{EndCause, LegId, TalkMode, Talker};
 use sip::message::StatusCode;
 use sip::sdp::{
     self, Description, DescriptionError, Direction, KeySource, Kind, Local, LocalStream,
@@ -29,6 +29,7 @@ use sip::sdp::{
 use thiserror::Error;
 
 pub use command::{FreePort, MediaCommand, Medium, Remote, StreamIndex};
+pub use listening::{SoundWish, Treatment};
 use ports::Ports;
 pub(crate) use ports::Taker;
 pub use protection::Protection;
@@ -125,7 +126,7 @@ struct LegPlan {
     asking: Option<Description>,
     /// Keys are listened for in its sound.
     key_tones: bool,
-    noise: NoiseAround,
+    settings: listening::Settings,
 }
 
 /// Where the offer/answer exchange stands.
@@ -483,7 +484,7 @@ impl MediaPlan {
             held: false,
             asking: None,
             key_tones: false,
-            noise: NoiseAround::Kept,
+            settings: listening::Settings::default(),
         }
     }
 

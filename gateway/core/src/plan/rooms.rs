@@ -53,7 +53,14 @@ impl MediaPlan {
         self.refresh_room(leg);
     }
 
+    /// The leg hears and sees itself.
+    pub(crate) fn echo(&mut self, leg: LegId) {
+        self.joined(leg);
+        self.route(leg, leg);
+    }
+
     pub(crate) fn unmix(&mut self, call: CallId, leg: LegId) {
+        self.unroute(leg, leg);
         let (before, after) = self.rooms.remove(call, leg);
         self.see(before, after);
         self.refresh_room(leg);

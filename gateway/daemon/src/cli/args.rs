@@ -78,6 +78,10 @@ pub(crate) enum Command {
     /// Read the directory again, without touching calls
     Reload(Ask),
     /// Look into the sound of the calls of this moment
+    ///
+    /// To judge a station alone, call the `echo_test` of the directory from it: after a sign of
+    /// tones it hears itself, each packet as it came, so that what is late or soft is the station's
+    /// own or its network's.
     Media(Media),
     /// Show what the gateway understands of a message or a capture
     ///
@@ -189,6 +193,49 @@ pub(crate) enum MediaTool {
     #[command(after_help = "Examples:\n  antiphon-gateway media tone 18\n  \
                             antiphon-gateway media tone 18 --kind sweep --seconds 10")]
     Tone(Tone),
+    /// Make a leg louder or softer for the others, or the others for it, until it ends
+    ///
+    /// In whole dB, -24 to 24; 0 leaves it as it comes. For good: `microphone_gain` and
+    /// `loudspeaker_gain` of the station in the directory. While it is not 0, what the leg says is
+    /// decoded and encoded again; recordings have it as it came.
+    #[command(after_help = "Examples:\n  antiphon-gateway media gain 18 6\n  \
+                            antiphon-gateway media gain 18 -6 --hears\n  \
+                            antiphon-gateway media gain 18 0")]
+    Gain(Gain),
+    /// Let nobody hear what a leg says, until it ends or `unmute`
+    ///
+    /// It hears the others still, its keys still count, and a recording has it as it came.
+    #[command(after_help = "Example: antiphon-gateway media mute 18")]
+    Mute(Mute),
+    /// Let others hear again what a leg says
+    #[command(after_help = "Example: antiphon-gateway media unmute 18")]
+    Unmute(Mute),
+}
+
+/// Options of `media gain`.
+#[derive(Debug, Args)]
+pub(crate) struct Gain {
+    /// Number of the leg, as `media quality` and `calls --json` show it
+    #[arg(value_name = "LEG")]
+    pub(crate) leg: u64,
+    /// How much louder it is made
+    #[arg(value_name = "DB", allow_negative_numbers = true, value_parser = clap::value_parser!(i8).range(-24..=24))]
+    pub(crate) db: i8,
+    /// What the leg hears, in place of what it says
+    #[arg(long)]
+    pub(crate) hears: bool,
+    #[command(flatten)]
+    pub(crate) ask: Ask,
+}
+
+/// Options of `media mute` and `media unmute`.
+#[derive(Debug, Args)]
+pub(crate) struct Mute {
+    /// Number of the leg, as `media quality` and `calls --json` show it
+    #[arg(value_name = "LEG")]
+    pub(crate) leg: u64,
+    #[command(flatten)]
+    pub(crate) ask: Ask,
 }
 
 /// Options of `media play`.

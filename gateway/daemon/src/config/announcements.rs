@@ -33,6 +33,7 @@ pub(super) fn read(
         busy: recording(&section.busy),
         unavailable: recording(&section.unavailable),
         unknown_number: recording(&section.unknown_number),
+        echo_test: recording(&section.echo_test),
     }
 }
 

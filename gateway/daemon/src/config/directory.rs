@@ -11,8 +11,8 @@ use model::{
     AccountUser, Address, AnswerBack, AutoAnswer, BusyPolicy, CallButton, CallNumber, Conference,
     ConferenceId, Desk, DeskId, Directory, Door, DoorId, DoorOutput, EarlyMedia, Escalation,
     Feedback, ForwardWhen, ForwardingRule, GroupCall, GroupCallId, HttpUrl, InCallRight, KeyWay,
-    Lists, NoiseAround, Pii, Priority, PrivacyRight, Pulse, Reach, RingGroup, RingGroupId,
-    RoomTalk, Schedule, Site, Station, StationId, StationKind, TalkStyle, Weekdays,
+    Lists, Loudness, NoiseAround, Pii, Priority, PrivacyRight, Pulse, Reach, RingGroup,
+    RingGroupId, RoomTalk, Schedule, Site, Station, StationId, StationKind, TalkStyle, Weekdays,
 };
 
 use super::directory_fields::{
@@ -57,6 +57,7 @@ pub(super) fn settings(
             zone: section.time_zone.value.0.clone(),
             escalation: addresses(&section.escalation),
             escalation_ring: *section.escalation_ring.0,
+            echo_test: section.echo_test.0.as_ref().map(|number| number.value),
         },
         stations: section
             .stations
@@ -126,6 +127,10 @@ impl Reading<'_> {
         if section.noise_suppression.value {
             station.noise = NoiseAround::Suppressed;
         }
+        station.loudness = Loudness {
+            microphone: section.microphone_gain.value.0,
+            loudspeaker: section.loudspeaker_gain.value.0,
+        };
         station.keys = match section.dtmf.value {
             KeyWord::Auto => KeyWay::Auto,
             KeyWord::Events => KeyWay::Events,

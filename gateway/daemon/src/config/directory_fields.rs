@@ -10,7 +10,7 @@ use model::{Address, CallNumber, DateRange, DayPeriod, DoorCode, HttpUrl, SipUri
 
 use super::fields::Srtp;
 use super::section::{Located, section};
-use super::values::{Secret, TimeZoneName, Whole, words};
+use super::values::{Decibels, Secret, TimeZoneName, Whole, words};
 
 section! {
     /// Everything that can be called, and what it may do.
@@ -21,6 +21,9 @@ section! {
         escalation: Defaulted<Vec<Located<Address>>> = "[]",
         /// How long each of them rings.
         escalation_ring: Defaulted<Duration> = r#""20s""#,
+        /// Number at which everybody hears themselves, to judge a station's delay and level. A
+        /// button may lead there too.
+        echo_test: Optional<CallNumber> = r#""199""#,
         /// Intercom devices and phones.
         stations: Repeated<StationSection>,
         /// Numbers behind which several stations ring at once.
@@ -149,6 +152,11 @@ section! {
         /// always decoded and encoded again, 10 to 18 ms later; music and tones do not survive it.
         /// Recordings have it as it came.
         noise_suppression: Defaulted<bool> = "false",
+        /// How much louder others hear it, in whole dB from -24 to 24. Where it is not 0, what it
+        /// says is always decoded and encoded again.
+        microphone_gain: Defaulted<Decibels> = "0",
+        /// How much louder it hears others, likewise.
+        loudspeaker_gain: Defaulted<Decibels> = "0",
         /// In which form keys that are pressed at it in a call are heard, such as the code of a
         /// door: "auto" (events or INFO; tones in its sound where it has no events and could open
         /// a door), "events" (RFC 4733), "inband" (tones: an old telephone behind an adapter) or

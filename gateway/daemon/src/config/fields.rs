@@ -251,6 +251,8 @@ section! {
         unavailable: Optional<PathBuf> = r#""announcements/unavailable.wav""#,
         /// The same: there is no such number.
         unknown_number: Optional<PathBuf> = r#""announcements/unknown_number.wav""#,
+        /// To whoever calls the `echo_test` of the directory, before they hear themselves.
+        echo_test: Optional<PathBuf> = r#""announcements/echo_test.wav""#,
     }
 }
 

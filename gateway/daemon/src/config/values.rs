@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use model::Gain;
 use toml::de::DeValue;
 
 use super::problems::{Place, Problems};
@@ -116,6 +117,29 @@ impl Value for bool {
         value
             .as_bool()
             .ok_or_else(|| format!("this is {}, not true or false", article(value)))
+    }
+}
+
+/// How much louder something is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Decibels(pub(crate) Gain);
+
+impl Value for Decibels {
+    const EXPECTED: &'static str = "a whole number of dB without quotes";
+
+    fn from_toml(value: &DeValue<'_>, _: &Place, _: &mut Problems) -> Result<Self, String> {
+        let number = value
+            .as_integer()
+            .ok_or_else(|| format!("this is {}, not a whole number", article(value)))?;
+        let db = i64::from_str_radix(number.as_str(), number.radix());
+        let gain = Gain::from_db(db.unwrap_or(i64::MAX));
+        gain.map(Self).map_err(|_| {
+            let bounds = (Gain::LEAST_DB, Gain::MOST_DB);
+            format!(
+                "{number} dB is not between {} and {} dB",
+                bounds.0, bounds.1
+            )
+        })
     }
 }
 

@@ -59,10 +59,31 @@ pub(crate) enum Request {
         samples: String,
         last: bool,
     },
+    /// How much louder, in whole dB, others hear a leg, or it hears others; until it ends.
+    Gain {
+        leg: u64,
+        of: GainOf,
+        db: i64,
+    },
+    /// Whether others hear a leg; until it ends.
+    Mute {
+        leg: u64,
+        muted: bool,
+    },
     /// How loud the legs are: of a call, of a leg, or all.
     Level {
         of: Option<u64>,
     },
+}
+
+/// Which way of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum GainOf {
+    /// What it says.
+    Microphone,
+    /// What it hears.
+    Loudspeaker,
 }
 
 /// What is answered.

@@ -258,7 +258,9 @@ impl MediaShell {
             MediaCommand::StopSound { leg, stream } => {
                 (leg, ThreadCommand::StopSound { leg, stream })
             }
-            MediaCommand::Noise { leg, noise } => (leg, ThreadCommand::Noise { leg, noise }),
+            MediaCommand::Treat { leg, treatment } => {
+                (leg, ThreadCommand::Treat { leg, treatment })
+            }
             MediaCommand::Close { leg } => (leg, ThreadCommand::Close { leg }),
         };
         let home = match command {

@@ -16,13 +16,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use calls::Part;
-use gateway_core::{KeyForm, MediaEvent, Medium, Remote, StreamIndex};
-use media::noise::Treatment;
+use gateway_core::{KeyForm, MediaEvent, Medium, Remote, StreamIndex, Treatment};
 use media::{
     LegKey, LegSetup, LegUpdate, Overheard, PortKey, Reason, Relay, SessionId, Sound, SoundKey,
     Totals,
 };
-use model::{CallId, Digit, LegAudio, LegId, NoiseAround};
+use model::{CallId, Digit, LegAudio, LegId, Mute, NoiseAround};
 use net::packets::{Arrival, Datagram, Handler, Io, PortPair, SocketKey};
 use sip::sdp::Format;
 
@@ -85,9 +84,9 @@ pub(super) enum ThreadCommand {
         leg: LegId,
         stream: StreamIndex,
     },
-    Noise {
+    Treat {
         leg: LegId,
-        noise: NoiseAround,
+        treatment: Treatment,
     },
     Close {
         leg: LegId,
@@ -312,18 +311,23 @@ impl RelayThread {
         audio.map(|(_, opened)| *opened)
     }
 
-    fn treat(&mut self, leg: LegId, noise: NoiseAround) {
-        let Some(opened) = self.audio(leg) else {
+    fn treat(&mut self, leg: LegId, treatment: &Treatment, now: Instant) {
+        let Some(Opened { session, key, .. }) = self.audio(leg) else {
             return;
         };
-        let treatment = Treatment {
-            noise: match noise {
+        let said = media::noise::Treatment {
+            noise: match treatment.noise {
                 NoiseAround::Kept => None,
                 NoiseAround::Suppressed => Some(suppressor),
             },
+            gain_db: treatment.loudness.microphone.db(),
+            muted: treatment.mute == Mute::On,
         };
-        if let Err(error) = self.relay.treat(opened.session, opened.key, treatment) {
-            tracing::error!(%error, %leg, "the noise around a leg stays");
+        let volume = treatment.loudness.loudspeaker.db();
+        let done = self.relay.treat(session, key, said);
+        let done = done.and_then(|()| self.relay.set_volume(session, key, volume, now));
+        if let Err(error) = done {
+            tracing::error!(%error, %leg, "the sound of a leg stays as it was");
         }
     }
 
@@ -572,7 +576,7 @@ impl Handler for RelayThread {
                 sound,
             } => self.play((leg, stream), key, &sound, now),
             ThreadCommand::StopSound { leg, stream } => self.stop_sound((leg, stream)),
-            ThreadCommand::Noise { leg, noise } => self.treat(leg, noise),
+            ThreadCommand::Treat { leg, treatment } => self.treat(leg, &treatment, now),
             ThreadCommand::Close { leg } => self.close(leg, now, io),
             ThreadCommand::Give { legs, to } => self.give(&legs, &to, io),
             ThreadCommand::Take { from } => self.take(&from, now, io),

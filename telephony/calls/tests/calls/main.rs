@@ -8,6 +8,7 @@ mod answer_races;
 mod auto_answer;
 mod conference;
 mod door;
+mod echo_test;
 mod forwarding;
 mod group_call;
 mod hold_and_wait;

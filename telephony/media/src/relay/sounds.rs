@@ -1,11 +1,14 @@
-//! Commands for what a leg hears besides one other leg: sounds and rooms.
+//! Commands for the sound of a leg beside who hears whom: what else it is played, the room that it
+//! is in, who else listens to it, and what is done to it on the way.
 
 use std::time::Instant;
 
 use super::{CommandError, Relay};
 use crate::leg::{LegKey, SessionId};
+use crate::noise::Treatment;
 use crate::player::{Player, Sound, SoundKey};
 use crate::session::room::{Part, RoomKey};
+use crate::tap::Tap;
 
 impl Relay {
     /// Plays a sound to a leg, over what it hears otherwise and in place of another sound. Its end
@@ -63,6 +66,49 @@ impl Relay {
         let (index, slot) = self.find(session, leg)?;
         if let Some(session) = &mut self.sessions[index as usize] {
             session.leave(slot);
+        }
+        self.schedule(index);
+        Ok(())
+    }
+
+    /// What is wanted of a leg's voice beside passing it on, from now on.
+    pub fn tap(&mut self, session: SessionId, leg: LegKey, tap: Tap) -> Result<(), CommandError> {
+        let (index, slot) = self.find(session, leg)?;
+        let session = self.sessions[index as usize].as_mut();
+        if let Some(leg) = session.and_then(|session| session.leg_mut(slot)) {
+            leg.tapping.set(tap);
+        }
+        Ok(())
+    }
+
+    /// What is done to a leg's voice before others hear it, from now on; the recorder and whoever
+    /// waits for keys have it as it came. Such a leg is decoded even where it could be relayed.
+    pub fn treat(
+        &mut self,
+        session: SessionId,
+        leg: LegKey,
+        treatment: Treatment,
+    ) -> Result<(), CommandError> {
+        let (index, slot) = self.find(session, leg)?;
+        let session = self.sessions[index as usize].as_mut();
+        if let Some(leg) = session.and_then(|session| session.leg_mut(slot)) {
+            leg.treatment = treatment;
+        }
+        Ok(())
+    }
+
+    /// How much louder than it comes a leg hears all that it is told, from now on. Where that is
+    /// not 0 dB, what could be passed on to it is decoded for it.
+    pub fn set_volume(
+        &mut self,
+        session: SessionId,
+        leg: LegKey,
+        db: i8,
+        now: Instant,
+    ) -> Result<(), CommandError> {
+        let (index, slot) = self.find(session, leg)?;
+        if let Some(session) = &mut self.sessions[index as usize] {
+            session.set_volume(slot, db, now);
         }
         self.schedule(index);
         Ok(())

@@ -225,8 +225,8 @@ impl Session {
             (Some(one), None, _) if room.members.len() == 2 => Way::Passed(one),
             (Some(one), None, _) if self.passes(one, slot) => Way::Passed(one),
             (Some(_), _, Some((_, codec))) => match part {
-                Part::Listen => Way::InCrowd(codec),
-                Part::TalkAndListen | Part::Talk => Way::Alone,
+                Part::Listen if !self.has_volume(slot) => Way::InCrowd(codec),
+                Part::TalkAndListen | Part::Talk | Part::Listen => Way::Alone,
             },
             // No codec of ours, so only whom it understands can be heard.
             (Some(_), _, None) => {
@@ -235,6 +235,10 @@ impl Session {
                 understood.map_or(Way::Deaf, Way::Passed)
             }
         }
+    }
+
+    fn has_volume(&self, slot: u8) -> bool {
+        self.leg(slot).is_some_and(Leg::has_volume)
     }
 
     /// Whether the packets of one can be passed to the other as they are.

@@ -122,6 +122,8 @@ impl Hearing {
 
     /// What is done to the voice from now on. To suppress noise takes time.
     pub fn treat(&mut self, treatment: Treatment) {
+        self.gain.set_db(treatment.gain_db.into());
+        self.gain.mute(treatment.muted);
         match treatment.noise {
             None => self.suppressor = None,
             Some(make) => {
@@ -129,11 +131,6 @@ impl Hearing {
                 self.suppressor.get_or_insert_with(|| make(rate));
             }
         }
-    }
-
-    /// How loud the speaker is made, or mute.
-    pub fn gain_mut(&mut self) -> &mut Gain {
-        &mut self.gain
     }
 
     /// How long the payload lasts on the clock of the speaker.

@@ -1,6 +1,6 @@
 //! The speaking half: sound becomes the payloads of one stream.
 //!
-//! Brought to the rate of the codec, encoded, numbered and timed from zero; keys of RFC 4733 stand
+//! Made as loud as its listener wants it, brought to the rate of the codec, encoded, numbered and timed from zero; keys of RFC 4733 stand
 //! between the sounds in the same numbers. It has no clock: it is given a frame when one is due.
 //!
 //! Invariant: numbers rise by one, and a frame's time by 20 ms from the one before.
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::codec::opus::{self, OpenError, Redundancy};
 use crate::codec::{AudioCodec, Encoder};
+use crate::level::Gain;
 use crate::rate::{MAX_FRAME, SampleRate};
 use crate::resample::Resampler;
 use crate::rtp;
@@ -37,6 +38,7 @@ pub struct Spoken<'v> {
 /// See [`crate::voice`].
 #[derive(Debug)]
 pub struct Speaking {
+    volume: Gain,
     resampler: Option<Resampler>,
     encoder: Encoder,
     /// Loss in percent that is guarded against.
@@ -64,6 +66,7 @@ impl Speaking {
             ..opus::Settings::default()
         };
         Ok(Speaking {
+            volume: Gain::default(),
             resampler: (rate != encoded).then(|| Resampler::new(rate, encoded)),
             encoder: Encoder::new(codec, &settings)?,
             expected_loss: 0,
@@ -75,6 +78,11 @@ impl Speaking {
 
     pub fn codec(&self) -> AudioCodec {
         self.encoder.codec()
+    }
+
+    /// How much louder than it is made the listener hears it, from now on.
+    pub fn set_volume(&mut self, db: i8) {
+        self.volume.set_db(db.into());
     }
 
     /// The listener has reported a loss, in parts of 256 (RFC 3550 6.4.1). Redundancy begins with
@@ -96,6 +104,17 @@ impl Speaking {
 
     /// Encodes a frame of 20 ms. While a key is held it is not sent, but its time passes.
     pub fn say(&mut self, frame: &[i16], now: Instant, send: impl FnOnce(Spoken<'_>)) {
+        let mut louder;
+        let frame = match self.volume.changes_nothing() {
+            true => frame,
+            false => {
+                louder = [0; MAX_FRAME];
+                let louder = &mut louder[..frame.len()];
+                louder.copy_from_slice(frame);
+                self.volume.apply(louder);
+                louder
+            }
+        };
         let mut fitted = [0; MAX_FRAME];
         let sound = match &mut self.resampler {
             None => frame,

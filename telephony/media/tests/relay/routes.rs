@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use media::{CommandError, Direction, Event, LegKey, OpenError, Output, PortKey, SessionId};
 
-use crate::bench::{Bench, CALL, Wire, audio, rtp_port, setup};
+use crate::bench::{Bench, CALL, Wire, audio, peer, rtcp_port, rtp_port, setup};
 
 #[test]
 fn one_talker_is_heard_by_a_whole_group() {
@@ -33,6 +33,36 @@ fn one_talker_is_heard_by_a_whole_group() {
         "only leg 5 still hears it"
     );
     assert_eq!(bench.receive(5, &audio(5, 1)).len(), 32);
+}
+
+#[test]
+fn a_leg_that_listens_to_itself_gets_back_what_it_says_at_once_and_unchanged() {
+    let mut bench = Bench::new();
+    bench.open(1);
+    bench.listen(1, 1);
+    for n in 1..=200 {
+        let sent = bench.receive(1, &audio(1, n));
+        let [echo] = &sent[..] else {
+            panic!("{sent:?}")
+        };
+        assert_eq!((echo.port, echo.to), (rtp_port(1), peer(1)));
+        assert_eq!(echo.payload(), [n as u8; 160]);
+        assert_ne!(echo.header().ssrc, 1, "the stream is ours");
+        bench.pass_ms(20);
+    }
+    // Nobody else would tell it what came and what was sent.
+    assert!(!bench.reports.is_empty());
+    assert!(
+        bench
+            .reports
+            .iter()
+            .all(|(_, sent)| sent.port == rtcp_port(1))
+    );
+    bench.relay.unlisten(CALL, LegKey(1), LegKey(1)).unwrap();
+    assert_eq!(bench.receive(1, &audio(1, 201)), []);
+    bench.listen(1, 1);
+    bench.close(1);
+    assert_eq!(bench.relay.totals().sessions, 0);
 }
 
 #[test]

@@ -104,6 +104,12 @@ fn duplicates(lists: &Lists, found: &mut Found) {
         found.number(&mut numbers, call.number, &path);
         found.id(&mut ids, ("group call", call.id.get()), &path);
     }
+    if let Some(number) = lists.site.echo_test
+        && let Some(by) = numbers.get(&number).cloned()
+    {
+        let path = "site.echo_test".to_owned();
+        found.push(path, Fault::NumberTaken { number, by });
+    }
 }
 
 fn site(directory: &Directory, found: &mut Found) {
@@ -118,9 +124,9 @@ fn site(directory: &Directory, found: &mut Found) {
     for (i, address) in site.escalation.iter().enumerate() {
         let path = format!("site.escalation[{i}]");
         match directory.destination(address) {
-            Some(Destination::Conference(_) | Destination::GroupCall(_)) => {
-                found.push(path, Fault::ARoom);
-            }
+            Some(
+                Destination::Conference(_) | Destination::GroupCall(_) | Destination::EchoTest(_),
+            ) => found.push(path, Fault::ARoom),
             Some(
                 Destination::Station(_)
                 | Destination::RingGroup(_)
@@ -189,7 +195,7 @@ fn station(directory: &Directory, station: &Station, path: &str, found: &mut Fou
     }
     for (i, rule) in rules.iter().enumerate() {
         let here = format!("{path}.forwarding[{i}]");
-        found.known(directory, &rule.to, &format!("{here}.to"));
+        found.somebody(directory, &rule.to, &format!("{here}.to"));
         if let ForwardWhen::NoAnswer { after } = rule.when {
             found.duration(&format!("{here}.after"), after, RING_TIMES);
         }
@@ -247,7 +253,7 @@ fn ring_group(directory: &Directory, group: &RingGroup, path: &str, found: &mut 
     found.single_devices(directory, &group.members, &here);
     found.duration(&format!("{path}.ring_for"), group.ring_for, RING_TIMES);
     if let Some(then) = &group.then {
-        found.known(directory, then, &format!("{path}.then"));
+        found.somebody(directory, then, &format!("{path}.then"));
     }
 }
 
@@ -267,7 +273,7 @@ fn desk(directory: &Directory, desk: &Desk, path: &str, found: &mut Found) {
         DESK_TIMES,
     );
     if let Some(escalation) = &desk.escalation {
-        found.known(directory, &escalation.to, &format!("{path}.escalation.to"));
+        found.somebody(directory, &escalation.to, &format!("{path}.escalation.to"));
         found.duration(
             &format!("{path}.escalation.after"),
             escalation.after,
@@ -326,35 +332,39 @@ fn next_place(directory: &Directory, place: Place) -> Option<Place> {
         }
         Place::RingGroup(i) => lists.ring_groups[i as usize].then.as_ref(),
         Place::Desk(i) => lists.desks[i as usize].escalation.as_ref().map(|e| &e.to),
-        Place::Conference(_) | Place::GroupCall(_) => None,
+        Place::Conference(_) | Place::GroupCall(_) | Place::EchoTest => None,
     };
     match directory.destination(to?)? {
         Destination::Station(s) => directory.place(s.number),
         Destination::RingGroup(g) => directory.place(g.number),
         Destination::Desk(d) => directory.place(d.number),
-        Destination::Conference(_) | Destination::GroupCall(_) | Destination::Elsewhere(_) => None,
+        Destination::Conference(_)
+        | Destination::GroupCall(_)
+        | Destination::EchoTest(_)
+        | Destination::Elsewhere(_) => None,
     }
 }
 
 fn describe_loop(directory: &Directory, way: &[Place]) -> (String, String) {
     let lists = &directory.lists;
     let number = |place: &Place| match *place {
-        Place::Station(i) => lists.stations[i as usize].number,
-        Place::RingGroup(i) => lists.ring_groups[i as usize].number,
-        Place::Desk(i) => lists.desks[i as usize].number,
-        Place::Conference(i) => lists.conferences[i as usize].number,
-        Place::GroupCall(i) => lists.group_calls[i as usize].number,
+        Place::Station(i) => Some(lists.stations[i as usize].number),
+        Place::RingGroup(i) => Some(lists.ring_groups[i as usize].number),
+        Place::Desk(i) => Some(lists.desks[i as usize].number),
+        Place::Conference(i) => Some(lists.conferences[i as usize].number),
+        Place::GroupCall(i) => Some(lists.group_calls[i as usize].number),
+        Place::EchoTest => lists.site.echo_test,
     };
     let path = match way.first() {
         Some(Place::Station(i)) => format!("stations[{i}].forwarding"),
         Some(Place::RingGroup(i)) => format!("ring_groups[{i}].then"),
         Some(Place::Desk(i)) => format!("desks[{i}].escalation.to"),
-        Some(Place::Conference(_) | Place::GroupCall(_)) | None => String::new(),
+        Some(Place::Conference(_) | Place::GroupCall(_) | Place::EchoTest) | None => String::new(),
     };
     let numbers: Vec<String> = way
         .iter()
         .chain(way.first())
-        .map(|place| number(place).to_string())
+        .filter_map(|place| Some(number(place)?.to_string()))
         .collect();
     (path, numbers.join(" -> "))
 }
@@ -425,6 +435,14 @@ impl Found {
         }
     }
 
+    /// Where a call may be sent on to.
+    fn somebody(&mut self, directory: &Directory, address: &Address, path: &str) {
+        match directory.destination(address) {
+            Some(Destination::EchoTest(_)) => self.push(path.to_owned(), Fault::AnEcho),
+            Some(_) | None => self.known(directory, address, path),
+        }
+    }
+
     fn known(&mut self, directory: &Directory, address: &Address, path: &str) {
         if directory.destination(address).is_some() {
             return;
@@ -447,7 +465,8 @@ impl Found {
                     Destination::RingGroup(_)
                     | Destination::Desk(_)
                     | Destination::Conference(_)
-                    | Destination::GroupCall(_),
+                    | Destination::GroupCall(_)
+                    | Destination::EchoTest(_),
                 ) => self.push(here, Fault::NotASingleDevice),
                 None => self.known(directory, address, &here),
             }

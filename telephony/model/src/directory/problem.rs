@@ -34,8 +34,12 @@ pub enum Fault {
     UnknownDoor,
     #[error("a group, desk or room cannot stand here, only a single device or user")]
     NotASingleDevice,
-    #[error("a conference or group call cannot stand here: nobody may be there to answer")]
+    #[error(
+        "a conference, group call or echo test cannot stand here: nobody may be there to answer"
+    )]
     ARoom,
+    #[error("the echo test cannot stand here: nobody is there but whoever calls it")]
+    AnEcho,
     #[error("the same entry is there twice, first at {first}")]
     Twice { first: String },
     #[error("{count} entries, {min} to {max} are possible")]
@@ -78,6 +82,7 @@ impl Fault {
             Self::UnknownDesk => "correct the id or add the desk",
             Self::UnknownDoor => "correct the id or add the door to its station",
             Self::NotASingleDevice => "name the devices one by one",
+            Self::AnEcho => "name whoever shall be called; only a button may lead to the echo test",
             Self::ARoom => "name a device, a user, a ring group or a desk",
             Self::Twice { .. } => "remove one of the two",
             Self::Count { .. } => "remove or add entries; for more devices chain a second group",

@@ -219,12 +219,43 @@ fn groups_hold_single_devices_and_each_once() {
             l.site.escalation = vec![number("530"), number("510"), number("510")];
         },
         &[
-            "site.escalation[0]: a conference or group call cannot stand here: nobody may be there to answer",
+            "site.escalation[0]: a conference, group call or echo test cannot stand here: nobody may be there to answer",
             "site.escalation[2]: the same entry is there twice, first at site.escalation[1]",
             "ring_groups[0].members[0]: a group, desk or room cannot stand here, only a single device or user",
             "ring_groups[0].members[2]: the same entry is there twice, first at ring_groups[0].members[1]",
             "desks[0].positions[0]: a group, desk or room cannot stand here, only a single device or user",
         ],
+    );
+}
+
+#[test]
+fn the_echo_test_has_a_number_and_only_buttons_lead_there() {
+    let echo = CallNumber::parse("199").unwrap();
+    let mut lists = site();
+    lists.site.echo_test = Some(echo);
+    lists.stations[0].buttons[0].target = number("199");
+    let directory = Directory::build(lists).unwrap();
+    let found = directory.by_number(echo);
+    assert!(matches!(found, Some(Destination::EchoTest(number)) if number == echo));
+    assert!(directory.station_by_number(echo).is_none());
+    check(
+        |l| {
+            l.site.echo_test = Some(echo);
+            l.stations[0].forwarding = vec![ForwardingRule::new(ForwardWhen::Busy, number("199"))];
+            l.ring_groups[0].members = vec![number("199")];
+            l.ring_groups[1].then = Some(number("199"));
+            l.site.escalation = vec![number("199")];
+        },
+        &[
+            "site.escalation[0]: a conference, group call or echo test cannot stand here: nobody may be there to answer",
+            "stations[0].forwarding[0].to: the echo test cannot stand here: nobody is there but whoever calls it",
+            "ring_groups[0].members[0]: a group, desk or room cannot stand here, only a single device or user",
+            "ring_groups[1].then: the echo test cannot stand here: nobody is there but whoever calls it",
+        ],
+    );
+    check(
+        |l| l.site.echo_test = Some(CallNumber::parse("520").unwrap()),
+        &["site.echo_test: the number 520 is already used by conferences[0]"],
     );
 }
 

@@ -3,12 +3,14 @@
 mod calls;
 mod codecs;
 mod doors;
+mod echo_test;
 mod encrypted;
 mod figures;
 mod foreign_codecs;
 mod groups;
 mod hold_and_transfer;
 mod link_local;
+mod loudness;
 mod media;
 mod oracle;
 mod recording;

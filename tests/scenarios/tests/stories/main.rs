@@ -8,6 +8,7 @@ mod conference;
 mod directory_reload;
 mod door_by_keys;
 mod drain;
+mod echo_test;
 mod figures;
 mod flow_lost;
 mod forwarding;

@@ -3,6 +3,8 @@
 use media::Sound;
 use media::tones::{Region, Signal};
 
+use model::{Gain, Loudness, Mute, NoiseAround};
+
 use super::*;
 use crate::sounds::Lasting;
 
@@ -115,4 +117,39 @@ fn members_of_a_room_are_told_apart_from_what_is_seen() {
     assert_eq!(commands(&mut plan), [], "nothing new");
     plan.unmix(call, A);
     assert_eq!(commands(&mut plan), [MediaCommand::Unmix { leg: A }]);
+}
+
+/// How the legs are to sound.
+fn treated(plan: &mut MediaPlan) -> Vec<(LegId, Treatment)> {
+    let treat = |command| match command {
+        MediaCommand::Treat { leg, treatment } => Some((leg, treatment)),
+        _ => None,
+    };
+    commands(plan).into_iter().filter_map(treat).collect()
+}
+
+#[test]
+fn what_an_operator_wants_of_a_leg_holds_whatever_its_station_is_set_to() {
+    let mut plan = plan(8);
+    a_calls(&mut plan, Some(CALLER)).unwrap();
+    plan.final_answer(A).unwrap();
+    let gain = |db| Gain::from_db(db).unwrap();
+    let mut expected = Treatment::default();
+    plan.treat(A, NoiseAround::Kept, Loudness::default());
+    assert_eq!(treated(&mut plan), [], "it is so already");
+    expected.loudness.microphone = gain(3);
+    plan.treat(A, NoiseAround::Kept, expected.loudness);
+    assert_eq!(treated(&mut plan), [(A, expected)]);
+    expected.loudness.microphone = gain(-6);
+    plan.wish(A, SoundWish::Microphone(gain(-6)));
+    assert_eq!(treated(&mut plan), [(A, expected)]);
+    expected.mute = Mute::On;
+    plan.wish(A, SoundWish::Mute(Mute::On));
+    assert_eq!(treated(&mut plan), [(A, expected)]);
+    // It is connected again.
+    plan.treat(A, NoiseAround::Kept, Loudness::default());
+    assert_eq!(treated(&mut plan), []);
+    plan.close(A);
+    plan.wish(A, SoundWish::Mute(Mute::Off));
+    assert_eq!(treated(&mut plan), [], "nobody is there");
 }

@@ -3,6 +3,7 @@
 //! Each tool stands in the file of its name.
 
 mod level;
+mod loudness;
 mod play;
 mod quality;
 mod record;
@@ -19,5 +20,8 @@ pub(super) fn run(tool: &MediaTool) -> Result<Exit, Failure> {
         MediaTool::Record(options) => record::run(options),
         MediaTool::Play(options) => play::file(options),
         MediaTool::Tone(options) => play::tone(options),
+        MediaTool::Gain(options) => loudness::gain(options),
+        MediaTool::Mute(options) => loudness::mute(options, true),
+        MediaTool::Unmute(options) => loudness::mute(options, false),
     }
 }

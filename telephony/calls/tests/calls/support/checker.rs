@@ -155,6 +155,14 @@ impl Checker {
                 assert!(leg.answered, "in a room before the answer");
                 leg.mixed = true;
             }
+            Output::Echo { leg } => {
+                let leg = self.alive(*leg);
+                assert!(
+                    leg.answered && !leg.mixed,
+                    "an echo before the answer, or twice"
+                );
+                leg.mixed = true;
+            }
             Output::Unmix { leg, .. } => {
                 let leg = self.legs.get_mut(leg).expect("a known leg");
                 assert!(std::mem::replace(&mut leg.mixed, false), "not in a room");
