@@ -39,3 +39,10 @@ mod systemd;
 mod urls;
 
 pub use cli::{Exit, run};
+
+/// Reads the text of a table driver, as `driver` does; what is wrong with it as text. For those who
+/// feed it nonsense.
+pub fn read_driver(text: &str) -> Result<legacy_protocols::table::Manifest, String> {
+    let file = std::path::Path::new("driver.toml");
+    config::driver::parse(file, text).map_err(|errors| errors.to_string())
+}

@@ -68,7 +68,7 @@ impl Session {
         validate(&manifest)?;
         let answering = |rule: &ReceiveRule| matches!(rule.meaning, Meaning::Answers(_));
         Ok(Self {
-            coverage: coverage(&manifest),
+            coverage: manifest.coverage(),
             answers: manifest.acknowledge != Acknowledge::None
                 || manifest.receive.iter().any(answering),
             reader: Reader::default(),
@@ -439,16 +439,17 @@ fn allowed(values: &Values, ranges: &[(Number, Number)]) -> bool {
         })
 }
 
-fn coverage(manifest: &Manifest) -> Coverage {
-    let heard = Coverage::NONE.event(EventKind::Opaque);
-    let heard = manifest
-        .receive
-        .iter()
-        .fold(heard, |c, rule| match rule.meaning {
-            Meaning::Tells(kind) => c.event(kind),
-            Meaning::Asks(kind) => c.commanded(kind),
-            Meaning::Answers(_) | Meaning::Nothing => c,
+impl Manifest {
+    /// What a line with this driver can carry.
+    pub fn coverage(&self) -> Coverage {
+        let heard = Coverage::NONE.event(EventKind::Opaque);
+        let rules = self.receive.iter();
+        let heard = rules.fold(heard, |coverage, rule| match rule.meaning {
+            Meaning::Tells(kind) => coverage.event(kind),
+            Meaning::Asks(kind) => coverage.commanded(kind),
+            Meaning::Answers(_) | Meaning::Nothing => coverage,
         });
-    let commands = manifest.transmit.iter();
-    commands.fold(heard, |coverage, rule| coverage.command(rule.command))
+        let commands = self.transmit.iter();
+        commands.fold(heard, |coverage, rule| coverage.command(rule.command))
+    }
 }

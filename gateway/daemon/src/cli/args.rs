@@ -56,6 +56,15 @@ pub(crate) enum Command {
     /// Print a sample configuration with every setting explained
     #[command(after_help = "Example: antiphon-gateway config-reference > gateway.toml")]
     ConfigReference,
+    /// Check a table driver and say what it covers
+    ///
+    /// Takes the file of a driver (docs/table-drivers.md), or the name of a preset, and lists which
+    /// events and commands of an intercom server it can carry and which not. One that drives
+    /// outputs without saying so is refused.
+    #[command(after_help = "Examples:\n  antiphon-gateway driver my-server.toml\n  \
+                            antiphon-gateway driver --preset mcip-ascii\n  \
+                            antiphon-gateway driver --presets")]
+    Driver(Driver),
     /// Show how the running gateway is
     Status(Ask),
     /// Show the calls of this moment
@@ -116,6 +125,31 @@ pub(crate) struct CheckConfig {
     #[arg(value_name = "FILE")]
     pub(crate) config: PathBuf,
     /// Print the problems as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `driver`.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct DriverSource {
+    /// The file of a driver
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// A preset in place of a file
+    #[arg(long, value_name = "NAME")]
+    pub(crate) preset: Option<String>,
+    /// List the presets
+    #[arg(long)]
+    pub(crate) presets: bool,
+}
+
+/// Options of `driver`.
+#[derive(Debug, Args)]
+pub(crate) struct Driver {
+    #[command(flatten)]
+    pub(crate) source: DriverSource,
+    /// Print the answer as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

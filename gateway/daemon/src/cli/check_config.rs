@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::args::CheckConfig;
 use super::{Exit, Failure};
-use crate::config::{self, Problem};
+use crate::config::{self, ConfigErrors, Problem};
 
 /// A problem as JSON shows it.
 #[derive(Debug, Serialize)]
@@ -49,11 +49,7 @@ pub(super) fn run(options: &CheckConfig) -> Result<Exit, Failure> {
             );
             remarks.chain([good]).collect()
         }
-        (Err(errors), true) => {
-            let views: Vec<_> = errors.0.iter().map(ProblemView::from).collect();
-            let json = serde_json::to_string_pretty(&views);
-            json.map_err(|error| Failure::fault(error.into()))? + "\n"
-        }
+        (Err(errors), true) => problems_json(errors)?,
         (Err(errors), false) => format!("{errors}\n"),
     };
     io::stdout()
@@ -63,4 +59,10 @@ pub(super) fn run(options: &CheckConfig) -> Result<Exit, Failure> {
         Ok(_) => Exit::Done,
         Err(_) => Exit::Usage,
     })
+}
+
+pub(super) fn problems_json(errors: &ConfigErrors) -> Result<String, Failure> {
+    let views: Vec<_> = errors.0.iter().map(ProblemView::from).collect();
+    let json = serde_json::to_string_pretty(&views);
+    Ok(json.map_err(|error| Failure::fault(error.into()))? + "\n")
 }

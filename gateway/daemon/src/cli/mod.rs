@@ -7,6 +7,7 @@ mod args;
 mod ask;
 mod check_config;
 mod decode;
+mod driver;
 mod exit;
 mod hash_password;
 mod media;
@@ -93,6 +94,7 @@ fn dispatch(command: &Command) -> Result<Exit, Failure> {
             out.write_all(text.as_bytes()).map_err(Failure::output)?;
             Ok(Exit::Done)
         }
+        Command::Driver(options) => driver::run(options),
         Command::Status(ask) => ask::once(ask, &Request::Status),
         Command::Calls(calls) => ask::calls(calls),
         Command::Stations(ask) => ask::once(ask, &Request::Stations),

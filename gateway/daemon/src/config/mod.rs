@@ -8,6 +8,7 @@ mod announcements;
 mod check;
 mod directory;
 mod directory_fields;
+pub(crate) mod driver;
 mod fields;
 mod model_values;
 pub(crate) mod problems;

@@ -118,6 +118,11 @@ impl Problems {
         self.gaps = true;
     }
 
+    /// How many there are so far.
+    pub(crate) fn count(&self) -> usize {
+        self.found.len()
+    }
+
     pub(crate) fn have_gaps(&self) -> bool {
         self.gaps
     }

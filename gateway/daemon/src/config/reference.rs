@@ -45,7 +45,7 @@ fn table(text: &mut String, path: &str, fields: &[Field], in_force: InForce) {
         let sign = match field.shape {
             Shape::Required => in_force.sign(),
             Shape::Defaulted | Shape::Optional => "#",
-            Shape::Nested(_) | Shape::Repeated(_) => continue,
+            Shape::Nested(_) | Shape::Perhaps(_) | Shape::Repeated(_) => continue,
         };
         text.push('\n');
         document(text, field);
@@ -58,6 +58,7 @@ fn table(text: &mut String, path: &str, fields: &[Field], in_force: InForce) {
         };
         let (head, inner, in_force) = match field.shape {
             Shape::Nested(inner) => (format!("[{path}]"), inner, in_force),
+            Shape::Perhaps(inner) => (format!("[{path}]"), inner, InForce::No),
             Shape::Repeated(inner) if field.text == section::SHOWN => {
                 (format!("[[{path}]]"), inner, in_force)
             }

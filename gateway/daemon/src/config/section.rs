@@ -39,6 +39,8 @@ pub(crate) enum Shape {
     Optional,
     /// A table.
     Nested(&'static [Field]),
+    /// A table that means something only where it stands.
+    Perhaps(&'static [Field]),
     /// An array of tables.
     Repeated(&'static [Field]),
 }
@@ -102,6 +104,10 @@ pub(crate) struct Optional<T>(pub(crate) Option<Located<T>>);
 #[derive(Clone, Debug)]
 pub(crate) struct Nested<S>(pub(crate) S);
 
+/// A table that means something only where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Perhaps<S>(pub(crate) Option<Located<S>>);
+
 /// A table in place, or the name of a file that has its content.
 #[derive(Clone, Debug)]
 pub(crate) enum HereOrFile<S> {
@@ -130,6 +136,7 @@ deref!(
     Defaulted => Located<T>,
     Optional => Option<Located<T>>,
     Nested => T,
+    Perhaps => Option<Located<T>>,
     Repeated => Vec<Located<T>>,
 );
 
@@ -382,6 +389,18 @@ impl<S: Section> Slot for Nested<S> {
             );
         }
         Self(read_table(table, place, reader.problems))
+    }
+}
+
+impl<S: Section> Slot for Perhaps<S> {
+    const SHAPE: Shape = Shape::Perhaps(S::FIELDS);
+
+    fn read(reader: &mut TableReader<'_>, name: &'static str, text: &'static str) -> Self {
+        let spanned = reader.table.and_then(|table| table.get(name));
+        Self(spanned.map(|spanned| Located {
+            place: reader.place.at(spanned.span().start, name),
+            value: Nested::read(reader, name, text).0,
+        }))
     }
 }
 

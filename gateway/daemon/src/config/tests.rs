@@ -444,10 +444,13 @@ fn every_field_is_documented_in_whole_sentences() {
                 field.name
             );
             match field.shape {
-                Shape::Nested(inner) | Shape::Repeated(inner) => walk(inner),
+                Shape::Nested(inner) | Shape::Perhaps(inner) | Shape::Repeated(inner) => {
+                    walk(inner);
+                }
                 Shape::Required | Shape::Defaulted | Shape::Optional => {}
             }
         }
     }
     walk(GatewayFile::FIELDS);
+    walk(driver::FIELDS);
 }
