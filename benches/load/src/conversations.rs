@@ -107,6 +107,7 @@ impl Media {
         setup.turn_for(&mut pump, self.secs.clamp(0.1, 120.0))?;
         let elapsed = began.elapsed().as_secs_f64();
         let after = Usage::of(&self.peer.pid);
+        pump.fall_silent();
         setup.hang_up(&mut pump)?;
         let cores = (after.cpu_seconds - before.cpu_seconds) / elapsed;
         self.report(&pump, &setup, cores, elapsed, after, fresh)?;

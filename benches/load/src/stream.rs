@@ -297,6 +297,13 @@ impl Pump {
         }
     }
 
+    /// Nothing is said from here on: what is sent to a call that is being hung up cannot arrive.
+    pub(crate) fn fall_silent(&mut self) {
+        for leg in &mut self.legs {
+            leg.remote = None;
+        }
+    }
+
     /// About a millisecond: sends what is due, reads what came.
     pub(crate) fn turn(&mut self) -> Result<()> {
         let now = Instant::now();

@@ -21,6 +21,7 @@ use crate::resample::Resampler;
 
 /// The longest packet of any codec is one of Opus (RFC 6716 3.2.5).
 const LONGEST_MS: usize = 120;
+const LONGEST: usize = SampleRate::Hz48000.samples_in_ms(LONGEST_MS);
 
 /// What is softer is silence between words, not a voice: -55 dBov.
 const AUDIBLE: f32 = 3400.0;
@@ -43,7 +44,6 @@ pub struct Hearing {
     decoded: SampleRate,
     /// Of what is given.
     rate: SampleRate,
-    sound: Box<[i16]>,
     /// Ticks of the speaker since it was heard last.
     quiet: u32,
     asleep: Option<Instant>,
@@ -82,7 +82,6 @@ impl Hearing {
             resampler: (decoded != rate).then(|| Resampler::new(decoded, rate)),
             decoded,
             rate,
-            sound: vec![0; decoded.samples_in_ms(LONGEST_MS)].into(),
             quiet: 0,
             asleep: None,
             since: now,
@@ -217,17 +216,19 @@ impl Hearing {
             return false;
         };
         let clock = self.codec.clock_rate();
-        let room = self.sound.len();
+        // Cleared for each packet: cheaper than to keep it for each leg.
+        let mut sound = [0; LONGEST];
+        let room = self.decoded.samples_in_ms(LONGEST_MS);
+        let sound = &mut sound[..room];
         let samples = |ticks: u32| {
             let wanted = u64::from(ticks) * u64::from(self.decoded.hz()) / u64::from(clock.max(1));
             usize::try_from(wanted).unwrap_or(room).min(room)
         };
         let (len, wish) = match step {
-            Step::Play { payload, wish, .. } => match self.decoder.decode(payload, &mut self.sound)
-            {
+            Step::Play { payload, wish, .. } => match self.decoder.decode(payload, sound) {
                 Ok(len) => {
                     if let Some(concealer) = &mut self.concealer {
-                        concealer.good(&mut self.sound[..len]);
+                        concealer.good(&mut sound[..len]);
                     }
                     (len, wish)
                 }
@@ -235,8 +236,8 @@ impl Hearing {
                 Err(_) => {
                     let len = self.decoded.frame();
                     self.invented += len as u64;
-                    let sound = &mut self.sound[..len];
-                    invent(&mut self.decoder, &mut self.concealer, None, sound);
+                    let invented = &mut sound[..len];
+                    invent(&mut self.decoder, &mut self.concealer, None, invented);
                     (len, Wish::Keep)
                 }
             },
@@ -244,14 +245,14 @@ impl Hearing {
                 let len = samples(ticks);
                 self.invented += len as u64;
                 self.quiet += ticks;
-                let sound = &mut self.sound[..len];
-                invent(&mut self.decoder, &mut self.concealer, next, sound);
+                let invented = &mut sound[..len];
+                invent(&mut self.decoder, &mut self.concealer, next, invented);
                 (len, Wish::Keep)
             }
             Step::Silence { ticks } => {
                 let len = samples(ticks);
                 self.quiet += ticks;
-                self.sound[..len].fill(0);
+                sound[..len].fill(0);
                 (len, Wish::Keep)
             }
         };
@@ -259,7 +260,7 @@ impl Hearing {
             self.asleep = Some(now);
         }
         self.longest_wait = self.longest_wait.max(self.buffer.wait());
-        let shift = self.elastic.push(&self.sound[..len], wish);
+        let shift = self.elastic.push(&sound[..len], wish);
         self.buffer.shifted(shift);
         true
     }
