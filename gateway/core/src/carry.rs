@@ -34,6 +34,9 @@ impl GatewayState {
                 cause,
                 retry_after,
             } => self.refuse_leg(leg, cause, retry_after, now),
+            Command::EndLeg { leg, cause } if self.lines.has_leg(leg) => {
+                self.end_by_line(leg, cause, now);
+            }
             Command::EndLeg { leg, cause } => {
                 for session in self.take_sessions(leg) {
                     self.end_session(session, cause, now);
@@ -41,6 +44,7 @@ impl GatewayState {
             }
             Command::Connect { a, b, mode } | Command::SetTalkMode { a, b, mode } => {
                 self.plan.connect(a, b, mode);
+                self.talk_mode_by_line((a, b), mode, now);
                 self.record_if_wanted(&[a, b]);
                 for leg in [a, b] {
                     self.listen_for_keys(leg);
@@ -69,12 +73,7 @@ impl GatewayState {
             Command::SendDigit { leg, digit } => self.send_digit(leg, digit, now),
             Command::TransferStatus { leg, status } => self.transfer_status(leg, status, now),
             Command::PulseDoor(pulse) => self.pulse_door(&pulse, now),
-            Command::ClaimAtHome { request, .. } => {
-                // No other server is linked yet, so none can grant it.
-                let verdict = calls::ClaimVerdict::TakenElsewhere;
-                self.calls
-                    .handle(Input::ClaimVerdict { request, verdict }, now);
-            }
+            Command::ClaimAtHome { request, by, .. } => self.claim_at_home(request, by, now),
             Command::Record(record) => {
                 self.forget_keys(record.leg);
                 self.record(record, now);
@@ -86,7 +85,11 @@ impl GatewayState {
     }
 
     fn start_leg(&mut self, start: &StartLeg, now: Instant) {
-        if let Err(cause) = self.invite_contacts(start, now) {
+        let started = match self.line_towards(&start.to) {
+            Some(way) => way.and_then(|way| self.start_by_line(start, way, now)),
+            None => self.invite_contacts(start, now),
+        };
+        if let Err(cause) = started {
             self.plan.close(start.leg);
             self.legs.remove(start.leg);
             self.calls.handle(
@@ -153,6 +156,9 @@ impl GatewayState {
     }
 
     fn show_progress(&mut self, leg: LegId, progress: CallerProgress, now: Instant) {
+        if self.lines.has_leg(leg) {
+            return self.show_progress_by_line(leg, progress, now);
+        }
         let Some(session) = self.legs.get(leg).and_then(Leg::session) else {
             return;
         };
@@ -179,6 +185,9 @@ impl GatewayState {
     }
 
     pub(crate) fn answer_leg(&mut self, leg: LegId, now: Instant) {
+        if self.lines.has_leg(leg) {
+            return self.answer_by_line(leg, now);
+        }
         let Some(session) = self.legs.get(leg).and_then(Leg::session) else {
             return;
         };
@@ -230,6 +239,9 @@ impl GatewayState {
     }
 
     fn transfer_status(&mut self, leg: LegId, status: TransferStatus, now: Instant) {
+        if self.transfer_status_by_line(leg, status) {
+            return;
+        }
         let Some(entry) = self.legs.get_mut(leg) else {
             return;
         };

@@ -70,9 +70,19 @@ pub(crate) fn ending(cause: EndCause) -> Reason {
     }
 }
 
-/// Q.850 table 1.
 fn q850(cause: EndCause) -> Reason {
-    let (code, text) = match cause {
+    let (code, text) = q850_words(cause);
+    Reason::q850(code.into(), text)
+}
+
+/// What a telephone network is told.
+pub(crate) fn q850_number(cause: EndCause) -> u8 {
+    q850_words(cause).0
+}
+
+/// Q.850 table 1.
+fn q850_words(cause: EndCause) -> (u8, &'static str) {
+    match cause {
         EndCause::HungUp | EndCause::CallerGaveUp | EndCause::Transferred => {
             (16, "Normal call clearing")
         }
@@ -97,8 +107,29 @@ fn q850(cause: EndCause) -> Reason {
         EndCause::ConnectionLost => (38, "Network out of order"),
         EndCause::ProtocolError => (111, "Protocol error"),
         EndCause::InternalError => (41, "Temporary failure"),
-    };
-    Reason::q850(code, text)
+    }
+}
+
+/// What a telephone network means by a cause (Q.850 2.2.7).
+pub(crate) fn of_number(cause: u8) -> EndCause {
+    match cause {
+        1..=3 | 22 | 28 => EndCause::UnknownNumber,
+        8 => EndCause::PreEmpted,
+        16 | 31 => EndCause::HungUp,
+        17 => EndCause::Busy,
+        18 | 20 => EndCause::Unreachable,
+        19 => EndCause::NoAnswer,
+        21 => EndCause::Declined,
+        25 => EndCause::ForwardingLoop,
+        26 => EndCause::AnsweredElsewhere,
+        27 => EndCause::OutOfService,
+        34 | 42 | 44 | 46 | 47 => EndCause::Overload,
+        38 | 41 => EndCause::ConnectionLost,
+        29 | 50 | 52..=57 | 62 | 63 => EndCause::NotAllowed,
+        58 | 65..=70 | 79 | 88 => EndCause::MediaMismatch,
+        102 => EndCause::Unreachable,
+        _ => EndCause::ProtocolError,
+    }
 }
 
 /// Why no encryption was agreed on, in words for the log of the one who is refused.

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use calls::{DoorReply, Input, PulseDoor};
-use model::{CommandId, Digit, DoorOutput, LegId};
+use model::{CommandId, Digit, DoorOutput, LegId, NodeId, Reach, StationId};
 
 use crate::io::{Output, UrlReply, UrlRequest};
 use crate::legs::Leg;
@@ -30,6 +30,9 @@ impl GatewayState {
                 within: pulse.valid_until - now,
             })),
             DoorOutput::Station { output } => {
+                if let Some(node) = self.node_of(pulse.station) {
+                    return self.pulse_behind(pulse, (node, *output), now);
+                }
                 let sent = pulse
                     .leg
                     .is_some_and(|leg| self.press_output(leg, *output, now));
@@ -43,6 +46,14 @@ impl GatewayState {
                 };
                 self.door_replied(command, reply, now);
             }
+        }
+    }
+
+    /// The server at which a station is at home, if it is another one.
+    fn node_of(&self, station: StationId) -> Option<NodeId> {
+        match self.directory.station(station)?.reach {
+            Reach::Behind(node) => Some(node),
+            Reach::Account(_) | Reach::Direct(_) => None,
         }
     }
 
@@ -61,6 +72,9 @@ impl GatewayState {
     }
 
     pub(crate) fn press_key(&mut self, leg: LegId, key: Digit, now: Instant) -> bool {
+        if self.lines.has_leg(leg) {
+            return self.key_by_line(leg, key, now);
+        }
         let session = self.legs.get(leg).and_then(Leg::session);
         session.is_some_and(|session| {
             let pressed = self.sip.digit(session, key.to_char(), KEY_PRESS, now);

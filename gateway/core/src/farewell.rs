@@ -51,6 +51,9 @@ impl GatewayState {
         retry_after: Option<Duration>,
         now: Instant,
     ) {
+        if self.lines.has_leg(leg) {
+            return self.end_by_line(leg, cause, now);
+        }
         let (code, reason) = causes::refusal(cause);
         let mut reject = Reject::new(code);
         reject.reason = Some(reason);

@@ -70,7 +70,7 @@ impl GatewayState {
         if let Some(replaced) = incoming.replaces {
             return self.admit_takeover(incoming, replaced, now);
         }
-        let dialled = parties::dialled(&incoming.request_uri, &self.directory);
+        let dialled = self.dialled(&incoming.request_uri);
         let dialled = dialled.ok_or(StatusCode::NOT_FOUND)?;
         let from = parties::origin(incoming, &self.directory, &self.config.trusted);
         let leg = self.calls.next_leg();
@@ -94,6 +94,14 @@ impl GatewayState {
         };
         self.calls.handle(Input::LegArrived(arrival), now);
         Ok(())
+    }
+
+    /// Whom a URI means: somebody here, or behind a line.
+    fn dialled(&self, uri: &Uri) -> Option<Address> {
+        match parties::dialled(uri, &self.directory)? {
+            Address::Local(number) => Some(self.with_block(number)),
+            other => Some(other),
+        }
     }
 
     /// RFC 3891 3: only for whom it is their own call.
@@ -369,12 +377,14 @@ impl GatewayState {
         (to, with): (&Uri, Option<LegId>),
         now: Instant,
     ) {
-        let target = parties::dialled(to, &self.directory);
+        let target = self.dialled(to);
         let busy = self.legs.get(leg).is_none_or(|leg| leg.refer.is_some());
         let input = match (with, target) {
             _ if busy => Err(StatusCode::REQUEST_PENDING),
             (Some(with), _) => Ok(Input::TransferAttended { leg, with }),
-            (None, Some(to @ Address::Local(_))) => Ok(Input::Transfer { leg, to }),
+            (None, Some(to @ (Address::Local(_) | Address::Remote { .. }))) => {
+                Ok(Input::Transfer { leg, to })
+            }
             (None, Some(_) | None) => Err(StatusCode::NOT_FOUND),
         };
         let answer = match &input {

@@ -86,7 +86,12 @@ impl GatewayState {
             )
             .over_threads(config.media_threads),
             legs: Legs::default(),
-            lines: Lines::new(&config.lines, number(secret("lines")), now),
+            lines: Lines::new(
+                &config.lines,
+                config.calls.start_count,
+                number(secret("lines")),
+                now,
+            ),
             watchers: Watchers::default(),
             counters: Counters::default(),
             recordings: Recordings::default(),
@@ -205,6 +210,9 @@ impl GatewayState {
             }
             MediaEvent::Silent { leg } => {
                 self.counters.silent_legs += 1;
+                if self.lines.has_leg(leg) {
+                    return self.silent_by_line(leg, now);
+                }
                 let Some(entry) = self.legs.remove(leg) else {
                     return;
                 };
@@ -282,6 +290,9 @@ impl GatewayState {
             };
             if let Some(leg) = self.answering.pop_front() {
                 self.answer_leg(leg, now);
+                continue;
+            }
+            if self.take_line_call(now) {
                 continue;
             }
             if let Some(command) = self.plan.poll_command() {

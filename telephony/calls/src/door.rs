@@ -209,6 +209,11 @@ impl Engine {
         call.map(Some)
     }
 
+    /// Whether this leg is in a conversation with the station.
+    pub fn talks_with(&self, leg: LegId, station: StationId) -> bool {
+        self.conversation(leg, station).is_some()
+    }
+
     /// The call in which this leg talks with the station.
     fn conversation(&self, leg: LegId, station: StationId) -> Option<CallId> {
         // A station with two legs in one conversation does not let itself in.

@@ -187,6 +187,8 @@ pub enum DoorReply {
 pub enum ClaimVerdict {
     Granted,
     TakenElsewhere,
+    /// The server cannot say now; the request waits again.
+    Unreachable,
 }
 
 /// What a person or program wants. The answer comes at once, from `Engine::command`.

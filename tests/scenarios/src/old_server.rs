@@ -98,6 +98,23 @@ impl OldServer {
         }
     }
 
+    /// What it was told since the last time.
+    pub fn take_told(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.told)
+    }
+
+    /// What it was asked since the last time.
+    pub fn take_asked(&mut self) -> Vec<Command> {
+        let asked = std::mem::take(&mut self.asked);
+        asked.into_iter().map(|(_, command)| command).collect()
+    }
+
+    /// How its commands were answered since the last time.
+    pub fn take_done(&mut self) -> Vec<Verdict> {
+        let done = std::mem::take(&mut self.done);
+        done.into_iter().map(|(_, answer)| answer.verdict).collect()
+    }
+
     pub fn link(&self) -> LinkState {
         self.port.link()
     }

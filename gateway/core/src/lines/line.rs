@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use legacy_protocols::command::Command;
 use legacy_protocols::event::Event;
-use legacy_protocols::number::Node;
+use legacy_protocols::number::{Node, Party};
 use legacy_protocols::port::{self, LinkState, Port, Protocol};
 use legacy_protocols::{acdp, isdn, open_link, table};
-use model::NodeId;
+use model::{CallNumber, NodeId};
 
 use super::config::{Driver, LineConfig};
 use super::numbering::Server;
@@ -101,6 +101,19 @@ impl Line {
     /// The nodes behind this line.
     pub(super) fn nodes(&self) -> BTreeSet<NodeId> {
         self.config.servers().map(|server| server.node).collect()
+    }
+
+    pub(super) fn server(&self, node: NodeId) -> Option<&Server> {
+        self.config.servers().find(|server| server.node == node)
+    }
+
+    /// A number of ours that the other end means; none for another system, and for one that cannot
+    /// be ours.
+    pub(super) fn our_number(&self, party: Party) -> Option<CallNumber> {
+        let numbering = &self.config.numbering;
+        let ours = party.node == numbering.own;
+        let number = ours.then_some(party.number)?;
+        numbering.prefixes.to_ours(number)
     }
 }
 

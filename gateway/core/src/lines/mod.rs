@@ -7,25 +7,40 @@
 //! Invariants: every command of the other end that wants an answer is answered once; nothing that a
 //! line could not take is kept for later; when a line is lost, all stations behind it are unknown.
 
+mod calls;
 mod config;
+mod doors;
+mod legs;
 mod line;
 mod numbering;
+mod parties;
+mod picture;
+mod requests;
+mod rooms;
+mod sound;
 mod stations;
+mod talk;
 mod view;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use legacy_protocols::command::{Answer, Command, Purpose, Verdict};
+use ::calls::{Input, Privacy, Withdrawal};
+use legacy_protocols::command::{Answer, Command, OutputId, Purpose, RequestRef, Switch, Verdict};
 use legacy_protocols::event::{Event, Provenance};
-use legacy_protocols::port::{self, AskId, LinkState, Reference};
+use legacy_protocols::number::Party;
+use legacy_protocols::port::{self, AskId, LinkState, Picture, Reference};
+use model::{LegId, NodeId, RequestId};
 
 pub use config::{
     ChannelTarget, Driver, LineConfig, LineId, LineSound, LinkKind, Room, Trunk, Trusted,
 };
+use doors::Doors;
+use legs::LineLegs;
 use line::Line;
 pub use numbering::{Numbering, PrefixError, PrefixMap, Server};
+use requests::Requests;
 pub use view::{LineTotals, LineView};
 
 use crate::io::{LineCommand, LineEvent, Output};
@@ -39,16 +54,24 @@ pub(crate) struct Lines {
     /// What our open commands are for.
     errands: BTreeMap<Reference, Errand>,
     next_reference: u64,
+    legs: LineLegs,
+    doors: Doors,
+    requests: Requests,
 }
 
 /// What a command of ours is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Errand {
     Nothing,
+    Call(LegId),
+    Door(OutputId),
+    Claim { request: RequestId, by: Party },
+    File { request: RequestId, line: LineId },
 }
 
 impl Lines {
-    pub(crate) fn new(configs: &[LineConfig], seed: u64, now: Instant) -> Self {
+    /// `start_count` as in the engine's settings.
+    pub(crate) fn new(configs: &[LineConfig], start_count: u32, seed: u64, now: Instant) -> Self {
         let line = |(config, nth): (&LineConfig, u64)| {
             Line::new(config.clone(), seed.wrapping_add(nth), now)
         };
@@ -59,6 +82,9 @@ impl Lines {
             touched,
             errands: BTreeMap::new(),
             next_reference: 1,
+            legs: LineLegs::default(),
+            doors: Doors::new(start_count),
+            requests: Requests::default(),
         }
     }
 
@@ -86,6 +112,20 @@ impl Lines {
             }
         }
         None
+    }
+
+    /// The line to a node: of several one that is up.
+    pub(crate) fn towards(&self, node: NodeId) -> Option<LineId> {
+        let mut there = self.all().filter(|(_, line)| line.server(node).is_some());
+        let first = there.next()?;
+        let mut all = std::iter::once(first).chain(there);
+        let up = all.find(|(_, line)| line.is_up());
+        Some(up.map_or(first.0, |(id, _)| id))
+    }
+
+    /// Whether this leg goes over a line.
+    pub(crate) fn has_leg(&self, leg: LegId) -> bool {
+        self.legs.get(leg).is_some()
     }
 
     fn all(&self) -> impl Iterator<Item = (LineId, &Line)> {
@@ -135,7 +175,9 @@ impl GatewayState {
             port::Output::Asked { ask, command, from } => {
                 self.line_asks(line, ask, command, from, now);
             }
-            port::Output::Done { reference, answer } => self.line_done(line, reference, answer),
+            port::Output::Done { reference, answer } => {
+                self.line_done(line, reference, answer, now);
+            }
             port::Output::Timeout(_) => {}
         }
     }
@@ -151,8 +193,21 @@ impl GatewayState {
         };
         let was_up = line.is_up();
         line.link = state;
-        if was_up != line.is_up() {
+        let is_up = line.is_up();
+        if state == LinkState::Syncing {
+            self.picture_begins(id);
+        }
+        if was_up && !is_up {
+            self.calls_of_line_lost(id, now);
+        }
+        if was_up != is_up {
             self.stations_of_line(id, state, now);
+        }
+        if !was_up && is_up {
+            if state == LinkState::Up(Picture::Whole) {
+                self.picture_is_whole(id, now);
+            }
+            self.file_all_at_lines(id, now);
         }
     }
 
@@ -167,25 +222,50 @@ impl GatewayState {
             Event::LineTested { station, result } => {
                 self.station_tested(line, *station, *result, now);
             }
-            Event::RequestNew(_)
-            | Event::RequestUpdated(_)
-            | Event::RequestCancelled { .. }
-            | Event::RequestClosed { .. }
-            | Event::CallProgress(_)
-            | Event::CallConnected(_)
-            | Event::CallReleased { .. }
-            | Event::OutputState { .. }
+            Event::RequestNew(told) | Event::RequestUpdated(told) => {
+                self.request_told(line, told, now);
+            }
+            Event::RequestCancelled { request } => {
+                self.request_over(line, *request, Withdrawal::ByRequester, now);
+            }
+            Event::RequestClosed { request, .. } => {
+                self.request_over(line, *request, Withdrawal::TakenElsewhere, now);
+            }
+            Event::CallProgress(told) => self.call_progresses(line, told, now),
+            Event::CallConnected(told) => self.call_connected(line, told, now),
+            Event::CallReleased { call, cause } => {
+                self.call_released(line, *call, *cause, now);
+            }
+            Event::InputState {
+                station,
+                input,
+                state: Switch::On,
+            } => self.contact_closed(line, (*station, *input), &from, now),
+            Event::DoorState {
+                station,
+                output,
+                state,
+                command,
+            } => self.door_state(line, (*station, *output), *state, *command, &from, now),
+            // Shown in the timeline; nothing here depends on them.
+            Event::OutputState { .. }
             | Event::InputState { .. }
-            | Event::DoorState { .. }
             // The port has counted it.
             | Event::Opaque { .. } => {}
         }
         self.out(Output::LineHappened { line, event, from });
     }
 
-    fn line_done(&mut self, line: LineId, reference: Reference, answer: Answer) {
-        let errand = self.lines.errands.remove(&reference);
-        match errand {
+    fn line_done(&mut self, line: LineId, reference: Reference, answer: Answer, now: Instant) {
+        match self.lines.errands.remove(&reference) {
+            Some(Errand::Call(leg)) => self.call_set_up(line, leg, &answer, now),
+            Some(Errand::Door(id)) => self.door_done(id, answer.verdict, now),
+            Some(Errand::Claim { request, by }) => {
+                self.claim_answered((request, by), &answer, now);
+            }
+            Some(Errand::File { request, line }) => {
+                self.request_filed(request, line, answer.verdict);
+            }
             Some(Errand::Nothing) | None => {}
         }
         self.out(Output::LineDone {
@@ -205,13 +285,93 @@ impl GatewayState {
     ) {
         self.out(Output::LineAsked {
             line,
-            command,
+            command: command.clone(),
             from,
         });
-        if let Some(line) = self.lines.get_mut(line) {
-            line.totals.unsupported += 1;
+        let answer = match command {
+            Command::CallSetup(setup) => return self.call_asked(line, ask, &setup, now),
+            Command::Snapshot => return self.picture_asked(line, ask, now),
+            Command::CallRelease { call, cause } => {
+                let known = self.call_released(line, call, cause, now);
+                done_if(known)
+            }
+            Command::Hold { call } => self.hold_from_line(line, call, now).into(),
+            Command::Retrieve { call } => self.retrieve_from_line(line, call, now).into(),
+            Command::Transfer { call, to } => self.transfer_from_line(line, call, to, now),
+            Command::TalkKey { station, key } => {
+                self.talk_key_from_line(line, station, key, now).into()
+            }
+            Command::Keys { station, keys } => {
+                self.keys_from_line(line, station, &keys, now).into()
+            }
+            Command::GroupStart {
+                group,
+                talker,
+                priority,
+            } => self.room_joined(line, (group, talker), Some(priority), now),
+            Command::GroupStop { group, talker } => {
+                self.room_left(line, (group, talker), now).into()
+            }
+            Command::ConferenceJoin {
+                conference,
+                station,
+                ..
+            } => self.room_joined(line, (conference, station), None, now),
+            Command::ConferenceLeave {
+                conference,
+                station,
+            } => self.room_left(line, (conference, station), now).into(),
+            Command::ConferenceTalk {
+                conference,
+                station,
+                key,
+            } => self.room_key(line, (conference, station), key, now).into(),
+            Command::RequestFile(told) => self.request_asked(line, &told, now).into(),
+            Command::RequestWithdraw { request } => self.withdrawn_by_line(line, request, now),
+            Command::RequestClaim { request, by } => self.claim_asked(line, request, by, now),
+            Command::DoorOpen(asked) => self.door_asked(line, &asked, now),
+            Command::SetPrivacy { station, privacy } => {
+                self.privacy_from_line(line, station, privacy, now)
+            }
+            // Nobody here has a word for these.
+            Command::SetTalkMode { .. }
+            | Command::OutputSet(_)
+            | Command::ShowText { .. }
+            | Command::Programme { .. }
+            | Command::Announce { .. }
+            | Command::Divert { .. }
+            | Command::LineTest { .. } => {
+                if let Some(line) = self.lines.get_mut(line) {
+                    line.totals.unsupported += 1;
+                }
+                Verdict::Unsupported.into()
+            }
+        };
+        self.answer_line(line, ask, answer, now);
+    }
+
+    fn withdrawn_by_line(&mut self, line: LineId, request: RequestRef, now: Instant) -> Answer {
+        self.request_over(line, request, Withdrawal::ByRequester, now);
+        Verdict::Done.into()
+    }
+
+    fn privacy_from_line(
+        &mut self,
+        line: LineId,
+        station: Party,
+        privacy: Switch,
+        now: Instant,
+    ) -> Answer {
+        let station = self.our_station(line, station).map(|station| station.id);
+        let privacy = match privacy {
+            Switch::On => Privacy::On,
+            Switch::Off => Privacy::Off,
+        };
+        if let Some(station) = station {
+            self.calls
+                .handle(Input::SetPrivacy { station, privacy }, now);
         }
-        self.answer_line(line, ask, Verdict::Unsupported.into(), now);
+        done_if(station.is_some())
     }
 
     fn answer_line(&mut self, line: LineId, ask: Option<AskId>, answer: Answer, now: Instant) {
@@ -249,14 +409,36 @@ impl GatewayState {
     }
 
     /// What happened here, for those at the other ends.
-    pub(crate) fn lines_hear(&mut self, event: &calls::Event, now: Instant) {
-        if let calls::Event::StationChanged {
-            station,
-            state,
-            faults,
-        } = event
-        {
-            self.tell_station(*station, *state, *faults, now);
+    pub(crate) fn lines_hear(&mut self, event: &::calls::Event, now: Instant) {
+        match event {
+            ::calls::Event::StationChanged {
+                station,
+                state,
+                faults,
+            } => self.tell_station(*station, *state, *faults, now),
+            ::calls::Event::Request { request, change } => {
+                self.request_changed(*request, change, now);
+            }
+            ::calls::Event::Door { command, stage, .. } => {
+                self.door_concluded(*command, *stage, now);
+            }
+            ::calls::Event::CallStarted { .. }
+            | ::calls::Event::CallChanged { .. }
+            | ::calls::Event::CallEnded { .. }
+            | ::calls::Event::Forwarded { .. }
+            | ::calls::Event::Skipped { .. }
+            | ::calls::Event::PreEmpted { .. }
+            | ::calls::Event::AlarmEscalated { .. }
+            | ::calls::Event::DoorCodesLocked { .. }
+            | ::calls::Event::Drained => {}
         }
     }
+}
+
+fn done_if(known: bool) -> Answer {
+    match known {
+        true => Verdict::Done,
+        false => Verdict::NoSuchNumber,
+    }
+    .into()
 }

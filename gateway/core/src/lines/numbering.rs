@@ -60,6 +60,15 @@ impl Server {
             prefixes: PrefixMap::default(),
         }
     }
+
+    /// A number of ours of one of its stations, as it is at home.
+    pub(crate) fn party(&self, ours: CallNumber) -> Option<Party> {
+        let number = self.prefixes.to_theirs(ours)?;
+        Some(Party {
+            node: self.number,
+            number,
+        })
+    }
 }
 
 impl Numbering {

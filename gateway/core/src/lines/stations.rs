@@ -24,6 +24,14 @@ impl GatewayState {
         (station.reach == Reach::Behind(server.node)).then_some(station)
     }
 
+    /// A station of ours that the other end means.
+    pub(super) fn our_station(&self, line: LineId, party: Party) -> Option<&Station> {
+        let number = self.lines.get(line)?.our_number(party)?;
+        let station = self.directory.station_by_number(number)?;
+        let elsewhere = matches!(station.reach, Reach::Behind(_));
+        (!elsewhere).then_some(station)
+    }
+
     pub(super) fn station_does(
         &mut self,
         line: LineId,

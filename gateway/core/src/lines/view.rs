@@ -34,6 +34,12 @@ pub struct LineTotals {
     pub unsupported: u64,
     /// What was told of stations that are not in the directory.
     pub unknown_stations: u64,
+    /// Call requests of the other end that no desk here took.
+    pub requests_refused: u64,
+    /// Call requests of ours that the other end did not take.
+    pub requests_not_filed: u64,
+    /// Transfers that the other end asked for and that came to nothing.
+    pub transfers_failed: u64,
 }
 
 impl GatewayState {

@@ -1,7 +1,14 @@
 //! Small words of the lines in those of the model, and back.
 
-use legacy_protocols::event::{Faults as TheirFaults, StationState as TheirState};
-use model::{Faults, StationState};
+use calls::Key;
+use legacy_protocols::command;
+use legacy_protocols::event::{
+    Faults as TheirFaults, StationState as TheirState, TalkMode as TheirMode, Talker as TheirTalker,
+};
+use legacy_protocols::priority::{self, Scale};
+use model::{Faults, Priority, StationState, TalkMode, Talker};
+
+use super::legs::Way;
 
 /// What a station behind a line does. Rooms of other servers are none of ours.
 pub(super) const fn state(theirs: TheirState) -> StationState {
@@ -65,6 +72,43 @@ pub(super) fn without_tested(faults: Faults) -> Faults {
     kept.fold(Faults::NONE, Faults::with)
 }
 
+/// On our scale, in the same band.
+pub(super) fn priority(theirs: priority::Priority) -> Priority {
+    let value = theirs.on(Scale::OneIsHighest).value();
+    Priority::new(value.into()).unwrap_or_default()
+}
+
+pub(super) fn their_priority(ours: Priority) -> priority::Priority {
+    priority::Priority::new(ours.get(), Scale::OneIsHighest).unwrap_or(priority::Priority::NORMAL)
+}
+
+pub(super) const fn key(theirs: command::Key) -> Key {
+    match theirs {
+        command::Key::Pressed => Key::Pressed,
+        command::Key::Released => Key::Released,
+    }
+}
+
+/// Who hears whom between two legs, of which `side` goes over the line.
+pub(super) const fn talk_mode(mode: TalkMode, side: Talker, way: Way) -> TheirMode {
+    // Whether the caller on the line is the first of the two.
+    let caller_first = matches!(
+        (side, way),
+        (Talker::A, Way::Arrived(_)) | (Talker::B, Way::Started)
+    );
+    match (mode, caller_first) {
+        (TalkMode::OpenDuplex, _) => TheirMode::OpenDuplex,
+        (TalkMode::VoiceSwitched, _) => TheirMode::VoiceSwitched,
+        (TalkMode::Simplex { talker }, first) => TheirMode::Simplex(match (talker, first) {
+            (Talker::A, true) | (Talker::B, false) => TheirTalker::Caller,
+            (Talker::B, true) | (Talker::A, false) => TheirTalker::Called,
+            (Talker::Nobody, _) => TheirTalker::Nobody,
+        }),
+        (TalkMode::ListenOnly, true) | (TalkMode::TalkOnly, false) => TheirMode::ListenOnly,
+        (TalkMode::TalkOnly, true) | (TalkMode::ListenOnly, false) => TheirMode::TalkOnly,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +121,34 @@ mod tests {
         let both = Faults::TAMPER.with(Faults::MICROPHONE);
         assert_eq!(faults(their_faults(both)), both);
         assert_eq!(without_tested(both), Faults::TAMPER);
+    }
+
+    #[test]
+    fn a_priority_stays_in_its_band_on_scales_that_run_the_other_way() {
+        for (value, scale, band) in [
+            (4, Scale::FourIsAlarm, model::Band::Alarm),
+            (2, Scale::FourIsAlarm, model::Band::Normal),
+            (200, Scale::AlarmFrom120, model::Band::Alarm),
+            (7, Scale::OneIsHighest, model::Band::Alarm),
+        ] {
+            let theirs = priority::Priority::new(value, scale).unwrap();
+            assert_eq!(priority(theirs).band(), band, "{theirs:?}");
+        }
+        let ours = Priority::new(33).unwrap();
+        assert_eq!(priority(their_priority(ours)), ours);
+    }
+
+    #[test]
+    fn who_talks_in_simplex_is_named_as_caller_or_called() {
+        let simplex = TalkMode::Simplex { talker: Talker::A };
+        let check = |side, way, who| {
+            assert_eq!(talk_mode(simplex, side, way), TheirMode::Simplex(who));
+        };
+        check(Talker::A, Way::Arrived(None), TheirTalker::Caller);
+        check(Talker::B, Way::Arrived(None), TheirTalker::Called);
+        check(Talker::A, Way::Started, TheirTalker::Called);
+        check(Talker::B, Way::Started, TheirTalker::Caller);
+        let listens = talk_mode(TalkMode::ListenOnly, Talker::B, Way::Started);
+        assert_eq!(listens, TheirMode::ListenOnly);
     }
 }

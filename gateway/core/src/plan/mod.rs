@@ -7,6 +7,7 @@
 //! they stand in a description, and closed with the leg.
 
 mod command;
+mod ends;
 mod listening;
 mod ports;
 mod protection;
@@ -29,6 +30,7 @@ use sip::sdp::{
 use thiserror::Error;
 
 pub use command::{FreePort, MediaCommand, Medium, Remote, StreamIndex};
+pub(crate) use ends::End;
 pub use listening::{SoundWish, Treatment};
 use ports::Ports;
 pub(crate) use ports::Taker;
@@ -181,10 +183,20 @@ impl MediaPlan {
         start: Start,
         offer: Option<&[u8]>,
     ) -> Result<Offered, PlanError> {
+        let offer = offer.map(Description::parse).transpose()?;
+        self.arrived_with(leg, start, offer)
+    }
+
+    fn arrived_with(
+        &mut self,
+        leg: LegId,
+        start: Start,
+        offer: Option<Description>,
+    ) -> Result<Offered, PlanError> {
         let mut plan = self.new_leg(start, None);
         let mut video = Video::None;
         if let Some(offer) = offer {
-            let offer = plan.shield.take_offer(Description::parse(offer)?)?;
+            let offer = plan.shield.take_offer(offer)?;
             self.open_ports(leg, &mut plan, &offer)?;
             if offer.live(&Kind::Video).is_some() {
                 video = Video::Offered;
@@ -207,12 +219,23 @@ impl MediaPlan {
         let source = of
             .and_then(|of| self.legs.get(&of))
             .and_then(LegPlan::offerable);
-        let source = source.unwrap_or_else(own_template);
+        let source = source.unwrap_or_else(own_template).widened();
+        self.offer_with(leg, start, of, &source)
+    }
+
+    /// The offer of what stands in `source`.
+    fn offer_with(
+        &mut self,
+        leg: LegId,
+        start: Start,
+        of: Option<LegId>,
+        source: &Description,
+    ) -> Result<Bytes, PlanError> {
         // A caller that made no offer is there already.
         let known = self.legs.remove(&leg);
         let mut plan = known.unwrap_or_else(|| self.new_leg(start, of));
-        self.open_ports(leg, &mut plan, &source)?;
-        plan.offers(sdp::offer_from(&source.widened(), &plan.local()));
+        self.open_ports(leg, &mut plan, source)?;
+        plan.offers(sdp::offer_from(source, &plan.local()));
         let written = plan.write();
         self.legs.insert(leg, plan);
         written
@@ -220,15 +243,18 @@ impl MediaPlan {
 
     /// The answer to our offer, early or final.
     pub(crate) fn answered(&mut self, leg: LegId, answer: &[u8]) -> Result<(), PlanError> {
+        self.answered_with(leg, &Description::parse(answer)?)
+    }
+
+    fn answered_with(&mut self, leg: LegId, answer: &Description) -> Result<(), PlanError> {
         let plan = self.legs.get_mut(&leg).ok_or(PlanError::NothingSettled)?;
-        let answer = Description::parse(answer)?;
         let offered = plan.ours.as_ref().map_or(0, |ours| ours.streams.len());
         if offered != answer.streams.len() {
             let answered = answer.streams.len();
             return Err(DescriptionError::StreamCount { offered, answered }.into());
         }
         let ours = plan.written.as_ref().ok_or(PlanError::NothingSettled)?;
-        let answer = plan.shield.read_answer(ours, &answer)?;
+        let answer = plan.shield.read_answer(ours, answer)?;
         if !answer.streams.iter().any(Stream::is_relayable) {
             return Err(DescriptionError::NothingAccepted.into());
         }
@@ -622,11 +648,15 @@ fn alone(offered: &Description) -> Description {
 
 /// The shape of an offer of our own; addresses come with the ports.
 fn own_template() -> Description {
-    let nowhere = SocketAddr::from(([0, 0, 0, 0], 1));
     sdp::fresh_offer(LocalStream {
-        rtp: nowhere,
-        rtcp: nowhere,
+        rtp: nowhere(),
+        rtcp: nowhere(),
     })
+}
+
+/// In the place of an address that is not known yet.
+fn nowhere() -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], 1))
 }
 
 /// A link-local address is reached through the interface that our own end is on.

@@ -150,6 +150,7 @@ impl Engine {
                 self.counters.claims_lost += 1;
                 self.close_with_call(id, Closure::TakenElsewhere, EndCause::AnsweredElsewhere);
             }
+            ClaimVerdict::Unreachable => self.verdict_missing(id),
         }
     }
 

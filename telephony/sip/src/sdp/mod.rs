@@ -30,7 +30,7 @@ pub use crypto::{Crypto, Key, Suite};
 pub use description::{Description, DescriptionError};
 pub use format::{Codec, Format, WIDEBAND_FIRST, best_common};
 pub use offer_answer::{
-    Local, LocalStream, Origin, agreed_formats, answer_to, fresh_offer, offer_from,
+    Local, LocalStream, Origin, agreed_formats, answer_to, audio_in, fresh_offer, offer_from,
 };
 pub use policy::{CodecPolicy, Policy, ProtectionPolicy, VideoPolicy};
 pub use secure::{Agreed, KeySource, Keyring, Security, SecurityError};

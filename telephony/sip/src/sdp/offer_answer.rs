@@ -94,12 +94,17 @@ pub fn fresh_offer(local: LocalStream) -> Description {
         .map(|(codec, number)| codec.format(*number))
         .collect();
     add_events(&mut formats);
+    audio_in(local, formats)
+}
+
+/// A description of audio in these formats, and of nothing else.
+pub fn audio_in(at: LocalStream, formats: Vec<Format>) -> Description {
     let template = Stream {
         ptime: Some(20),
         ..Stream::new(Kind::Audio, Profile::Avp)
     };
     Description {
-        streams: vec![template.at(local, formats, Direction::SendRecv)],
+        streams: vec![template.at(at, formats, Direction::SendRecv)],
     }
 }
 
