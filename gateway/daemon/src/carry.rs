@@ -18,6 +18,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::clock::Clock;
 use crate::control::protocol::Reply;
 use crate::diagnosis;
+use crate::lines::LineShell;
 use crate::listening::tap;
 use crate::media_shell::MediaShell;
 use crate::metrics::Sound;
@@ -35,6 +36,7 @@ pub(crate) struct Hands {
     pub(crate) store: Store,
     pub(crate) media: MediaShell,
     pub(crate) recorder: Recorder,
+    pub(crate) lines: LineShell,
     pub(crate) outgoing: Outgoing,
     pub(crate) urls: mpsc::Sender<UrlRequest>,
     pub(crate) changes: broadcast::Sender<()>,
@@ -55,6 +57,15 @@ pub(crate) struct Hands {
     pub(crate) drained: bool,
 }
 
+/// The threads that carry out what the machine wants.
+#[derive(Debug)]
+pub(crate) struct Threads {
+    pub(crate) store: Store,
+    pub(crate) media: MediaShell,
+    pub(crate) recorder: Recorder,
+    pub(crate) lines: LineShell,
+}
+
 /// What the hands count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
@@ -68,18 +79,23 @@ pub(crate) struct Counts {
 
 impl Hands {
     pub(crate) fn new(
-        store: Store,
-        media: MediaShell,
-        recorder: Recorder,
+        threads: Threads,
         outgoing: Outgoing,
         urls: mpsc::Sender<UrlRequest>,
         changes: broadcast::Sender<()>,
         about: operator::About,
     ) -> Self {
+        let Threads {
+            store,
+            media,
+            recorder,
+            lines,
+        } = threads;
         Self {
             store,
             media,
             recorder,
+            lines,
             outgoing,
             urls,
             changes,
@@ -145,10 +161,9 @@ impl Hands {
                         self.answer(asker, answer);
                     }
                 }
-                // The configuration has no lines yet, so none says anything.
-                Output::Line { .. }
-                | Output::LineState { .. }
-                | Output::LineHappened { .. }
+                Output::Line { line, command } => self.lines.command(line, command, now),
+                Output::LineState { line, state } => self.lines.is(line, state),
+                Output::LineHappened { .. }
                 | Output::LineAsked { .. }
                 | Output::LineCommanded { .. }
                 | Output::LineDone { .. }
@@ -316,7 +331,12 @@ impl Hands {
             }
             operator::Asker::Door { reply, .. } | operator::Asker::Once { reply, .. } => {
                 // Whoever asked may have left.
-                let _ = reply.send(operator::reply(answer, &self.about, &self.store.figures()));
+                let _ = reply.send(operator::reply(
+                    answer,
+                    &self.about,
+                    &self.store.figures(),
+                    self.lines.briefly(),
+                ));
             }
         }
     }

@@ -6,7 +6,7 @@
 //!
 //! Threads: the main one runs the calls and the SIP flows (`main_loop`); the store writes on its
 //! own two (`store`); media packets move on theirs (`media_shell`); recordings are made on one of
-//! their own (`recorder`); metrics, control socket and reading the configuration again share a
+//! their own (`recorder`); lines to older servers on theirs (`lines`); metrics, control socket and reading the configuration again share a
 //! small one (`side`). Invariant: the main loop never waits
 //! for any of the others.
 
@@ -18,6 +18,7 @@ mod control;
 mod decode;
 mod diagnosis;
 mod events;
+mod lines;
 mod listeners;
 mod listening;
 mod logging;

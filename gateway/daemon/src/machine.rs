@@ -51,7 +51,11 @@ pub(crate) fn config(
             announcements: settings.media.announcements.clone(),
         },
         media_threads: settings.media.threads,
-        lines: Vec::new(),
+        lines: settings
+            .lines
+            .iter()
+            .map(|line| line.config.clone())
+            .collect(),
         sip: endpoint(settings, listeners, own),
         calls: calls::Config {
             start_count,

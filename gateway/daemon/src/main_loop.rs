@@ -19,8 +19,9 @@ use tokio::sync::mpsc;
 
 use crate::carry::Hands;
 use crate::clock::Clock;
-use crate::control::protocol::{GainOf, Request, RunState};
+use crate::control::protocol::{GainOf, Reply, Request, RunState};
 use crate::control::server::Asked;
+use crate::lines::line_views;
 use crate::media_shell::Heard;
 use crate::metrics::{Figures, Sources};
 use crate::operator::{self, Asker};
@@ -68,6 +69,7 @@ enum Woken {
     Flows,
     Stored(Answer),
     Media(Heard),
+    Line(net::lines::Told),
     Recording(RecordingNote),
     Asked(Asked),
     Reloaded(Box<Reloaded>),
@@ -172,12 +174,14 @@ impl MainLoop {
             store,
             media,
             recorder,
+            lines,
             ..
         } = &mut self.hands;
         tokio::select! {
             () = self.flows.ready() => Woken::Flows,
             answer = store.answered() => answer.map_or(Woken::Lost("store"), Woken::Stored),
             heard = media.heard() => heard.map_or(Woken::Lost("media"), Woken::Media),
+            told = lines.told() => Woken::Line(told),
             // Without the other end of these, calls go on.
             Some(note) = recorder.noted() => Woken::Recording(note),
             Some(asked) = self.inboxes.asked.recv() => Woken::Asked(asked),
@@ -217,6 +221,12 @@ impl MainLoop {
                 }
                 hands.feed(state, flows.outlet(), Input::Media(event), now);
             }
+            Woken::Line(told) => {
+                if let Some((line, event)) = hands.lines.hear(told, now) {
+                    let input = Input::Line { line, event };
+                    hands.feed(state, flows.outlet(), input, now);
+                }
+            }
             Woken::Recording(note) => self.recording_noted(note),
             Woken::UrlAnswered(UrlAnswered { command, reply }) => {
                 let input = Input::UrlAnswered { command, reply };
@@ -239,6 +249,13 @@ impl MainLoop {
             Request::Status => OperatorCommand::Status,
             Request::Calls | Request::Watch => OperatorCommand::Calls,
             Request::Stations => OperatorCommand::Stations,
+            Request::Lines => {
+                let Asker::Once { reply } = asker else { return };
+                let lines = line_views(&self.hands.lines, self.state.lines(), now);
+                // Whoever asked may have left.
+                let _ = reply.send(Reply::Lines(lines));
+                return;
+            }
             Request::End { call } => OperatorCommand::End(CallId::new(call)),
             Request::RecordCall { call } => OperatorCommand::Record(CallId::new(call)),
             Request::StopRecording { call } => OperatorCommand::StopRecording(CallId::new(call)),
@@ -369,11 +386,15 @@ impl MainLoop {
         }
         self.hands.clock = clock;
         let store = self.hands.store.figures();
+        let lines = self.state.lines();
+        self.hands.lines.look(&lines, now);
+        let lines = line_views(&self.hands.lines, lines, now);
         self.figures.collect(&Sources {
             state: &self.state,
             flows: self.flows.counters(),
             hands: &self.hands,
             store: &store,
+            lines: &lines,
         });
     }
 
@@ -397,8 +418,10 @@ impl MainLoop {
         let Hands {
             recorder,
             mut store,
+            lines,
             ..
         } = self.hands;
+        lines.finish();
         for note in recorder.finish() {
             if let Err(error) = store.write_journal(JournalWrite::Recording(Box::new(note))) {
                 tracing::error!(%error, "it is not written down what was recorded");

@@ -13,8 +13,8 @@ use model::{Address, CommandId, DoorResult, GainError, Party, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::control::protocol::{
-    CallView, Done, LegView, ListenerView, Refusal, RefusalCode, Reply, RunState, StationView,
-    StatusView, StoreState, StoreView,
+    CallView, Done, LegView, LineBrief, ListenerView, Refusal, RefusalCode, Reply, RunState,
+    StationView, StatusView, StoreState, StoreView,
 };
 use crate::store::StoreFigures;
 
@@ -43,7 +43,12 @@ pub(crate) struct About {
 }
 
 /// The machine's answer as people read it.
-pub(crate) fn reply(answer: Answer, about: &About, store: &StoreFigures) -> Reply {
+pub(crate) fn reply(
+    answer: Answer,
+    about: &About,
+    store: &StoreFigures,
+    lines: Vec<LineBrief>,
+) -> Reply {
     match answer {
         Answer::Calls(calls) => Reply::Calls(calls.iter().map(call).collect()),
         Answer::Stations(stations) => Reply::Stations(stations.iter().map(station).collect()),
@@ -59,6 +64,7 @@ pub(crate) fn reply(answer: Answer, about: &About, store: &StoreFigures) -> Repl
             stations_registered: status.registered,
             doors: status.doors,
             calls: status.calls,
+            lines,
             store: store_views(store),
             directory_read_ms: about.directory_read.unix_ms(),
         })),

@@ -17,12 +17,13 @@ use nix::sys::stat::{Mode, umask};
 use sd_notify::NotifyState;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::carry::Hands;
+use crate::carry::{Hands, Threads};
 use crate::cli::Exit;
 use crate::clock::Clock;
 use crate::config::{self, ConfigErrors, Durability, Settings};
 use crate::control::protocol::{ListenerView, Reply, RunState};
 use crate::control::server::{self, ControlSocket, ToMainLoop};
+use crate::lines::{self, LineShell};
 use crate::listeners::{self, Inherited};
 use crate::main_loop::{Ended, Inboxes, MainLoop, Signals};
 use crate::media_shell::{MediaOptions, MediaShell};
@@ -64,6 +65,8 @@ pub(crate) enum ServeError {
         what: &'static str,
         source: io::Error,
     },
+    #[error(transparent)]
+    Lines(#[from] lines::StartError),
     #[error("the ready file cannot be written: {0}; correct --ready-file")]
     ReadyFile(io::Error),
     #[error("the {0} thread has ended by itself; the log says why, a restart is the cure")]
@@ -81,10 +84,12 @@ impl ServeError {
             | Self::Metrics { source, .. }
             | Self::Listen(net::flows::BindError::Bind { source, .. }) => exit_of(source),
             Self::ReadyFile(source) => exit_of(source),
+            Self::Lines(lines::StartError::Bind(error)) => exit_of(&error.source),
             Self::Store(StoreError::Sqlite { .. })
             | Self::Tls(_)
             | Self::Listen(_)
             | Self::System { .. }
+            | Self::Lines(lines::StartError::Tls { .. } | lines::StartError::Thread(_))
             | Self::Lost(_) => Exit::Fault,
         }
     }
@@ -184,6 +189,8 @@ fn build(
     })
     .map_err(system("the media thread"))?;
 
+    let lines = LineShell::start(&settings.lines, started)?;
+
     let clock = Clock::read();
     let directory = Arc::new(settings.directory.directory.clone());
     let config = machine::config(&settings, &bound, &own, restored.start_count);
@@ -214,9 +221,12 @@ fn build(
     };
     let written = store.figures();
     let hands = Hands::new(
-        store,
-        media,
-        recorder,
+        Threads {
+            store,
+            media,
+            recorder,
+            lines,
+        },
         Outgoing::new(flows.listeners()),
         urls,
         changes.clone(),

@@ -20,7 +20,7 @@ use std::time::SystemTime;
 
 use tokio_rustls::rustls::client::{WebPkiServerVerifier, verify_server_name};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
-use tokio_rustls::rustls::pki_types::ServerName;
+
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::server::{
     ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier,
@@ -31,6 +31,7 @@ use tokio_rustls::rustls::{ClientConfig, KeyLogFile, ServerConfig, SupportedProt
 
 pub use self::files::{CertificateFiles, TlsError, TrustFiles, Validity};
 pub use self::identity::{Fingerprint, PeerCertificate};
+pub use tokio_rustls::rustls::pki_types::ServerName;
 
 /// Makes ring the provider of cryptography of this process, if none is set yet. To be called once
 /// at start; the settings made here do not depend on it, other users of rustls may.

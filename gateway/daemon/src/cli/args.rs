@@ -75,6 +75,10 @@ pub(crate) enum Command {
     Calls(Calls),
     /// Show all stations and whether they can be reached
     Stations(Ask),
+    /// Show the lines to older intercom servers: state, peers, counters, what each can carry
+    #[command(after_help = "Examples:\n  antiphon-gateway lines\n  \
+                            antiphon-gateway lines --json | jq '.[].state'")]
+    Lines(Ask),
     /// End a call
     #[command(after_help = "Example: antiphon-gateway end 17      (the number that `calls` shows)")]
     End(End),

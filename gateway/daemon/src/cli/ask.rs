@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::args::{Ask, Calls};
 use super::media::{codec, dash, ms, percent, score};
-use super::{Exit, Failure};
+use super::{Exit, Failure, lines};
 use crate::control::client::{AskError, Client};
 use crate::control::protocol::{
     CallView, RefusalCode, Reply, Request, RunState, StationView, StatusView, StoreState,
@@ -54,6 +54,7 @@ fn rendered(reply: &Reply, json: bool) -> Result<String, Failure> {
         Reply::Status(status) => status_text(status),
         Reply::Calls(calls) => calls_text(calls),
         Reply::Stations(stations) => stations_text(stations),
+        Reply::Lines(lines) => lines::text(lines),
         // What is recorded and measured has tools of its own.
         Reply::Media(_) => String::new(),
         Reply::Done(done) => format!("{}\n", done.text),
@@ -73,6 +74,7 @@ fn json_of(reply: &Reply) -> Result<String, Failure> {
         Reply::Status(status) => line(status),
         Reply::Calls(calls) => line(calls),
         Reply::Stations(stations) => line(stations),
+        Reply::Lines(lines) => line(lines),
         Reply::Media(media) => line(media),
         Reply::Done(done) => line(done),
         Reply::Error(refusal) => line(refusal),
@@ -109,6 +111,15 @@ fn status_text(status: &StatusView) -> String {
         "  stations  {} of {} registered\n  doors     {}\n  calls     {}",
         status.stations_registered, status.stations, status.doors, status.calls
     );
+    for line in &status.lines {
+        let said = line.missing.as_ref().or(line.trouble.as_ref());
+        let said = said.map(|said| format!("; {said}")).unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "  line      {}: {} by {}, {}{said}",
+            line.name, line.kind, line.driver, line.state
+        );
+    }
     for store in &status.store {
         let state = match store.state {
             StoreState::Written => "written",
@@ -209,7 +220,7 @@ pub(super) fn table<const N: usize>(
 }
 
 /// Seconds as people say them.
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match hours {
         0 => format!("{minutes}:{rest:02}"),

@@ -2,11 +2,13 @@
 
 use std::io::{self, Write};
 
+use gateway_core::Driver;
 use serde::Serialize;
 
 use super::args::CheckConfig;
 use super::{Exit, Failure};
-use crate::config::{self, ConfigErrors, Problem};
+use crate::config::driver::covers;
+use crate::config::{self, ConfigErrors, LineSettings, Problem};
 
 /// A problem as JSON shows it.
 #[derive(Debug, Serialize)]
@@ -43,11 +45,13 @@ pub(super) fn run(options: &CheckConfig) -> Result<Exit, Failure> {
                 .iter()
                 .map(|remark| format!("{file}: remark: {remark}\n"));
             let good = format!(
-                "{file}: good; {} stations, {} listeners\n",
+                "{file}: good; {} stations, {} listeners, {} lines\n",
                 settings.directory.stations(),
-                settings.sip.listeners.len()
+                settings.sip.listeners.len(),
+                settings.lines.len()
             );
-            remarks.chain([good]).collect()
+            let lines = settings.lines.iter().filter_map(table_driver);
+            remarks.chain([good]).chain(lines).collect()
         }
         (Err(errors), true) => problems_json(errors)?,
         (Err(errors), false) => format!("{errors}\n"),
@@ -59,6 +63,18 @@ pub(super) fn run(options: &CheckConfig) -> Result<Exit, Failure> {
         Ok(_) => Exit::Done,
         Err(_) => Exit::Usage,
     })
+}
+
+/// What a driver that is a table covers; others cover what their documentation says.
+fn table_driver(line: &LineSettings) -> Option<String> {
+    let Driver::Table(manifest) = &line.config.driver else {
+        return None;
+    };
+    let covers = covers(manifest.coverage()).text("  ");
+    Some(format!(
+        "line \"{}\" by {}\n{covers}",
+        line.config.name, manifest.name
+    ))
 }
 
 pub(super) fn problems_json(errors: &ConfigErrors) -> Result<String, Failure> {

@@ -10,6 +10,7 @@ mod decode;
 mod driver;
 mod exit;
 mod hash_password;
+mod lines;
 mod media;
 
 use std::io::{self, Write};
@@ -97,6 +98,7 @@ fn dispatch(command: &Command) -> Result<Exit, Failure> {
         Command::Driver(options) => driver::run(options),
         Command::Status(ask) => ask::once(ask, &Request::Status),
         Command::Calls(calls) => ask::calls(calls),
+        Command::Lines(ask) => ask::once(ask, &Request::Lines),
         Command::Stations(ask) => ask::once(ask, &Request::Stations),
         Command::End(end) => ask::once(&end.ask, &Request::End { call: end.call }),
         Command::Open(open) => {

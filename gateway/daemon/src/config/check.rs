@@ -13,6 +13,7 @@ use sip::digest::server::Realm;
 
 use super::announcements;
 use super::fields::{GatewayFile, ListenSection, MediaSection, SipSection, Tones, Transport};
+use super::lines;
 use super::problems::{Place, Problems};
 use super::section::Located;
 use super::settings::{
@@ -82,7 +83,9 @@ pub(super) fn settings(
         ),
         problems,
     );
+    let lines = lines::settings(&file.line, &file.name.value, &directory, folder, problems);
     Settings {
+        lines,
         name: file.name.value.clone(),
         state_folder: folder.join(&file.state_folder.value),
         control_socket,

@@ -11,7 +11,7 @@ use model::{
     AccountUser, Address, AnswerBack, AutoAnswer, BusyPolicy, CallButton, CallNumber, Conference,
     ConferenceId, Desk, DeskId, Directory, Door, DoorId, DoorOutput, EarlyMedia, Escalation,
     Feedback, ForwardWhen, ForwardingRule, GroupCall, GroupCallId, HttpUrl, InCallRight, KeyWay,
-    Lists, Loudness, NoiseAround, Pii, Priority, PrivacyRight, Pulse, Reach, RingGroup,
+    Lists, Loudness, NodeId, NoiseAround, Pii, Priority, PrivacyRight, Pulse, Reach, RingGroup,
     RingGroupId, RoomTalk, Schedule, Site, Station, StationId, StationKind, TalkStyle, Weekdays,
 };
 
@@ -177,7 +177,7 @@ impl Reading<'_> {
     fn reach(&mut self, section: &Located<StationSection>) -> Reach {
         let proofs = self.proofs(section);
         if let Some(uri) = &section.uri.0 {
-            if section.account.is_some() || !proofs.is_empty() {
+            if section.account.is_some() || section.behind.is_some() || !proofs.is_empty() {
                 self.problems.report(
                     &uri.place,
                     "a station with a `uri` is called there and does not register",
@@ -185,6 +185,17 @@ impl Reading<'_> {
                 );
             }
             return Reach::Direct(uri.value.clone());
+        }
+        if let Some(behind) = &section.behind.0 {
+            if section.account.is_some() || !proofs.is_empty() {
+                self.problems.report(
+                    &behind.place,
+                    "a station behind a line does not register here",
+                    "remove `behind`, or the account and its password",
+                );
+            }
+            self.read.behind.push(behind.clone());
+            return Reach::Behind(NodeId::from_key(behind));
         }
         let written = match &section.account.0 {
             Some(account) => account.clone(),
@@ -202,7 +213,7 @@ impl Reading<'_> {
                     "use letters, digits and hyphens",
                 );
                 // A number is a good user name; the report keeps this one from being used.
-                return Reach::Behind(model::NodeId::new(0));
+                return Reach::Behind(NodeId::new(0));
             }
         };
         self.account(section, &user, proofs);

@@ -118,6 +118,9 @@ section! {
         account: Optional<String> = r#""101""#,
         /// For a station that does not register: where it is called directly.
         uri: Optional<SipUri> = r#""sip:gate@192.0.2.20""#,
+        /// For a station of an older server: the name of the line, or of the further server, that
+        /// it is reached through. It does not register; its doors and calls go over the line.
+        behind: Optional<String> = r#""hall""#,
         /// Password of the account. Better kept apart from this file, in one of the next four.
         password: Optional<Secret> = r#""correct horse battery staple""#,
         /// File with the password; its first line counts.

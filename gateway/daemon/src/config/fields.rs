@@ -12,6 +12,7 @@ use model::Encryption;
 use sip::digest::server::Realm;
 
 use super::directory_fields::DirectorySection;
+use super::lines::LineSection;
 use super::section::{Located, section};
 use super::values::{PortRange, Whole, words};
 
@@ -39,6 +40,8 @@ section! {
         /// tables are called [[stations]] and so on, without "directory.". Either is read again on
         /// `reload`, on SIGHUP and when the file changes; calls are not touched.
         directory: HereOrFile<DirectorySection>,
+        /// Lines to older intercom servers; read at the start only.
+        line: Repeated<LineSection>,
         /// Registrations and call records on disk.
         store: Nested<StoreSection>,
         /// Figures for Prometheus.

@@ -10,6 +10,7 @@ mod directory;
 mod directory_fields;
 pub(crate) mod driver;
 mod fields;
+mod lines;
 mod model_values;
 pub(crate) mod problems;
 mod reference;

@@ -16,6 +16,8 @@ use sip::digest::server::Realm;
 use tracing_subscriber::filter::Targets;
 
 pub(crate) use super::fields::{Durability, LogFormat, Passwords, RecordCalls};
+pub(crate) use super::lines::{LineSettings, LineTls, MediumSettings};
+use super::section::Located;
 pub(crate) use super::values::Secret;
 
 /// Everything.
@@ -29,6 +31,7 @@ pub(crate) struct Settings {
     pub(crate) recording: RecordingSettings,
     pub(crate) calls: CallSettings,
     pub(crate) directory: DirectorySettings,
+    pub(crate) lines: Vec<LineSettings>,
     pub(crate) store: StoreSettings,
     pub(crate) metrics: SocketAddr,
     pub(crate) log: LogSettings,
@@ -143,6 +146,8 @@ pub(crate) struct DirectorySettings {
     pub(crate) accounts: Vec<AccountSettings>,
     /// What the operator calls the doors.
     pub(crate) doors: BTreeMap<String, DoorId>,
+    /// Names of the servers that stations are behind.
+    pub(crate) behind: Vec<Located<String>>,
     /// Files that were read for it, to be watched.
     pub(crate) files: Vec<PathBuf>,
 }
@@ -190,10 +195,13 @@ impl Settings {
                 listener.address
             )
         };
-        match required {
+        let mut remarks: Vec<String> = match required {
             true => readable.map(remark).collect(),
             false => Vec::new(),
-        }
+        };
+        let lines = self.lines.iter();
+        remarks.extend(lines.flat_map(|line| line.remarks.iter().cloned()));
+        remarks
     }
 
     /// Names of the parts that another configuration changes and that only a restart takes over.
@@ -209,6 +217,7 @@ impl Settings {
             ("media", self.media != other.media),
             ("recording", self.recording != other.recording),
             ("calls", self.calls != other.calls),
+            ("line", self.lines_differ(other)),
             ("store", self.store != other.store),
             ("metrics", self.metrics != other.metrics),
             ("log", self.log != other.log),
@@ -216,6 +225,13 @@ impl Settings {
         ];
         let differing = parts.into_iter().filter(|(_, differs)| *differs);
         differing.map(|(name, _)| name).collect()
+    }
+}
+
+impl Settings {
+    fn lines_differ(&self, other: &Self) -> bool {
+        let mut both = self.lines.iter().zip(&other.lines);
+        self.lines.len() != other.lines.len() || both.any(|(one, other)| one.differs(other))
     }
 }
 

@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::driver::Covers;
+
 /// The longest line either side accepts from the other.
 pub(crate) const LONGEST_REQUEST: usize = 64 * 1024;
 
@@ -30,6 +32,8 @@ pub(crate) enum Request {
     Open {
         door: String,
     },
+    /// All lines to older intercom servers.
+    Lines,
     /// Read the directory again.
     Reload,
     /// Record a call into the gateway's own folder.
@@ -93,6 +97,7 @@ pub(crate) enum Reply {
     Status(Box<StatusView>),
     Calls(Vec<CallView>),
     Stations(Vec<StationView>),
+    Lines(Vec<LineShown>),
     Media(MediaReply),
     Done(Done),
     Error(Refusal),
@@ -191,6 +196,9 @@ pub(crate) struct StatusView {
     pub(crate) stations_registered: usize,
     pub(crate) doors: usize,
     pub(crate) calls: usize,
+    /// Lines to older intercom servers.
+    #[serde(default)]
+    pub(crate) lines: Vec<LineBrief>,
     pub(crate) store: Vec<StoreView>,
     /// When the directory was read last, as unix milliseconds.
     pub(crate) directory_read_ms: i64,
@@ -209,6 +217,23 @@ pub(crate) enum RunState {
 pub(crate) struct ListenerView {
     pub(crate) transport: String,
     pub(crate) address: SocketAddr,
+}
+
+/// A line in a few words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LineBrief {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) driver: String,
+    pub(crate) state: String,
+    /// Why nobody speaks on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) missing: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trouble: Option<String>,
+    /// Where the other end is waited for, with the port that the system chose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) listens: Option<SocketAddr>,
 }
 
 /// One file of the store.
@@ -326,6 +351,64 @@ pub(crate) struct StationView {
     pub(crate) state: String,
     /// Where its devices are registered.
     pub(crate) contacts: Vec<String>,
+}
+
+/// A line to an older intercom server at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LineShown {
+    pub(crate) name: String,
+    /// How it is built: `NET`, `LAN`, `S0` ...
+    pub(crate) kind: String,
+    pub(crate) driver: String,
+    /// Why nobody speaks on it; absent where somebody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) missing: Option<String>,
+    /// `down`, `connecting`, `syncing`, `up`, `suspect`.
+    pub(crate) state: String,
+    /// How long it is open, or not.
+    pub(crate) seconds: u64,
+    /// Who is at the other end, while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) peer: Option<String>,
+    /// Why it was closed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ended: Option<String>,
+    /// The server's software, as the configuration says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<String>,
+    /// What is wrong with what comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trouble: Option<String>,
+    pub(crate) covers: Covers,
+    pub(crate) figures: LineFigures,
+}
+
+/// What a line has seen. Figures only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LineFigures {
+    pub(crate) openings: u64,
+    pub(crate) losses: u64,
+    pub(crate) failures: u64,
+    pub(crate) octets_in: u64,
+    pub(crate) octets_out: u64,
+    pub(crate) wrong_octets: u64,
+    pub(crate) refused: u64,
+    pub(crate) stalls: u64,
+    pub(crate) frames: u64,
+    pub(crate) bad_checksums: u64,
+    pub(crate) malformed: u64,
+    pub(crate) unknown: u64,
+    pub(crate) noise: u64,
+    pub(crate) repeats: u64,
+    pub(crate) events: u64,
+    pub(crate) opaque: u64,
+    pub(crate) commands: u64,
+    pub(crate) asked: u64,
+    pub(crate) unsupported: u64,
+    pub(crate) unknown_stations: u64,
+    pub(crate) outputs_refused: u64,
+    pub(crate) unanswered: u64,
+    pub(crate) lost_with_line: u64,
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! main loop, so a stuck gateway still shows its figures, and that it is stuck.
 
 pub(crate) mod http;
+mod lines;
 mod list;
 mod sound;
 
@@ -17,8 +18,10 @@ use std::time::{Duration, Instant, SystemTime};
 use gateway_core::GatewayState;
 
 use crate::carry::Hands;
+use crate::control::protocol::LineShown;
 use crate::store::StoreFigures;
 
+use self::lines::LineMetrics;
 use self::list::DESCRIPTIONS;
 pub(crate) use self::sound::Sound;
 
@@ -51,6 +54,7 @@ pub(crate) struct Sources<'a> {
     pub(crate) flows: &'a net::flows::Counters,
     pub(crate) hands: &'a Hands,
     pub(crate) store: &'a StoreFigures,
+    pub(crate) lines: &'a [LineShown],
 }
 
 /// How the gateway is, for a probe.
@@ -73,6 +77,7 @@ pub(crate) struct Figures {
     collected: AtomicU64,
     store: StoreFigures,
     sound: Arc<Sound>,
+    lines: LineMetrics,
 }
 
 impl Figures {
@@ -85,6 +90,7 @@ impl Figures {
             collected: AtomicU64::new(0),
             store,
             sound,
+            lines: LineMetrics::default(),
         }
     }
 
@@ -93,6 +99,7 @@ impl Figures {
         for (value, now) in self.values.iter().zip(list::values(sources)) {
             value.store(now, Ordering::Relaxed);
         }
+        self.lines.collect(sources.lines);
         self.collected.store(self.age_ms(), Ordering::Relaxed);
     }
 
@@ -122,6 +129,7 @@ impl Figures {
             previous = description.name;
         }
         self.sound.write(&mut text);
+        self.lines.write(&mut text);
         text
     }
 

@@ -30,6 +30,9 @@ fn documented() -> String {
     for (name, labels, help) in Sound::described() {
         writeln!(text, "| `{name}` | histogram | {labels} | {help} |").unwrap();
     }
+    for (name, kind, help) in LineMetrics::described() {
+        writeln!(text, "| `{name}` | {kind} | `line` | {help} |").unwrap();
+    }
     text
 }
 

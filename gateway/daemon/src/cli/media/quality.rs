@@ -53,6 +53,7 @@ fn calls_of(reply: &Reply) -> &[CallView] {
         // Nothing else is answered to this request; the client has made errors of refusals.
         Reply::Status(_)
         | Reply::Stations(_)
+        | Reply::Lines(_)
         | Reply::Media(_)
         | Reply::Done(_)
         | Reply::Error(_) => &[],

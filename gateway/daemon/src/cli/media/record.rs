@@ -65,6 +65,7 @@ fn take(client: &mut Client, request: &Request) -> Result<RecordedView, Failure>
         | Reply::Status(_)
         | Reply::Calls(_)
         | Reply::Stations(_)
+        | Reply::Lines(_)
         | Reply::Done(_)
         | Reply::Error(_) => Err(strange()),
     }

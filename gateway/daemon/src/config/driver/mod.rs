@@ -10,6 +10,7 @@ mod read;
 mod values;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use legacy_protocols::table::presets::{self, OpenWebNet};
 use legacy_protocols::table::{self, Manifest, Outputs};
@@ -46,6 +47,14 @@ pub(crate) fn preset(name: &str, outputs: Outputs) -> Option<Manifest> {
         "acdp-simple" => presets::acdp_simple(),
         _ => return None,
     })
+}
+
+/// Reads the file of a driver; what is wrong with it goes into `problems`.
+pub(crate) fn load(file: &Path, problems: &mut Problems) -> Option<Arc<Manifest>> {
+    let text = super::read(file, problems)?;
+    let before = problems.count();
+    let manifest = read_text(file, &text, problems);
+    (problems.count() == before).then(|| Arc::new(manifest))
 }
 
 /// Reads the text of a driver's file, for whoever has it at hand.
