@@ -39,6 +39,16 @@ impl Calls {
         self.by_call.get(&call).copied()
     }
 
+    /// The youngest call that this party is in.
+    pub(crate) fn of_party(&self, party: Party) -> Option<CallRef> {
+        let mut young = self.order.iter().rev();
+        let is_in = |call: &&CallRef| {
+            let parties = self.by_call.get(call);
+            parties.is_some_and(|(from, to)| *from == party || *to == party)
+        };
+        young.find(is_in).copied()
+    }
+
     pub(crate) fn remember(&mut self, call: CallRef, from: Party, to: Party) {
         self.forget(call);
         if let Some(earlier) = self.find(from, to) {

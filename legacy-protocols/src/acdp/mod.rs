@@ -12,9 +12,11 @@ mod codec;
 mod mapping;
 mod message;
 mod object;
+mod server;
 mod session;
 
 pub use codec::{Checksum, Line, LineError, Reader};
 pub use message::{Device, Message, MessageError};
 pub use object::{Object, ObjectError};
+pub use server::Server;
 pub use session::{Config, Session};

@@ -16,6 +16,8 @@ use crate::table;
 #[derive(Debug)]
 pub enum Protocol {
     Acdp(Box<acdp::Session>),
+    /// The server's end, for simulators.
+    AcdpServer(Box<acdp::Server>),
     Isdn(Box<isdn::port::Session>),
     OpenLink(Box<open_link::Session>),
     Table(Box<table::Session>),
@@ -25,6 +27,7 @@ macro_rules! each {
     ($self:ident, $session:ident => $call:expr) => {
         match $self {
             Self::Acdp($session) => $call,
+            Self::AcdpServer($session) => $call,
             Self::Isdn($session) => $call,
             Self::OpenLink($session) => $call,
             Self::Table($session) => $call,

@@ -28,13 +28,16 @@ pub(crate) fn any(bytes: &[u8]) {
 
 pub(crate) fn acdp(bytes: &[u8]) {
     let device = |node, device| acdp::Device { node, device };
-    let session = acdp::Session::new(acdp::Config {
+    let config = acdp::Config {
         own: device(1, 1),
         server: device(1, 0x41),
         checksum: acdp::Checksum::Optional,
         hops: 1,
-    });
+    };
+    let session = acdp::Session::new(config);
     live(Protocol::Acdp(Box::new(session)), bytes);
+    let server = acdp::Server::new(config);
+    live(Protocol::AcdpServer(Box::new(server)), bytes);
 }
 
 pub(crate) fn open_link(bytes: &[u8]) {

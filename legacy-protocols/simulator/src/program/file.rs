@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use legacy_protocols::acdp;
 use legacy_protocols::number::{Node, Number, Party};
 use legacy_protocols::open_link::{self, Role};
 use legacy_protocols::port::{self, Opening, Protocol};
@@ -137,6 +138,7 @@ pub struct LineEntry {
 #[serde(rename_all = "lowercase")]
 enum ProtocolName {
     Versicle,
+    Acdp,
 }
 
 /// Certificates of both ends (PEM).
@@ -267,6 +269,15 @@ impl SiteFile {
                 let config = config(Role::Server, own, gateway, &self.name);
                 Protocol::OpenLink(Box::new(open_link::Session::new(config, now)))
             }
+            ProtocolName::Acdp => {
+                let config = acdp::Config {
+                    own: device(own),
+                    server: device(gateway),
+                    checksum: acdp::Checksum::Optional,
+                    hops: 1,
+                };
+                Protocol::AcdpServer(Box::new(acdp::Server::new(config)))
+            }
         };
         LinePlan {
             name: line.name.clone(),
@@ -284,6 +295,17 @@ impl SiteFile {
         }
     }
 }
+
+/// Its nodes are 1 to 254; a site whose servers have other numbers says nothing about them there.
+fn device(node: Node) -> acdp::Device {
+    acdp::Device {
+        node: node.0 as u8,
+        device: SERVER,
+    }
+}
+
+/// A server itself, as in the published lines.
+const SERVER: u8 = 0x41;
 
 struct Book {
     own: Node,

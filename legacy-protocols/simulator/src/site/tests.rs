@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use legacy_protocols::acdp;
 use legacy_protocols::command::{
     Answer, Authority, CallRef, CallSetup, Cause, Command, OutputAction, OutputCommand, OutputId,
     Purpose, Verdict,
@@ -91,6 +92,35 @@ impl World {
             let config = open_link::Config::tcp(role, Node(own), Node(other), "test");
             Protocol::OpenLink(Box::new(open_link::Session::new(config, now)))
         };
+        Self::over(
+            session(Role::Server, SITE, GATEWAY),
+            session(Role::Gateway, GATEWAY, SITE),
+            now,
+        )
+    }
+
+    /// The other end can say little, and this one as much as it can.
+    fn over_acdp() -> Self {
+        let device = |node: u16| acdp::Device {
+            node: node as u8,
+            device: 0x41,
+        };
+        let config = |own, other| acdp::Config {
+            own: device(own),
+            server: device(other),
+            checksum: acdp::Checksum::Required,
+            hops: 1,
+        };
+        let server = acdp::Server::new(config(SITE, GATEWAY));
+        let client = acdp::Session::new(config(GATEWAY, SITE));
+        Self::over(
+            Protocol::AcdpServer(Box::new(server)),
+            Protocol::Acdp(Box::new(client)),
+            Instant::now(),
+        )
+    }
+
+    fn over(server: Protocol, gateway: Protocol, now: Instant) -> Self {
         let theirs = port::Config {
             opening: Opening::Theirs,
             ..port::Config::default()
@@ -111,7 +141,7 @@ impl World {
             lines: vec![LinePlan {
                 name: "cloud".to_owned(),
                 gateway: Node(GATEWAY),
-                protocol: session(Role::Server, SITE, GATEWAY),
+                protocol: server,
                 port: theirs,
                 seed: 2,
             }],
@@ -122,12 +152,7 @@ impl World {
         let mut world = Self {
             now,
             site: Site::new(plan, now),
-            gateway: Port::new(
-                port::Config::default(),
-                session(Role::Gateway, GATEWAY, SITE),
-                1,
-                now,
-            ),
+            gateway: Port::new(port::Config::default(), gateway, 1, now),
             to_site: Vec::new(),
             to_gateway: Vec::new(),
             deadlines: [None; 2],
@@ -529,4 +554,29 @@ fn a_broken_station_is_out_of_service_and_what_it_did_ends() {
     };
     let trouble = world.site.act(&press, world.now).unwrap_err();
     assert_eq!(trouble, Trouble::Broken("gate".to_owned()));
+}
+
+#[test]
+fn b9_over_acdp_a_desk_is_called_shows_its_queue_and_is_hung_up() {
+    let mut world = World::over_acdp();
+    world.events.clear();
+    world.call_gate(70);
+    assert_eq!(world.verdict(1), Verdict::Accepted);
+    assert_eq!(world.state(gate()), StationState::Ringing);
+    world.act(gate(), What::Answer);
+    let connected = |event: &Event| {
+        matches!(event, Event::CallConnected(told)
+            if told.from == Some(reception()) && told.to == Some(gate()))
+    };
+    assert!(world.events.iter().any(connected), "{:?}", world.events);
+    let call = CallRef(7);
+    let cause = Cause::NORMAL;
+    world.ask(2, Command::CallRelease { call, cause });
+    assert_eq!(world.state(gate()), StationState::Idle);
+    world.act(gate(), What::Press(2));
+    let queued = |event: &Event| matches!(event, Event::RequestNew(told) if told.from == gate() && told.to == Some(desk()));
+    assert!(world.events.iter().any(queued), "{:?}", world.events);
+    world.act(desk(), What::Take(None));
+    let closed = |event: &Event| matches!(event, Event::RequestClosed { .. });
+    assert!(world.events.iter().any(closed));
 }

@@ -33,24 +33,24 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(way: Way) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
         let line = folder.path().join("line");
         let place = match way {
             Way::Unix => format!("unix = {line:?}"),
             Way::Serial => format!("serial = \"pty:{}\"", line.display()),
         };
         let site = simulator::program::DEMO.replace("listen = \"127.0.0.1:18480\"", &place);
-        std::fs::write(folder.path().join("site.toml"), site).unwrap();
+        std::fs::write(folder.path().join("site.toml"), site).expect("room for a file");
         speech(&folder.path().join("speech.wav"));
         let child = Process::new(env!("CARGO_BIN_EXE_antiphon-site"))
             .args(["site.toml", "--no-page", "--control", "control"])
             .current_dir(folder.path())
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap();
+            .expect("the program starts");
         let mut program = Self { folder, way, child };
-        let said = BufReader::new(program.child.stdout.take().unwrap());
-        let mut lines = said.lines().map(Result::unwrap);
+        let said = BufReader::new(program.child.stdout.take().expect("its output"));
+        let mut lines = said.lines().map_while(Result::ok);
         assert!(lines.any(|line| line == "ready"), "it did not become ready");
         program
     }
@@ -60,8 +60,10 @@ impl Program {
     }
 
     pub(crate) fn orders(&self) -> Orders {
-        let stream = UnixStream::connect(self.path("control")).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let stream = UnixStream::connect(self.path("control")).expect("it takes orders");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a time limit");
         Orders(BufReader::new(stream))
     }
 }
@@ -81,24 +83,25 @@ fn speech(path: &Path) {
         bits_per_sample: 16,
         sample_format: hound::SampleFormat::Int,
     };
-    let mut file = hound::WavWriter::create(path, spec).unwrap();
+    let mut file = hound::WavWriter::create(path, spec).expect("a file");
     let mut noise: u32 = 1;
     for _ in 0..16_000 * 5 {
         noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        file.write_sample((noise >> 18) as i16).unwrap();
+        file.write_sample((noise >> 18) as i16)
+            .expect("room for a sample");
     }
-    file.finalize().unwrap();
+    file.finalize().expect("a whole file");
 }
 
 pub(crate) struct Orders(BufReader<UnixStream>);
 
 impl Orders {
     pub(crate) fn order(&mut self, order: &str) -> Result<String, String> {
-        writeln!(self.0.get_mut(), "{order}").unwrap();
+        writeln!(self.0.get_mut(), "{order}").expect("it takes orders");
         let mut said = String::new();
         loop {
             let mut line = String::new();
-            self.0.read_line(&mut line).unwrap();
+            self.0.read_line(&mut line).expect("it answers");
             let line = line.trim_end();
             if line == "ok" {
                 return Ok(said);
@@ -260,12 +263,19 @@ fn open(place: &Path, way: Way) -> (Box<dyn Write>, mpsc::Receiver<Vec<u8>>) {
     let to: Box<dyn Write>;
     match way {
         Way::Unix => {
-            let stream = UnixStream::connect(place).unwrap();
-            (from, to) = (Box::new(stream.try_clone().unwrap()), Box::new(stream));
+            let stream = UnixStream::connect(place).expect("the line is there");
+            (from, to) = (
+                Box::new(stream.try_clone().expect("a second handle")),
+                Box::new(stream),
+            );
         }
         Way::Serial => {
-            let file = File::options().read(true).write(true).open(place).unwrap();
-            (from, to) = (Box::new(file.try_clone().unwrap()), Box::new(file));
+            let file = File::options().read(true).write(true).open(place);
+            let file = file.expect("the line is there");
+            (from, to) = (
+                Box::new(file.try_clone().expect("a second handle")),
+                Box::new(file),
+            );
         }
     }
     std::thread::spawn(move || {
