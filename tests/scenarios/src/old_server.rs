@@ -1,15 +1,19 @@
-//! The other end of a line: an older intercom server that speaks the open link profile.
+//! The other end of a line: an older intercom server that speaks the open link profile, or ISDN.
 //!
 //! Its port is the server's half of the same protocol; what it tells and asks, a story says. It
 //! answers a question about its picture by itself, and everything else as the story has set it.
 //! What is on the line takes a millisecond, and is lost when the line is cut.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use gateway_core::{LineEvent, LineId};
+use gateway_core::{Driver, LineEvent, LineId};
 use legacy_protocols::command::{Answer, Command, Purpose, Verdict};
 use legacy_protocols::event::Event;
+use legacy_protocols::isdn;
+use legacy_protocols::isdn::link::Side;
+use legacy_protocols::isdn::session::{self, Dialect};
 use legacy_protocols::number::{Node, Number, Party};
 use legacy_protocols::open_link::{self, Role};
 use legacy_protocols::port::{
@@ -40,6 +44,8 @@ pub struct OldServer {
     pub asked: Vec<(Option<AskId>, Command)>,
     pub told: Vec<Event>,
     pub done: Vec<(Reference, Answer)>,
+    /// The ports of the gateway that its channels are joined with.
+    pub channels: BTreeMap<u8, SocketAddr>,
     next: u64,
 }
 
@@ -73,14 +79,32 @@ fn party(node: Node, number: &str) -> Party {
 }
 
 impl OldServer {
-    pub fn new(line: LineId, seed: u64, now: Instant) -> Self {
-        let session = open_link::Config::tcp(Role::Server, THERE, HERE, "old");
-        let session = open_link::Session::new(session, now);
+    /// One that speaks what the gateway's end of the line does.
+    pub fn facing(driver: &Driver, line: LineId, seed: u64, now: Instant) -> Self {
+        match driver {
+            Driver::Isdn(ours) => {
+                let config = isdn::port::Config {
+                    line: session::Config::primary_rate(Side::Network, Dialect::Dss1),
+                    own: THERE,
+                    other: HERE,
+                    ..**ours
+                };
+                let session = isdn::port::Session::new(config);
+                Self::speaking(Protocol::Isdn(Box::new(session)), line, seed, now)
+            }
+            Driver::Versicle(_) | Driver::Acdp(_) | Driver::Table(_) | Driver::Missing { .. } => {
+                let session = open_link::Config::tcp(Role::Server, THERE, HERE, "old");
+                let session = open_link::Session::new(session, now);
+                Self::speaking(Protocol::OpenLink(Box::new(session)), line, seed, now)
+            }
+        }
+    }
+
+    fn speaking(protocol: Protocol, line: LineId, seed: u64, now: Instant) -> Self {
         let config = Config {
             opening: Opening::Theirs,
             ..Config::default()
         };
-        let protocol = Protocol::OpenLink(Box::new(session));
         Self {
             line,
             port: Port::new(config, protocol, seed, now),
@@ -94,6 +118,7 @@ impl OldServer {
             asked: Vec::new(),
             told: Vec::new(),
             done: Vec::new(),
+            channels: BTreeMap::new(),
             next: 1,
         }
     }

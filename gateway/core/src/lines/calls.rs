@@ -319,10 +319,10 @@ impl GatewayState {
             (event::Progress::Ringing | event::Progress::Queued, Talk::Not)
                 if entry.way == Way::Started =>
             {
-                let progress = match self.hear_line(leg, told.sound) {
-                    Ok(true) => Progress::EarlyMedia,
-                    Ok(false) => Progress::Ringing,
-                    Err(_) => {
+                let progress = match told.sound.map(|_| self.hear_line(leg, told.sound)) {
+                    Some(Ok(true)) => Progress::EarlyMedia,
+                    Some(Ok(false)) | None => Progress::Ringing,
+                    Some(Err(_)) => {
                         self.counters.early_answers_unusable += 1;
                         Progress::Ringing
                     }

@@ -1,12 +1,16 @@
 //! The lines of a world: what goes over them, and what their other ends do.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use gateway_core::{
-    Config, Driver, Input, LineCommand, LineConfig, LineId, LineSound, Numbering, Server,
+    Config, Driver, Input, LineCommand, LineConfig, LineEvent, LineId, LineSound, Numbering, Server,
 };
 use legacy_protocols::command::{Answer, Authority, Command, Purpose};
 use legacy_protocols::event::Event;
+use legacy_protocols::isdn;
+use legacy_protocols::isdn::link::Side;
+use legacy_protocols::isdn::session::{self, Dialect};
 use legacy_protocols::open_link::{self, Role};
 use legacy_protocols::port::{self, AskId, LinkState, Reference};
 use model::NodeId;
@@ -27,6 +31,28 @@ pub fn line_to(node: &str) -> LineConfig {
     }
 }
 
+/// The same over ISDN: a primary rate line, whose channels end in the shell of the gateway.
+pub fn isdn_to(node: &str) -> LineConfig {
+    let line = session::Config::primary_rate(Side::User, Dialect::Dss1);
+    let config = isdn::port::Config {
+        line,
+        own: HERE,
+        other: THERE,
+        whole_number: None,
+        seed: 0,
+    };
+    LineConfig {
+        sound: LineSound::Channels,
+        driver: Driver::Isdn(Box::new(config)),
+        ..line_to(node)
+    }
+}
+
+/// Where the shell takes the sound of a channel.
+pub fn channel(number: u8) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 30_000 + 2 * u16::from(number)))
+}
+
 impl World {
     /// One line to an older server that tells this picture; it is up.
     pub fn with_line(site: &Site, numbers: &[&str], line: LineConfig, picture: Vec<Event>) -> Self {
@@ -43,17 +69,26 @@ impl World {
         lines: Vec<LineConfig>,
         change: impl FnOnce(&mut Config),
     ) -> Self {
-        let ends = u16::try_from(lines.len()).expect("few lines");
+        let drivers: Vec<Driver> = lines.iter().map(|line| line.driver.clone()).collect();
         let mut world = Self::with(site, 1, |config| {
             config.lines = lines;
             change(config);
         });
-        for line in (0..ends).map(LineId) {
-            let server = OldServer::new(line, world.random.draw(), world.now);
+        for (line, driver) in (0..).map(LineId).zip(&drivers) {
+            let server = OldServer::facing(driver, line, world.random.draw(), world.now);
             world.old_servers.push(server);
         }
         world.post();
         world
+    }
+
+    /// The shell has opened the channels of a line.
+    pub fn open_channels(&mut self, nth: usize) {
+        let timeslots = (1..=15).chain(17..=31);
+        let channels = timeslots.map(|number| (number, channel(number))).collect();
+        let event = LineEvent::Channels(channels);
+        let line = self.old(nth).line;
+        self.tell(Input::Line { line, event });
     }
 
     pub fn old(&mut self, nth: usize) -> &mut OldServer {
@@ -119,8 +154,14 @@ impl World {
                 LineCommand::Open => server.opened(now),
                 LineCommand::Send(bytes) => server.sent(bytes, now),
                 LineCommand::Close { .. } => server.closed(now),
-                // Versicle has no channels.
-                LineCommand::Join { .. } | LineCommand::Leave { .. } => {}
+                LineCommand::Join { channel, ours } => {
+                    let before = server.channels.insert(channel, ours);
+                    assert_eq!(before, None, "channel {channel} is joined already");
+                }
+                LineCommand::Leave { channel } => {
+                    let before = server.channels.remove(&channel);
+                    assert!(before.is_some(), "channel {channel} was not joined");
+                }
             }
         }
     }

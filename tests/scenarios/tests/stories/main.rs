@@ -17,6 +17,7 @@ mod group_call;
 mod hold;
 mod line_calls;
 mod line_doors;
+mod line_isdn;
 mod line_requests;
 mod lines;
 mod lost_messages;
