@@ -3,7 +3,7 @@
 //! Alarms are never refused for load: they have a reserve of places, and when that is used up the
 //! least urgent call makes room.
 
-use model::{Address, Band, CallId, EndCause, LegRole, Party, Priority, Reach};
+use model::{Address, Band, CallId, EndCause, LegRole, Party, Priority, Reach, RequestId};
 
 use crate::call::{Purpose, Ringing, State};
 use crate::digits::Typed;
@@ -23,7 +23,8 @@ pub enum Prospect {
 }
 
 impl Engine {
-    pub(crate) fn leg_arrived(&mut self, arrival: Arrival) {
+    /// With the request that it is to fulfil, if it is.
+    pub(crate) fn leg_arrived(&mut self, arrival: Arrival, fulfils: Option<RequestId>) {
         if self.legs.contains_key(&arrival.leg) || !self.ids.gave_out(arrival.leg) {
             self.counters.unfit_inputs += 1;
             return;
@@ -51,9 +52,10 @@ impl Engine {
                 typed: Typed::default(),
             },
         );
-        match refusal {
-            Some(cause) => self.end_call(call, cause),
-            None => self.route(call, arrival.dialled),
+        match (refusal, fulfils) {
+            (Some(cause), _) => self.end_call(call, cause),
+            (None, Some(request)) if self.fulfil(request, arrival.leg) => {}
+            (None, _) => self.route(call, arrival.dialled),
         }
     }
 

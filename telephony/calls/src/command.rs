@@ -17,6 +17,7 @@ impl Engine {
             Command::Dial { from, to, priority } => self.dial(from, to, priority),
             Command::FileRequest(file) => self.file_request(file),
             Command::Claim { request, by } => self.claim(request, by, None),
+            Command::ClaimToCall { request, by } => self.claim_to_call(request, by),
             Command::TakeNext { desk, by } => self.take_next(desk, by),
             Command::Dismiss { request, by } => self.dismiss(request, by),
             Command::Withdraw { request, why } => self.withdraw(request, why),

@@ -86,7 +86,8 @@ impl Engine {
     pub fn handle(&mut self, input: Input, now: Instant) {
         self.enter(now);
         match input {
-            Input::LegArrived(arrival) => self.leg_arrived(arrival),
+            Input::LegArrived(arrival) => self.leg_arrived(arrival, None),
+            Input::LegFulfils { arrival, request } => self.leg_arrived(arrival, Some(request)),
             Input::LegTakesOver(takeover) => self.leg_takes_over(takeover),
             Input::LegProgress { leg, progress } => self.leg_progress(leg, progress),
             Input::LegAnswered { leg } => self.leg_answered(leg),

@@ -14,6 +14,11 @@ use model::{
 pub enum Input {
     /// Somebody calls. The leg's id comes from `Engine::next_leg`.
     LegArrived(Arrival),
+    /// The one to whom a request was promised calls whoever asked: it is fulfilled with this leg.
+    LegFulfils {
+        arrival: Arrival,
+        request: RequestId,
+    },
     /// A device of a station arrives to take the place of another one, after
     /// `Engine::may_take_over` has said that it may. It is answered at once.
     LegTakesOver(Takeover),
@@ -204,6 +209,12 @@ pub enum Command {
     FileRequest(FileRequest),
     /// Take this request, or be told who was faster.
     Claim {
+        request: RequestId,
+        by: Claimant,
+    },
+    /// Take this request; the one who takes it will call by itself, from behind another server.
+    /// Until then it is promised.
+    ClaimToCall {
         request: RequestId,
         by: Claimant,
     },

@@ -49,6 +49,10 @@ pub(crate) enum RequestState {
         by: Claimant,
         own: Option<LegId>,
     },
+    /// It was taken by somebody who will call by themselves.
+    Promised {
+        by: Claimant,
+    },
     /// In this call the two are brought together.
     Taken {
         by: Claimant,
@@ -435,7 +439,10 @@ impl Engine {
                 Asker::CallBack { .. },
                 RequestState::Taken { call, .. } | RequestState::Escalating { call },
             ) => Some(call),
-            (Asker::CallBack { .. }, RequestState::Queued | RequestState::Asking { .. }) => None,
+            (
+                Asker::CallBack { .. },
+                RequestState::Queued | RequestState::Asking { .. } | RequestState::Promised { .. },
+            ) => None,
         };
         self.remove_request(id, why);
         if let Some(call) = call {

@@ -136,7 +136,9 @@ impl Engine {
                 RequestState::Asking { .. } | RequestState::Escalating { .. } => {
                     RequestStatus::InHand
                 }
-                RequestState::Taken { by, .. } => RequestStatus::TakenBy(by),
+                RequestState::Promised { by } | RequestState::Taken { by, .. } => {
+                    RequestStatus::TakenBy(by)
+                }
             },
         }
     }

@@ -95,7 +95,12 @@ impl GatewayState {
             priority,
             video: Video::None,
         };
-        self.calls.handle(Input::LegArrived(arrival), now);
+        let promised = self.request_promised(line, (setup.from, setup.to));
+        let input = match promised {
+            Some(request) => Input::LegFulfils { arrival, request },
+            None => Input::LegArrived(arrival),
+        };
+        self.calls.handle(input, now);
         Ok(())
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Requests {
     by_name: BTreeMap<(LineId, RequestRef), RequestId>,
     /// Those of ours, and the lines at whose desks they are seen.
     filed: BTreeMap<RequestId, BTreeSet<LineId>>,
+    /// Those of ours that somebody behind a line has taken and will call for: whom.
+    promised: BTreeMap<(LineId, Party), (RequestId, Party)>,
     /// What a picture has named so far, of lines that are being told one.
     pictured: BTreeMap<LineId, BTreeSet<RequestRef>>,
 }
@@ -270,7 +272,10 @@ impl GatewayState {
         match change {
             RequestChange::Queued { .. }
             | RequestChange::AlsoAt { .. }
-            | RequestChange::Returned { .. } => self.file_at_lines(request, now),
+            | RequestChange::Returned { .. } => {
+                self.forget_promise(request);
+                self.file_at_lines(request, now);
+            }
             RequestChange::Reminder => {}
             RequestChange::Taken { by } => {
                 let by = Some(*by);
@@ -285,6 +290,7 @@ impl GatewayState {
                     | Closure::TakenElsewhere
                     | Closure::Escalated => (Cause::NORMAL, None),
                 };
+                self.forget_promise(request);
                 self.close_at_lines(request, cause, by, now);
                 if let Some(mirrored) = self.lines.requests.forget(request)
                     && matches!(why, Closure::Dismissed { .. })
@@ -295,6 +301,11 @@ impl GatewayState {
                 }
             }
         }
+    }
+
+    fn forget_promise(&mut self, request: RequestId) {
+        let promised = &mut self.lines.requests.promised;
+        promised.retain(|_, (of, _)| *of != request);
     }
 
     /// Shows a request of ours at the desks behind lines that are positions of its desks.
@@ -395,9 +406,15 @@ impl GatewayState {
                 ..Verdict::NotAllowed.into()
             };
         };
-        let by = Claimant::Station(station);
-        let claim = calls::Command::Claim { request, by };
+        let asker = self.calls.request(request).map(|view| view.from);
+        let claim = calls::Command::ClaimToCall {
+            request,
+            by: Claimant::Station(station),
+        };
         let Err(error) = self.calls.command(claim, now) else {
+            let asker = self.party_shown(line, &asker.unwrap_or_default());
+            let promised = &mut self.lines.requests.promised;
+            promised.insert((line, by), (request, asker));
             return Verdict::Done.into();
         };
         let verdict = match error {
@@ -423,6 +440,20 @@ impl GatewayState {
             text: Some(Text::clip(&error.to_string())),
             ..verdict.into()
         }
+    }
+
+    /// The request that a call from behind a line is to fulfil.
+    pub(super) fn request_promised(
+        &mut self,
+        line: LineId,
+        (from, to): (Party, Party),
+    ) -> Option<RequestId> {
+        let promised = &mut self.lines.requests.promised;
+        let (request, _) = *promised
+            .get(&(line, from))
+            .filter(|(_, asker)| *asker == to)?;
+        promised.remove(&(line, from));
+        Some(request)
     }
 
     /// The other end files a request here, as a command.

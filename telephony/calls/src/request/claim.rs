@@ -18,19 +18,8 @@ impl Engine {
         by: Claimant,
         own: Option<LegId>,
     ) -> Result<Done, CommandError> {
+        self.may_claim(id, by)?;
         let request = self.requests.get(&id).ok_or(CommandError::NoSuchRequest)?;
-        match request.state {
-            RequestState::Queued => {}
-            RequestState::Asking { .. } | RequestState::Escalating { .. } => {
-                return Err(self.claim_lost(CommandError::BeingTaken));
-            }
-            RequestState::Taken { by, .. } => {
-                return Err(self.claim_lost(CommandError::TakenBy(by)));
-            }
-        }
-        if !request.desks.iter().any(|desk| self.is_position(*desk, by)) {
-            return Err(CommandError::NotAPosition);
-        }
         if own.is_none() && self.claimant_taken(request, by) {
             return Err(CommandError::StationBusy);
         }
@@ -50,6 +39,54 @@ impl Engine {
                 self.timers.set(Timer::Verdict(id), until);
                 Ok(Done::Asked(id))
             }
+        }
+    }
+
+    /// Whether it waits still, and for somebody like this.
+    fn may_claim(&mut self, id: RequestId, by: Claimant) -> Result<(), CommandError> {
+        let request = self.requests.get(&id).ok_or(CommandError::NoSuchRequest)?;
+        match request.state {
+            RequestState::Queued => {}
+            RequestState::Asking { .. } | RequestState::Escalating { .. } => {
+                return Err(self.claim_lost(CommandError::BeingTaken));
+            }
+            RequestState::Promised { by } | RequestState::Taken { by, .. } => {
+                return Err(self.claim_lost(CommandError::TakenBy(by)));
+            }
+        }
+        if request.desks.iter().any(|desk| self.is_position(*desk, by)) {
+            Ok(())
+        } else {
+            Err(CommandError::NotAPosition)
+        }
+    }
+
+    pub(crate) fn claim_to_call(
+        &mut self,
+        id: RequestId,
+        by: Claimant,
+    ) -> Result<Done, CommandError> {
+        self.may_claim(id, by)?;
+        self.set_request_state(id, RequestState::Promised { by });
+        self.event(Event::Request {
+            request: id,
+            change: RequestChange::Taken { by },
+        });
+        let until = self.after(self.config.claim_timeout);
+        self.timers.set(Timer::Verdict(id), until);
+        Ok(Done::Request(id))
+    }
+
+    /// Connects a leg with whoever asked, if the request was promised to its party.
+    pub(crate) fn fulfil(&mut self, id: RequestId, own: LegId) -> bool {
+        let claimant = self.claimant_of(own);
+        match self.requests.get(&id).map(|request| request.state) {
+            Some(RequestState::Promised { by }) if claimant == Some(by) => {
+                self.timers.cancel(Timer::Verdict(id));
+                self.connect_claimant(id, by, Some(own));
+                true
+            }
+            Some(_) | None => false,
         }
     }
 
@@ -155,8 +192,13 @@ impl Engine {
     }
 
     pub(crate) fn verdict_missing(&mut self, id: RequestId) {
-        let Some(RequestState::Asking { own, .. }) = self.requests.get(&id).map(|r| r.state) else {
-            return;
+        let own = match self.requests.get(&id).map(|r| r.state) {
+            Some(RequestState::Asking { own, .. }) => own,
+            Some(RequestState::Promised { .. }) => None,
+            Some(
+                RequestState::Queued | RequestState::Taken { .. } | RequestState::Escalating { .. },
+            )
+            | None => return,
         };
         self.return_request(id, EndCause::Unreachable);
         if let Some(call) = own.and_then(|leg| self.call_of(leg)) {
@@ -166,6 +208,16 @@ impl Engine {
 
     /// The claim is won. Who asked and who took it are connected, by whatever leg is missing.
     fn bring_together(&mut self, id: RequestId, by: Claimant, own: Option<LegId>) {
+        if self.requests.contains_key(&id) {
+            self.event(Event::Request {
+                request: id,
+                change: RequestChange::Taken { by },
+            });
+        }
+        self.connect_claimant(id, by, own);
+    }
+
+    fn connect_claimant(&mut self, id: RequestId, by: Claimant, own: Option<LegId>) {
         let Some(request) = self.requests.get(&id) else {
             return;
         };
@@ -174,10 +226,6 @@ impl Engine {
             request.from.clone(),
             request.priority,
         );
-        self.event(Event::Request {
-            request: id,
-            change: RequestChange::Taken { by },
-        });
         match (asker, own) {
             (Asker::Waiting { call }, Some(own)) => self.connect_own(id, call, own),
             (Asker::Waiting { call }, None) => {
@@ -409,7 +457,9 @@ impl Engine {
             RequestState::Asking { .. } | RequestState::Escalating { .. } => {
                 return Err(CommandError::BeingTaken);
             }
-            RequestState::Taken { by, .. } => return Err(CommandError::TakenBy(by)),
+            RequestState::Promised { by } | RequestState::Taken { by, .. } => {
+                return Err(CommandError::TakenBy(by));
+            }
         }
         if !request.desks.iter().any(|desk| self.is_position(*desk, by)) {
             return Err(CommandError::NotAPosition);

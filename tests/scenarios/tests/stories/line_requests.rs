@@ -1,13 +1,15 @@
 //! Claim before connect over a line: a request has one home, and exactly one winner there.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use calls::{Closure, Event as Ours, RequestChange};
-use legacy_protocols::command::{Answer, CallRef, Command, RequestRef, Verdict};
-use legacy_protocols::event::{CallRequest, Event};
+use legacy_protocols::command::{Answer, CallRef, CallSetup, Command, RequestRef, Verdict};
+use legacy_protocols::event::{CallRequest, Event, TalkMode};
 use legacy_protocols::number::Party;
 use legacy_protocols::port::AskId;
 use legacy_protocols::priority::Priority;
+use legacy_protocols::sound::{SoundCodecs, SoundEnd, SoundKeys};
 use model::DeskId;
 use scenarios::clock::SECOND;
 use scenarios::old_server::{OldServer, here, there};
@@ -41,6 +43,24 @@ fn wish(from: Party) -> CallRequest {
         to: None,
         priority: Priority::NORMAL,
         text: None,
+    }
+}
+
+fn setup(from: Party, to: Party) -> CallSetup {
+    let address = SocketAddr::from(([10, 0, 2, 1], 4000));
+    let sound = SoundEnd {
+        address,
+        codecs: SoundCodecs::ALL,
+        keys: SoundKeys::Events,
+    };
+    CallSetup {
+        call: CallRef(CallRef::OF_PORT | 99),
+        from,
+        to,
+        priority: Priority::NORMAL,
+        mode: TalkMode::OpenDuplex,
+        text: None,
+        sound: Some(sound),
     }
 }
 
@@ -232,12 +252,14 @@ fn a_request_of_ours_is_seen_at_the_desk_behind_the_line_and_taken_there() {
     );
     world.wait(SECOND);
     assert_eq!(world.old(0).take_done(), [Verdict::Done]);
-    // The desk is called, and the request is seen no more.
-    let asked = world.old(0).take_asked();
-    let [Command::CallSetup(setup)] = &asked[..] else {
-        panic!("{asked:?}");
-    };
-    assert_eq!((setup.from, setup.to), (here("103"), there("2190")));
+    // Who takes it calls; the other one waits on the line.
+    assert_eq!(world.old(0).take_asked(), []);
+    world.old_asks(0, Command::CallSetup(setup(there("2190"), here("103"))));
+    world.wait(SECOND);
+    assert_eq!(world.old(0).take_done(), [Verdict::Accepted]);
+    let log = world.phone_mut("103").take_log();
+    assert!(log.iter().any(|line| line == "talks"), "{log:?}");
+    assert_eq!(closures(&world), [Closure::Connected]);
     let told = world.old(0).take_told();
     let closed = |event: &Event| {
         matches!(event, Event::RequestClosed { request, by: Some(by), .. }
@@ -278,6 +300,27 @@ fn a_request_of_ours_that_two_desks_claim_within_a_millisecond_has_exactly_one_w
         let lost = log.iter().any(|line| line.contains("refused"));
         assert_eq!(lost, !local_first, "{log:?}");
     }
+}
+
+#[test]
+fn a_desk_behind_the_line_that_takes_a_request_and_never_calls_gives_it_back() {
+    let mut world = world();
+    world.dial("103", "900");
+    world.wait(SECOND);
+    let (ask, command) = open_ask(world.old(0));
+    let Command::RequestFile(filed) = command else {
+        panic!("it is filed there: {command:?}");
+    };
+    world.old_answers(0, ask, Verdict::Done.into());
+    let (request, by) = (filed.request, there("2190"));
+    world.old_asks(0, Command::RequestClaim { request, by });
+    world.wait(SECOND);
+    assert_eq!(world.old(0).take_done(), [Verdict::Done]);
+    world.wait(20 * SECOND);
+    // It waits again, and is seen there again.
+    assert_eq!(waiting(&world), 1);
+    let asked = world.old(0).take_asked();
+    assert!(matches!(asked[..], [Command::RequestFile(_)]), "{asked:?}");
 }
 
 #[test]
