@@ -54,18 +54,20 @@ impl GatewayState {
                 contacts.iter().filter_map(registered).collect()
             }
             Some(Reach::Direct(uri)) => direct(uri).into_iter().collect(),
-            Some(Reach::Behind(_)) | None => Vec::new(),
+            Some(Reach::Behind(node)) => {
+                self.trunk_to_station(station, *node).into_iter().collect()
+            }
+            None => Vec::new(),
         }
     }
 
     pub(crate) fn contacts_elsewhere(&self, address: &Address) -> Vec<Contact> {
         match address {
             Address::Sip(uri) => direct(uri).into_iter().collect(),
-            Address::Local(_)
-            | Address::Remote { .. }
-            | Address::CloudUser(_)
-            | Address::Group(_)
-            | Address::Desk(_) => Vec::new(),
+            Address::Remote { .. } => self.trunk_to_number(address).into_iter().collect(),
+            Address::Local(_) | Address::CloudUser(_) | Address::Group(_) | Address::Desk(_) => {
+                Vec::new()
+            }
         }
     }
 }

@@ -72,7 +72,7 @@ impl GatewayState {
         }
         let dialled = self.dialled(&incoming.request_uri);
         let dialled = dialled.ok_or(StatusCode::NOT_FOUND)?;
-        let from = parties::origin(incoming, &self.directory, &self.config.trusted);
+        let from = self.caller(incoming);
         let leg = self.calls.next_leg();
         let priority = match incoming.urgency {
             Urgency::Emergency => Some(Priority::DEFAULT_ALARM),
@@ -96,6 +96,14 @@ impl GatewayState {
         Ok(())
     }
 
+    fn caller(&self, incoming: &Incoming) -> Origin {
+        let known = parties::origin(incoming, &self.directory, &self.config.trusted);
+        match known {
+            Origin::Outside { .. } => self.caller_by_trunk(incoming).unwrap_or(known),
+            Origin::Station(_) | Origin::CloudUser { .. } | Origin::Node { .. } => known,
+        }
+    }
+
     /// Whom a URI means: somebody here, or behind a line.
     fn dialled(&self, uri: &Uri) -> Option<Address> {
         match parties::dialled(uri, &self.directory)? {
@@ -113,7 +121,7 @@ impl GatewayState {
     ) -> Result<(), Refused> {
         let gone = StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
         let replaced = self.legs.by_session(replaced).ok_or(gone)?;
-        let from = parties::origin(incoming, &self.directory, &self.config.trusted);
+        let from = self.caller(incoming);
         let station = match from {
             Origin::Station(station) if self.calls.may_take_over(station, replaced) => station,
             Origin::Station(_)

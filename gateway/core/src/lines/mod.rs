@@ -20,6 +20,7 @@ mod rooms;
 mod sound;
 mod stations;
 mod talk;
+mod trunks;
 mod view;
 mod words;
 

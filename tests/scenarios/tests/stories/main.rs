@@ -19,6 +19,7 @@ mod line_calls;
 mod line_doors;
 mod line_isdn;
 mod line_requests;
+mod line_trunk;
 mod lines;
 mod lost_messages;
 mod overload;
