@@ -4,7 +4,9 @@
 //! Repeats the last period of the voice and lets it fade by a quarter per
 //! frame; behind the fade stands noise as loud as the pauses were, so the line
 //! does not sound dead. The first 4 ms after the gap fade from the invention to
-//! the truth; if that is known already, the end of the gap leads to it instead.
+//! the truth; if that is known already, the end of the gap leads to it instead
+//! (G.711), or the voice is made to meet it in step (G.722, whose decoder hears
+//! what follows by what it learns from the invention).
 //! Opus does all this better by itself; do not use it there.
 //!
 //! Adds no delay. Invariant: what is invented is never louder than what it
@@ -28,6 +30,23 @@ const JOIN_MS: usize = 2;
 
 /// From an invention to what leads to the sound after the gap.
 const CROSS_MS: usize = 5;
+
+/// A voice is repeated so much faster or slower at most, to be in step with what follows.
+const MOST_WARP_MS: usize = 3;
+
+/// So many ways of it are tried in a millisecond, and compared over so long.
+const WARPS_PER_MS: usize = 2;
+const COMPARED_MS: usize = 10;
+
+/// What a millisecond of it must gain in likeness.
+const WARP_COSTS: f32 = 0.08;
+
+/// The longest frame that is warped.
+const LONGEST: usize = SampleRate::Hz16000.frame();
+
+/// All of an invention that is looked at: the frame, and what would follow it.
+const LOOKED_AT: usize =
+    LONGEST + SampleRate::Hz16000.samples_in_ms(MOST_WARP_MS + COMPARED_MS) + 1;
 
 /// Below this the sound is no voice; a short period of it would buzz.
 const VOICED: f32 = 0.5;
@@ -118,6 +137,51 @@ impl Concealer {
         self.remember(frame);
     }
 
+    /// As [`Concealer::lost`], where what follows is there already, but how it sounds depends on
+    /// what is heard until then: `hear` tells, of a frame and how that would go on. Of voices that
+    /// are a little faster or slower the one is taken that what follows is most alike.
+    pub fn toward<const N: usize>(
+        &mut self,
+        frame: &mut [i16],
+        beyond: &mut [i16; N],
+        mut hear: impl FnMut(&[i16], &[i16; N], &mut [i16]) -> Option<usize>,
+    ) {
+        if frame.len() != self.rate.frame() || frame.len() > LONGEST {
+            self.lost(frame);
+            return self.beyond(beyond);
+        }
+        if self.invention.is_none() {
+            self.begin();
+        }
+        let mut long = [0; LOOKED_AT];
+        self.beyond(&mut long);
+        let step = self.rate.samples_in_ms(1) / WARPS_PER_MS;
+        let most = MOST_WARP_MS * WARPS_PER_MS;
+        let compared = self.rate.samples_in_ms(COMPARED_MS);
+        let usual = frame.len();
+        let (mut best, mut most_alike) = (usual, f32::MIN);
+        for len in (0..=2 * most).map(|n| usual + n * step - most * step) {
+            warp(&long, len, frame);
+            let follows = &long[len..];
+            beyond.copy_from_slice(&follows[..N]);
+            let mut next = [0; LONGEST];
+            if hear(frame, beyond, &mut next).is_none_or(|heard| heard < compared) {
+                continue;
+            }
+            let warped = len.abs_diff(usual) as f32 / self.rate.samples_in_ms(1) as f32;
+            let alike = alike(&next[..compared], &follows[..compared]) - warped * WARP_COSTS;
+            if alike > most_alike {
+                (best, most_alike) = (len, alike);
+            }
+        }
+        warp(&long, best, frame);
+        beyond.copy_from_slice(&long[best..best + N]);
+        for _ in 0..best {
+            self.invent();
+        }
+        self.remember(frame);
+    }
+
     /// How the invention would go on, without going on: for [`crate::codec::Decoder::follow`].
     pub fn beyond(&mut self, sound: &mut [i16]) {
         let (invention, comfort) = (self.invention, self.comfort.clone());
@@ -185,6 +249,28 @@ impl Concealer {
             *to = f32::from(*from);
         }
     }
+}
+
+/// The first `len` samples of the sound in the time of the frame.
+fn warp(sound: &[i16], len: usize, frame: &mut [i16]) {
+    let frames = frame.len().max(1);
+    for (n, sample) in frame.iter_mut().enumerate() {
+        let (at, rest) = (n * len / frames, n * len % frames);
+        let part = rest as f32 / frames as f32;
+        let pair = [f32::from(sound[at]), f32::from(sound[at + 1])];
+        *sample = (pair[0] * (1.0 - part) + pair[1] * part) as i16;
+    }
+}
+
+fn alike(a: &[i16], b: &[i16]) -> f32 {
+    let (mut both, mut one, mut other) = (0.0, 0.0, 0.0);
+    for (a, b) in a.iter().zip(b) {
+        let (a, b) = (f32::from(*a), f32::from(*b));
+        both += a * b;
+        one += a * a;
+        other += b * b;
+    }
+    both / (one * other).sqrt().max(1.0)
 }
 
 /// Noise like that in the speaker's pauses: as loud, and dull.
@@ -310,6 +396,40 @@ mod tests {
     }
 
     #[test]
+    fn a_voice_meets_what_follows_in_step() {
+        const N: usize = 80;
+        for rate in RATES {
+            // What follows is late by two milliseconds, or early.
+            for shift in [-2, 0, 2] {
+                let late = rate.samples_in_ms(2) as i32 * shift / 2;
+                let mut concealer = Concealer::new(rate, 1);
+                for n in 0..5 {
+                    concealer.good(&mut voice(rate, n));
+                }
+                let steady: Vec<i16> = (0..9).flat_map(|n| voice(rate, n)).collect();
+                let from = 6 * rate.frame() as i32 + late;
+                let follows = &steady[from as usize..][..rate.frame()];
+                let (mut frame, mut beyond) = (voice(rate, 0), [0; N]);
+                concealer.toward(&mut frame, &mut beyond, |_, _, next| {
+                    next[..follows.len()].copy_from_slice(follows);
+                    Some(follows.len())
+                });
+                let in_step = alike(&beyond, &follows[..N]);
+                let plain = steady[6 * rate.frame()..].iter().copied();
+                let plain = alike(&plain.take(N).collect::<Vec<_>>(), &follows[..N]);
+                assert!(in_step > 0.8, "{rate:?} {shift}: {in_step}, not {plain}");
+                assert!(
+                    shift == 0 || plain < 0.5,
+                    "it would be out of step: {plain}"
+                );
+                // Ten samples of twelve are steeper by a fifth.
+                let steep = steepest(&steady) / 5 * 6 + 300;
+                assert!(steepest(&frame) < steep, "{rate:?} clicks");
+            }
+        }
+    }
+
+    #[test]
     fn looking_beyond_changes_nothing() {
         for rate in RATES {
             let mut concealer = Concealer::new(rate, 1);
@@ -399,6 +519,10 @@ mod tests {
                 concealer.lost(&mut frame);
                 concealer.lost(&mut frame);
                 concealer.between(&mut frame.clone(), &frame);
+                concealer.toward(&mut frame.clone(), &mut [0; 22], |heard, _, next| {
+                    next[..heard.len()].copy_from_slice(heard);
+                    Some(heard.len())
+                });
                 concealer.good(&mut frame);
             }
         }

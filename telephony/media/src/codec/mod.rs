@@ -278,16 +278,27 @@ impl Decoder {
         }
     }
 
-    /// What [`Decoder::decode`] would write, without moving on. Only for G.711, which remembers
-    /// nothing: elsewhere it depends on what is invented until then.
-    pub fn peek(&self, payload: &[u8], pcm: &mut [i16]) -> Option<usize> {
-        let pcm = pcm.get_mut(..payload.len())?;
+    /// What [`Decoder::decode`] would write if this had been heard until then ([`Decoder::follow`]),
+    /// without moving on. Not for Opus, which conceals by itself.
+    pub fn peek(
+        &self,
+        (heard, beyond): (&[i16], &[i16; BEYOND]),
+        payload: &[u8],
+        pcm: &mut [i16],
+    ) -> Option<usize> {
+        let samples = self.samples(payload).ok()?;
+        let pcm = pcm.get_mut(..samples)?;
         match &self.0 {
             Decoding::Pcma => g711::decode_a_law(payload, pcm),
             Decoding::Pcmu => g711::decode_mu_law(payload, pcm),
-            Decoding::G722(_) | Decoding::Opus(_) => return None,
+            Decoding::G722(decoder) => {
+                let mut decoder = decoder.clone();
+                decoder.follow(heard, beyond);
+                decoder.decode(payload, pcm);
+            }
+            Decoding::Opus(_) => return None,
         }
-        Some(payload.len())
+        Some(samples)
     }
 
     /// What was heard in place of a lost payload, and how it would go on: a codec that learns from

@@ -279,13 +279,25 @@ fn invent(
     match (decoder.conceal(next, sound), concealer) {
         (Some(written), _) => sound[written..].fill(0),
         (None, Some(concealer)) => {
-            let mut ahead = [0; MAX_FRAME];
-            match next.and_then(|next| decoder.peek(next, &mut ahead)) {
-                Some(len) => concealer.between(sound, &ahead[..len]),
-                None => concealer.lost(sound),
-            }
             let mut beyond = [0; codec::BEYOND];
-            concealer.beyond(&mut beyond);
+            match next {
+                Some(next) if decoder.codec() == AudioCodec::G722 => {
+                    concealer.toward(sound, &mut beyond, |heard, beyond, ahead| {
+                        decoder.peek((heard, beyond), next, ahead)
+                    });
+                }
+                Some(next) => {
+                    let mut ahead = [0; MAX_FRAME];
+                    match decoder.peek((&[], &beyond), next, &mut ahead) {
+                        Some(len) => concealer.between(sound, &ahead[..len]),
+                        None => concealer.lost(sound),
+                    }
+                }
+                None => {
+                    concealer.lost(sound);
+                    concealer.beyond(&mut beyond);
+                }
+            }
             decoder.follow(sound, &beyond);
         }
         (None, None) => sound.fill(0),

@@ -106,7 +106,7 @@ fn ways() -> [Way; 6] {
             Opus,
             jittery(),
             perfect,
-            of(0.75, "G.722 to Opus"),
+            of(0.8, "G.722 to Opus"),
         ),
         way(
             "G.722 to Opus, far loss",
