@@ -305,11 +305,13 @@ fn socket_in(folder: &Path) -> PathBuf {
 /// The program, built once per test run so that it is never an old one.
 pub fn binary() -> Result<&'static Path> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let build = || build("gateway-daemon", "antiphon-gateway");
     let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
     built.as_deref().map_err(|error| anyhow::anyhow!("{error}"))
 }
 
-fn build() -> Result<PathBuf> {
+/// Builds a program of this workspace, which is quick where nothing has changed.
+pub fn build(package: &str, program: &str) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -321,26 +323,19 @@ fn build() -> Result<PathBuf> {
         }
     }
     let output = build
-        .args([
-            "build",
-            "--locked",
-            "--package",
-            "gateway-daemon",
-            "--bin",
-            "antiphon-gateway",
-        ])
+        .args(["build", "--locked", "--package", package, "--bin", program])
         .args(["--message-format", "json"])
         .output()
         .context("could not run cargo build")?;
     ensure!(
         output.status.success(),
-        "the gateway does not build:\n{}",
+        "{program} does not build:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
     let messages = String::from_utf8_lossy(&output.stdout).into_owned();
     let executable = messages.lines().find_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
-        let ours = message["target"]["name"] == "antiphon-gateway";
+        let ours = message["target"]["name"] == program;
         message["executable"]
             .as_str()
             .filter(|_| ours)

@@ -19,6 +19,7 @@ pub mod flood;
 pub mod gateway;
 pub mod house;
 pub mod kamailio;
+pub mod legacy_site;
 pub mod linphone;
 pub mod lossy;
 pub mod network;

@@ -1,0 +1,85 @@
+//! `antiphon-site`, an older intercom server with its stations, as the other end of a line.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::{PATIENCE, Program, gateway};
+
+/// Two stations of server 1, and one of server 3 behind it. The gateway is system 2.
+const STATIONS: &str = r#"
+name = "Works"
+node = { number = 1, name = "Hall 1" }
+further_node = [{ number = 3, name = "Hall 2" }]
+
+[[station]]
+id = "porter"
+name = "Porter"
+number = "2001"
+kind = "desk"
+
+[[station]]
+id = "gate"
+name = "Gate East"
+number = "2101"
+kind = "door"
+[[station.button]]
+label = "Porter"
+calls = "porter"
+[[station.button]]
+label = "Reception"
+calls = "2/102"
+
+[[station]]
+id = "workshop"
+name = "Workshop"
+number = "3101"
+node = 3
+"#;
+
+#[derive(Debug)]
+pub struct LegacySite {
+    program: Program,
+}
+
+impl LegacySite {
+    /// `line` is how the gateway gets there, in the words of docs/legacy-site.md.
+    pub fn start(at: IpAddr, line: &str, folder: &Path) -> Result<Self> {
+        let file = folder.join("legacy-site.toml");
+        let text = format!(
+            "{STATIONS}\n[sound]\naddress = \"{at}\"\n[[line]]\nname = \"gateway\"\ngateway = 2\n\
+             protocol = \"versicle\"\n{line}\n"
+        );
+        std::fs::write(&file, text)?;
+        let mut command = Command::new(gateway::build("simulator", "antiphon-site")?);
+        command.arg(&file).args(["--no-page", "--orders"]);
+        let program = Program::start_listening("the legacy site", at, &command)?;
+        program.wait_for("ready")?;
+        Ok(Self { program })
+    }
+
+    /// Gives an order and waits until it is carried out.
+    pub fn order(&mut self, order: &str) -> Result<()> {
+        let mark = self.program.mark();
+        self.program.say(order)?;
+        let answer = self
+            .program
+            .wait_where(mark, "what became of an order", |line| {
+                let over = line == "ok" || line.starts_with("error:");
+                over.then(|| line.to_owned())
+            })?;
+        match answer.as_str() {
+            "ok" => Ok(()),
+            error => bail!("{order}: {error}"),
+        }
+    }
+
+    /// Ends it, as when the power fails.
+    pub fn end(mut self) -> Result<()> {
+        self.program.signal(nix::sys::signal::Signal::SIGKILL)?;
+        self.program.finish(PATIENCE)?;
+        Ok(())
+    }
+}
