@@ -31,6 +31,11 @@ calls = "porter"
 [[station.button]]
 label = "Reception"
 calls = "2/102"
+[[station.door]]
+name = "Gate"
+contact = true
+[[station.door]]
+name = "Wicket"
 
 [[station]]
 id = "workshop"
@@ -45,6 +50,8 @@ pub struct LegacySite {
 }
 
 impl LegacySite {
+    /// Works in `folder`, where the sounds are that its stations say and hear.
+    ///
     /// `line` is how the gateway gets there, in the words of docs/legacy-site.md.
     pub fn start(at: IpAddr, line: &str, folder: &Path) -> Result<Self> {
         let file = folder.join("legacy-site.toml");
@@ -55,6 +62,7 @@ impl LegacySite {
         std::fs::write(&file, text)?;
         let mut command = Command::new(gateway::build("simulator", "antiphon-site")?);
         command.arg(&file).args(["--no-page", "--orders"]);
+        command.current_dir(folder);
         let program = Program::start_listening("the legacy site", at, &command)?;
         program.wait_for("ready")?;
         Ok(Self { program })

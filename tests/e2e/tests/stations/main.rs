@@ -9,6 +9,7 @@ mod figures;
 mod foreign_codecs;
 mod groups;
 mod hold_and_transfer;
+mod legacy_line;
 mod lines;
 mod link_local;
 mod loudness;

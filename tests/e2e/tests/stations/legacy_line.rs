@@ -1,0 +1,143 @@
+//! Stations of a legacy site and SIP phones: calls both ways with sound, doors, a line that is cut.
+
+use anyhow::{Context, Result, ensure};
+use e2e::baresip::{self, Answers};
+use e2e::house::{self, GATEWAY};
+use e2e::legacy_site::LegacySite;
+use e2e::{Baresip, Gateway, Site, at_site, gateway, sound};
+
+/// The host of the site's server.
+const SERVER: u8 = 40;
+/// Where its line waits for the gateway.
+const LINE: u16 = 18480;
+
+/// A reception, a desk 500, and a line to the site, whose gate has two doors.
+fn setup(site: &Site) -> gateway::Setup<'static> {
+    let server = site.host(SERVER);
+    gateway::Setup::new(site.host(GATEWAY))
+        .station("102", "kind = \"desk_station\"\n")
+        .directory(
+            "[[stations]]\nnumber = \"2101\"\nname = \"Gate East\"\nkind = \"door_station\"\n\
+             behind = \"works\"\n\
+             [[stations.doors]]\nkey = \"gate\"\noutput = 1\ncode = \"#1\"\nstation_confirms = true\n\
+             [[stations.doors]]\nkey = \"wicket\"\noutput = 2\ncode = \"#2\"\n",
+        )
+        .more(&format!(
+            "[[line]]\nname = \"works\"\nkind = \"LAN\"\ndriver = \"versicle\"\n\
+             system = 1\nown_system = 2\n\
+             authority = \"a token of these tests\"\n\
+             [line.tcp]\nconnect = \"{server}:{LINE}\"\nplain = true\n"
+        ))
+}
+
+fn reception<'a>(site: &Site, gateway: &Gateway) -> baresip::Setup<'a> {
+    baresip::Setup {
+        codecs: "G722/16000/1",
+        hertz: 1000,
+        ..house::baresip(site, gateway, "102")
+    }
+}
+
+/// Both ends, with the line up.
+fn start(site: &Site) -> Result<(LegacySite, Gateway)> {
+    sound::tone(&site.folder().join("gate.wav"), 16_000, 60, 440)?;
+    let server = site.host(SERVER);
+    let listen = format!("listen = \"{server}:{LINE}\"");
+    let mut legacy = LegacySite::start(server, &listen, site.folder())?;
+    let gateway = Gateway::start(&setup(site), site.folder())?;
+    legacy.order("wait line gateway up within 20")?;
+    Ok((legacy, gateway))
+}
+
+fn heard_at_gate(site: &Site, legacy: &mut LegacySite, hertz: f64) -> Result<()> {
+    legacy.order("record gate off")?;
+    sound::measure(&site.folder().join("heard.wav"), 0.3)?.must_be_tone(hertz, 1.0)
+}
+
+/// The button rings the reception, which answers by itself.
+fn button_pressed(site: &Site, legacy: &mut LegacySite, gateway: &Gateway) -> Result<Baresip> {
+    let phone = baresip::Setup {
+        answers: Answers::ByItself,
+        ..reception(site, gateway)
+    };
+    let mut phone = Baresip::start(&phone, site.folder())?;
+    legacy.order("play gate gate.wav")?;
+    legacy.order("press gate 2")?;
+    phone.event("CALL_ESTABLISHED")?;
+    legacy.order("wait with gate 2/102")?;
+    Ok(phone)
+}
+
+#[test]
+fn b9_a_button_of_a_legacy_station_rings_a_phone_and_both_hear_each_other() {
+    at_site(|site| {
+        let (mut legacy, gateway) = start(site)?;
+        let mut phone = button_pressed(site, &mut legacy, &gateway)?;
+        legacy.order("record gate heard.wav")?;
+        phone.wait_until_heard(2.0)?;
+        heard_at_gate(site, &mut legacy, 1000.0)?;
+        phone.hang_up()?;
+        legacy.order("wait station gate idle")?;
+        sound::measure(&phone.heard()?, 0.3)?.must_be_tone(440.0, 1.0)
+    });
+}
+
+/// "Opened" is said only because the contact of the door felt it.
+#[test]
+fn b9_a_phone_opens_doors_of_a_legacy_station_and_hears_of_one_with_a_contact_only() {
+    at_site(|site| {
+        let (mut legacy, gateway) = start(site)?;
+        let mut phone = button_pressed(site, &mut legacy, &gateway)?;
+        for (digit, door) in [('1', 1), ('2', 2)] {
+            phone.digit('#')?;
+            phone.digit(digit)?;
+            legacy.order(&format!("wait door gate {door} open"))?;
+        }
+        gateway.wait_for_metric(&["antiphon_door_commands_total", "opened"], 1.0)?;
+        gateway.wait_for_metric(&["antiphon_door_commands_total", "not_confirmed"], 1.0)?;
+        phone.hang_up()?;
+        legacy.order("wait station gate idle")
+    });
+}
+
+#[test]
+fn b9_a_phone_calls_a_legacy_station_which_answers_and_hangs_up() {
+    at_site(|site| {
+        let (mut legacy, gateway) = start(site)?;
+        let mut phone = Baresip::start(&reception(site, &gateway), site.folder())?;
+        legacy.order("play gate gate.wav")?;
+        phone.dial(&gateway.uri("2101"))?;
+        legacy.order("wait station gate ringing")?;
+        legacy.order("answer gate")?;
+        phone.event("CALL_ESTABLISHED")?;
+        legacy.order("record gate heard.wav")?;
+        phone.wait_until_heard(2.0)?;
+        heard_at_gate(site, &mut legacy, 1000.0)?;
+        legacy.order("hangup gate")?;
+        phone.event("CALL_CLOSED")?;
+        gateway.wait_for_calls(0)
+    });
+}
+
+#[test]
+fn b9_a_line_that_is_cut_ends_its_calls_and_comes_back_by_itself() {
+    at_site(|site| {
+        let (mut legacy, gateway) = start(site)?;
+        let mut phone = Baresip::start(&reception(site, &gateway), site.folder())?;
+        legacy.order("press gate 2")?;
+        phone.event("CALL_INCOMING")?;
+        legacy.order("line gateway cut")?;
+        phone.event("CALL_CLOSED")?;
+        legacy.order("wait station gate idle")?;
+        let lines = gateway.ask(&["lines"])?;
+        let text = lines.to_string();
+        ensure!(text.contains("works"), "no line in {text}");
+        legacy.order("line gateway heal")?;
+        legacy.order("wait line gateway up within 20")?;
+        legacy.order("press gate 2")?;
+        phone
+            .event("CALL_INCOMING")
+            .context("after the line came back")?;
+        Ok(())
+    });
+}
