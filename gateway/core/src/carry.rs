@@ -135,7 +135,10 @@ impl GatewayState {
         let mut leg = Leg::new(Role::Started);
         for contact in contacts {
             let invite = self.invitation(start, contact, offer.clone());
-            leg.sessions.extend(self.sip.invite(invite, now).ok());
+            if let Ok(session) = self.sip.invite(invite, now) {
+                leg.sessions.push(session);
+                self.name_leg(start.leg, session);
+            }
         }
         if leg.sessions.is_empty() {
             return Err(EndCause::Overload);

@@ -9,7 +9,9 @@ use legacy_protocols::command::Command;
 use legacy_protocols::event::{Event as LineFact, Provenance};
 use legacy_protocols::port::{LinkState, Reference};
 use media::SoundKey;
-use model::{CallRecord, CommandId, Digit, Directory, DoorRecord, LegAudio, LegId, Timestamp};
+use model::{
+    CallId, CallRecord, CommandId, Digit, Directory, DoorRecord, LegAudio, LegId, Timestamp,
+};
 use sip::flow::{ConnectionId, Destination, Flow, Hop};
 use sip::registrar::{Account, Store, StoreToken};
 
@@ -174,6 +176,12 @@ pub enum Output {
     LineTold {
         line: LineId,
         event: LineFact,
+    },
+    /// This leg is, on the wire, the SIP dialog of this Call-ID: for whoever follows a call there.
+    LegNamed {
+        leg: LegId,
+        call: Option<CallId>,
+        call_id: Box<str>,
     },
     Timeout(Option<Instant>),
 }

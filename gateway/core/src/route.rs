@@ -12,6 +12,7 @@ use sip::message::{HeaderName, StatusCode, Uri};
 use sip::session::{Incoming, ReferAnswer, ReferId, Reject, Sdp, SessionEvent, SessionId, Urgency};
 
 use crate::causes;
+use crate::io::Output;
 use crate::keys::KeyForm;
 use crate::legs::{Leg, Rest, Role};
 use crate::parties;
@@ -93,6 +94,7 @@ impl GatewayState {
             video: offered.video,
         };
         self.calls.handle(Input::LegArrived(arrival), now);
+        self.name_leg(leg, incoming.session);
         Ok(())
     }
 
@@ -139,6 +141,7 @@ impl GatewayState {
             video: offered.video,
         };
         self.calls.handle(Input::LegTakesOver(takeover), now);
+        self.name_leg(leg, incoming.session);
         Ok(())
     }
 
@@ -192,6 +195,13 @@ impl GatewayState {
         let mut entry = Leg::new(Role::Arrived);
         entry.sessions.push(session);
         self.legs.insert(leg, entry);
+    }
+
+    pub(crate) fn name_leg(&mut self, leg: LegId, session: SessionId) {
+        if let Some(call_id) = self.sip.call_id(session).map(Box::from) {
+            let call = self.calls.call_of_leg(leg);
+            self.out(Output::LegNamed { leg, call, call_id });
+        }
     }
 
     fn session_says(&mut self, session: SessionId, event: SessionEvent, now: Instant) {

@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use gateway_core::{GatewayState, Input, MediaCommand, Output, StoreWrite, UrlReply, UrlRequest};
 use model::{CommandId, DoorRecord};
 use net::flows::{FlowEvent, Outlet};
@@ -26,6 +27,7 @@ use crate::operator;
 use crate::outgoing::{Outgoing, net_connection, sip_flow};
 use crate::recorder::Recorder;
 use crate::store::{Answer, BINDINGS, BindingsWrite, JournalWrite, Sequence, Store, StoredBinding};
+use crate::timeline::{LineSaid, Timeline};
 
 /// What the machine is told back in one turn. More would be a circle of sending and failing.
 const MOST_BACK: usize = 1_024;
@@ -37,6 +39,7 @@ pub(crate) struct Hands {
     pub(crate) media: MediaShell,
     pub(crate) recorder: Recorder,
     pub(crate) lines: LineShell,
+    pub(crate) timeline: Timeline,
     pub(crate) outgoing: Outgoing,
     pub(crate) urls: mpsc::Sender<UrlRequest>,
     pub(crate) changes: broadcast::Sender<()>,
@@ -64,6 +67,7 @@ pub(crate) struct Threads {
     pub(crate) media: MediaShell,
     pub(crate) recorder: Recorder,
     pub(crate) lines: LineShell,
+    pub(crate) timeline: Timeline,
 }
 
 /// What the hands count.
@@ -90,12 +94,14 @@ impl Hands {
             media,
             recorder,
             lines,
+            timeline,
         } = threads;
         Self {
             store,
             media,
             recorder,
             lines,
+            timeline,
             outgoing,
             urls,
             changes,
@@ -161,18 +167,55 @@ impl Hands {
                         self.answer(asker, answer);
                     }
                 }
-                Output::Line { line, command } => self.lines.command(line, command, now),
-                Output::LineState { line, state } => self.lines.is(line, state),
-                Output::LineHappened { .. }
-                | Output::LineAsked { .. }
-                | Output::LineCommanded { .. }
-                | Output::LineDone { .. }
-                | Output::LineTold { .. } => {}
-                Output::Registrar(event) => crate::events::log_registrar(&event),
+                Output::Line { line, command } => {
+                    self.timeline.line_command(line, &command);
+                    self.lines.command(line, command, now);
+                }
+                Output::LineState { line, state } => {
+                    self.timeline.line_says(line, LineSaid::State(state));
+                    self.lines.is(line, state);
+                }
+                Output::LineHappened { line, event, from } => {
+                    self.timeline
+                        .line_says(line, LineSaid::Happened(event, from));
+                }
+                Output::LineAsked {
+                    line,
+                    command,
+                    from,
+                } => self
+                    .timeline
+                    .line_says(line, LineSaid::Asked(command, from)),
+                Output::LineCommanded {
+                    line,
+                    reference,
+                    command,
+                } => {
+                    let said = LineSaid::Commanded(reference, command);
+                    self.timeline.line_says(line, said);
+                }
+                Output::LineDone {
+                    line,
+                    reference,
+                    answer,
+                } => self
+                    .timeline
+                    .line_says(line, LineSaid::Done(reference, answer)),
+                Output::LineTold { line, event } => {
+                    self.timeline.line_says(line, LineSaid::Told(event));
+                }
+                Output::Registrar(event) => {
+                    self.timeline.registrar(&event);
+                    crate::events::log_registrar(&event);
+                }
+                Output::LegNamed { leg, call, call_id } => {
+                    self.timeline.leg(leg, call, call_id);
+                }
                 Output::Event(event) => {
                     if event == calls::Event::Drained {
                         self.drained = true;
                     }
+                    self.timeline.calls(&event);
                     crate::events::log(&event);
                     // Nobody may be watching.
                     let _ = self.changes.send(());
@@ -180,6 +223,7 @@ impl Hands {
             }
         };
         self.media.flush();
+        self.timeline.turn_over();
         deadline
     }
 
@@ -192,12 +236,18 @@ impl Hands {
         now: Instant,
     ) {
         let input = match event {
-            FlowEvent::Received { flow, bytes } => Input::Received {
-                flow: sip_flow(&flow),
-                bytes: bytes::Bytes::copy_from_slice(bytes),
-            },
-            FlowEvent::Opened { flow } => Input::FlowOpened(sip_flow(&flow)),
+            FlowEvent::Received { flow, bytes } => {
+                let bytes = Bytes::copy_from_slice(bytes);
+                self.timeline.received(&flow, &bytes, now);
+                let flow = sip_flow(&flow);
+                Input::Received { flow, bytes }
+            }
+            FlowEvent::Opened { flow } => {
+                self.outgoing.opened(&flow);
+                Input::FlowOpened(sip_flow(&flow))
+            }
             FlowEvent::Closed { flow, why } => {
+                self.timeline.closed(&flow);
                 tracing::debug!(?flow, %why, "a connection has ended");
                 if let Some(destination) = self.outgoing.closed(&flow) {
                     self.back.push_back(Input::Unreachable(destination));
@@ -254,10 +304,12 @@ impl Hands {
         self.next_asker
     }
 
-    fn transmit(&mut self, to: &Hop, bytes: &[u8], outlet: &mut Outlet) {
-        let Err(error) = self.outgoing.send(to, bytes, outlet) else {
-            return;
+    fn transmit(&mut self, to: &Hop, bytes: &Bytes, outlet: &mut Outlet) {
+        let error = match self.outgoing.send(to, bytes, outlet) {
+            Ok(flow) => return self.timeline.sent(&flow, bytes),
+            Err(error) => error,
         };
+        self.timeline.not_sent(to, bytes, &error);
         self.counts.unsent += 1;
         tracing::debug!(to = %to.remote(), %error, "a message could not be sent");
         // A flow that is gone says so itself; nobody else speaks for a destination.
@@ -290,6 +342,7 @@ impl Hands {
                 }
             }
             StoreWrite::CallRecord(record) => {
+                self.timeline.call_record(&record);
                 let trouble = record.audio.as_ref().and_then(diagnosis::diagnose);
                 self.sound.add(&record, trouble);
                 if let Some(cause) = trouble {
@@ -298,6 +351,7 @@ impl Hands {
                 self.journal(JournalWrite::Call(record));
             }
             StoreWrite::DoorRecord(record) => {
+                self.timeline.door_record(&record);
                 self.tell_about_door(&record);
                 self.journal(JournalWrite::Door(record));
             }
@@ -312,6 +366,7 @@ impl Hands {
     }
 
     fn open_url(&mut self, request: UrlRequest) {
+        self.timeline.url_asked(&request);
         let command = request.command;
         if self.urls.try_send(request).is_err() {
             self.counts.urls_refused += 1;

@@ -6,9 +6,9 @@
 //!
 //! Threads: the main one runs the calls and the SIP flows (`main_loop`); the store writes on its
 //! own two (`store`); media packets move on theirs (`media_shell`); recordings are made on one of
-//! their own (`recorder`); lines to older servers on theirs (`lines`); metrics, control socket and reading the configuration again share a
-//! small one (`side`). Invariant: the main loop never waits
-//! for any of the others.
+//! their own (`recorder`), lines to older servers on theirs (`lines`), and the timeline is written on
+//! one (`timeline`); metrics, control socket and reading the configuration again share a small one
+//! (`side`). Invariant: the main loop never waits for any of the others.
 
 mod carry;
 mod cli;
@@ -37,6 +37,7 @@ mod serve;
 mod side;
 pub mod store;
 mod systemd;
+mod timeline;
 mod urls;
 
 pub use cli::{Exit, run};

@@ -30,6 +30,7 @@ use crate::recorder::AskedId;
 use crate::reload::{ReloadAsked, Reloaded};
 use crate::store::{Answer, JournalWrite, RecordingNote, Store};
 use crate::systemd::{self, Watchdog};
+use crate::timeline::Names;
 use crate::urls::UrlAnswered;
 use crate::{machine, random};
 
@@ -219,16 +220,19 @@ impl MainLoop {
                     // Nobody may be watching.
                     let _ = hands.changes.send(());
                 }
+                hands.timeline.media(&event);
                 hands.feed(state, flows.outlet(), Input::Media(event), now);
             }
             Woken::Line(told) => {
                 if let Some((line, event)) = hands.lines.hear(told, now) {
+                    hands.timeline.line_event(line, &event);
                     let input = Input::Line { line, event };
                     hands.feed(state, flows.outlet(), input, now);
                 }
             }
             Woken::Recording(note) => self.recording_noted(note),
             Woken::UrlAnswered(UrlAnswered { command, reply }) => {
+                hands.timeline.url_answered(command, reply);
                 let input = Input::UrlAnswered { command, reply };
                 hands.feed(state, flows.outlet(), input, now);
             }
@@ -341,6 +345,7 @@ impl MainLoop {
                 return;
             }
         };
+        self.hands.timeline.operator(&command);
         let asker = self.hands.expect(asker);
         let input = Input::Operator { asker, command };
         let outlet = self.flows.outlet();
@@ -364,6 +369,8 @@ impl MainLoop {
         }
         let accounts =
             machine::accounts(&directory.accounts, &self.realm, self.contacts_per_station);
+        let names = Names::of(&directory.directory, &directory.doors);
+        self.hands.timeline.names(names);
         self.doors = directory.doors;
         self.hands.about.directory_read = self.hands.clock.wall_at(now);
         let input = Input::DirectoryChanged(Arc::new(directory.directory), accounts);
@@ -417,11 +424,13 @@ impl MainLoop {
         self.flows.shutdown(LAST_WORDS).await;
         let Hands {
             recorder,
+            timeline,
             mut store,
             lines,
             ..
         } = self.hands;
         lines.finish();
+        timeline.finish();
         for note in recorder.finish() {
             if let Err(error) = store.write_journal(JournalWrite::Recording(Box::new(note))) {
                 tracing::error!(%error, "it is not written down what was recorded");

@@ -5,6 +5,7 @@
 mod audio;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -39,6 +40,8 @@ pub(crate) struct About {
     pub(crate) state: RunState,
     pub(crate) listeners: Vec<ListenerView>,
     pub(crate) metrics: Option<SocketAddr>,
+    /// The folder of the timeline.
+    pub(crate) timeline: Option<PathBuf>,
     pub(crate) directory_read: Timestamp,
 }
 
@@ -66,6 +69,7 @@ pub(crate) fn reply(
             calls: status.calls,
             lines,
             store: store_views(store),
+            timeline: about.timeline.clone(),
             directory_read_ms: about.directory_read.unix_ms(),
         })),
         Answer::Done => done("done"),

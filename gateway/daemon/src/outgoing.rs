@@ -41,18 +41,29 @@ impl Outgoing {
         }
     }
 
-    /// Sends, or starts to open the connection that will carry it.
+    /// Sends, or starts to open the connection that will carry it; answers which way it goes.
     pub(crate) fn send(
         &mut self,
         to: &names::Hop,
         bytes: &[u8],
         outlet: &mut Outlet,
-    ) -> Result<(), NotSent> {
+    ) -> Result<net::flows::Flow, NotSent> {
         let flow = match to {
             names::Hop::Flow(flow) => net_flow(flow),
             names::Hop::Destination(destination) => self.flow_to(destination, outlet)?,
         };
-        Ok(outlet.send(&flow, bytes)?)
+        outlet.send(&flow, bytes)?;
+        Ok(flow)
+    }
+
+    /// A connection is open: its own address is known now.
+    pub(crate) fn opened(&mut self, flow: &net::flows::Flow) {
+        if let Some(destination) = self.by_connection.get(&flow.connection)
+            && let Some(current) = self.by_destination.get_mut(destination)
+            && current.connection == flow.connection
+        {
+            current.local = flow.local;
+        }
     }
 
     /// A connection has ended; if it was one of ours, where it led.

@@ -35,7 +35,8 @@ use crate::recorder::{Recorder, RecorderOptions};
 use crate::reload::Reloader;
 use crate::side::{Side, Work};
 use crate::store::{Restored, Store, StoreError, StoreOptions, Sync};
-use crate::{logging, machine, open_files, random, systemd};
+use crate::timeline::{LineName, Names, Timeline, TimelineOptions};
+use crate::{logging, machine, open_files, random, systemd, timeline};
 
 /// Room of the channels between the main loop and the side thread.
 const REQUESTS: usize = 64;
@@ -194,6 +195,20 @@ fn build(
     let clock = Clock::read();
     let directory = Arc::new(settings.directory.directory.clone());
     let config = machine::config(&settings, &bound, &own, restored.start_count);
+    let timeline = match &settings.timeline {
+        Some(kept) => Timeline::start(
+            TimelineOptions {
+                folder: settings.state_folder.join(timeline::FOLDER),
+                keep: kept.keep,
+                most_bytes: kept.bytes,
+                gateway: settings.name.clone(),
+            },
+            Names::of(&settings.directory.directory, &settings.directory.doors),
+            LineName::all(&config.lines),
+        )
+        .map_err(system("the timeline thread"))?,
+        None => Timeline::default(),
+    };
     let mut state = GatewayState::new(config, Arc::clone(&directory), seed, clock.instant);
     let accounts = machine::accounts(
         &settings.directory.accounts,
@@ -217,6 +232,10 @@ fn build(
         state: RunState::Serving,
         listeners: bound.iter().map(listener_view).collect(),
         metrics: metrics.local_addr().ok(),
+        timeline: settings
+            .timeline
+            .is_some()
+            .then(|| settings.state_folder.join(timeline::FOLDER)),
         directory_read: clock.wall,
     };
     let written = store.figures();
@@ -226,6 +245,7 @@ fn build(
             media,
             recorder,
             lines,
+            timeline,
         },
         Outgoing::new(flows.listeners()),
         urls,

@@ -24,6 +24,8 @@ pub struct Capture {
 #[derive(Debug)]
 pub struct Wire {
     file: PathBuf,
+    /// A script with dissectors of our own.
+    dissectors: Option<PathBuf>,
 }
 
 /// Loss and the like of one RTP stream, as tshark counted it.
@@ -63,7 +65,7 @@ impl Capture {
         self.see_everything()?;
         self.tshark.signal(Signal::SIGINT)?;
         self.tshark.finish(PATIENCE)?;
-        Ok(Wire { file: self.file })
+        Ok(Wire::open(&self.file))
     }
 
     /// Sends a packet with a mark and waits until it stands in the file.
@@ -83,6 +85,22 @@ impl Capture {
 }
 
 impl Wire {
+    /// A capture that was made by somebody else.
+    pub fn open(file: &Path) -> Self {
+        Self {
+            file: file.to_owned(),
+            dissectors: None,
+        }
+    }
+
+    #[must_use]
+    pub fn with_dissectors(self, script: &Path) -> Self {
+        Self {
+            dissectors: Some(script.to_owned()),
+            ..self
+        }
+    }
+
     /// The capture file.
     pub fn file(&self) -> &Path {
         &self.file
@@ -153,7 +171,13 @@ impl Wire {
     }
 
     fn tshark(&self, arguments: &[&str]) -> Result<String> {
-        let output = Command::new("tshark")
+        let mut tshark = Command::new("tshark");
+        if let Some(script) = &self.dissectors {
+            tshark
+                .arg("-X")
+                .arg(format!("lua_script:{}", script.display()));
+        }
+        let output = tshark
             .arg("-n")
             .arg("-r")
             .arg(&self.file)

@@ -90,6 +90,20 @@ pub(crate) enum Command {
     Open(Open),
     /// Read the directory again, without touching calls
     Reload(Ask),
+    /// Show what came, what left and what was made of it: the flight recorder
+    ///
+    /// Every SIP message, every frame of a line to an older server, every door command and what the
+    /// gateway made of them, in order, as a ladder; numbers at the end name the entry and the one
+    /// that caused it. Reads files: works also when no gateway runs (--folder).
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  antiphon-gateway timeline --since 10m\n  \
+                      antiphon-gateway timeline --follow --station 102\n  \
+                      antiphon-gateway timeline --call 17 --json | jq .kind\n  \
+                      antiphon-gateway timeline verify\n\n\
+                      Exit codes: 0 done, 3 the chain is broken, 5 no such folder"
+    )]
+    Timeline(Box<Timeline>),
     /// Look into the sound of the calls of this moment
     ///
     /// To judge a station alone, call the `echo_test` of the directory from it: after a sign of
@@ -177,6 +191,106 @@ pub(crate) struct Calls {
     /// Go on showing them as they change, until Ctrl-C; with --json one line per change
     #[arg(long, short)]
     pub(crate) watch: bool,
+}
+
+/// Options of `timeline`.
+#[derive(Debug, Args)]
+pub(crate) struct Timeline {
+    #[command(subcommand)]
+    pub(crate) tool: Option<TimelineTool>,
+    #[command(flatten)]
+    pub(crate) show: TimelineShow,
+    #[command(flatten)]
+    pub(crate) place: TimelineWhere,
+}
+
+/// The tools of `timeline`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TimelineTool {
+    /// Walk the whole chain and name the first break
+    ///
+    /// Every line carries a hash of itself and of the line before. The log names the hash of each
+    /// complete file: with --head, it must be in the chain.
+    #[command(after_help = "Example: antiphon-gateway timeline verify --folder /backup/timeline")]
+    Verify(TimelineVerify),
+    /// Write it as a capture file (pcapng), with every event as a comment at its packet
+    ///
+    /// SIP is at its own addresses and ports, D channels of ISDN are link type 177, other lines have
+    /// user link types, for which docs/wireshark/antiphon.lua has dissectors.
+    #[command(
+        after_help = "Examples:\n  antiphon-gateway timeline export --call 17 call.pcapng\n  \
+                      tshark -r call.pcapng -T fields -e frame.comment"
+    )]
+    Export(TimelineExport),
+}
+
+/// Options of `timeline export`.
+#[derive(Debug, Args)]
+pub(crate) struct TimelineExport {
+    /// Where to write it; "-" is standard output
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) part: TimelinePart,
+    #[command(flatten)]
+    pub(crate) place: TimelineWhere,
+}
+
+/// What of the timeline is wanted.
+#[derive(Debug, Args)]
+pub(crate) struct TimelinePart {
+    /// From when on: a time (2026-11-21T16:45:00Z), or how long ago (10m, 2h)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Until when
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Only what belongs to this call, as `calls` shows its number
+    #[arg(long, value_name = "CALL")]
+    pub(crate) call: Option<u64>,
+    /// Only what belongs to the station of this call number
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) station: Option<String>,
+    /// Only what belongs to this line to an older server
+    #[arg(long, value_name = "NAME")]
+    pub(crate) line: Option<String>,
+}
+
+/// Options of `timeline` itself.
+#[derive(Debug, Args)]
+pub(crate) struct TimelineShow {
+    /// Go on showing what comes, until Ctrl-C
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) part: TimelinePart,
+    /// Print entries as JSON, one a line, as they stand in the files
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where the timeline is.
+#[derive(Debug, Args)]
+pub(crate) struct TimelineWhere {
+    /// The folder with its files; without it, the running gateway is asked
+    #[arg(long, value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+    /// The control socket of the gateway to ask
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
+    pub(crate) socket: PathBuf,
+}
+
+/// Options of `timeline verify`.
+#[derive(Debug, Args)]
+pub(crate) struct TimelineVerify {
+    /// A hash that must be in the chain
+    #[arg(long, value_name = "HASH")]
+    pub(crate) head: Option<String>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) place: TimelineWhere,
 }
 
 /// Options of `media`.

@@ -12,7 +12,7 @@ pub enum Exit {
     /// The command line or the configuration is wrong. The same code as clap's, so that a service
     /// manager needs one number for "do not start this again".
     Usage,
-    /// `decode`: recognised and refused; the output says where and why.
+    /// `decode`: recognised and refused; `timeline verify`: broken. The output says where and why.
     Refused,
     /// `decode`: neither SIP, SDP nor a capture file.
     NotRecognised,
@@ -39,7 +39,10 @@ impl Exit {
             Self::Usage,
             "the command line or the configuration is wrong",
         ),
-        (Self::Refused, "decode: recognised, but refused"),
+        (
+            Self::Refused,
+            "decode: recognised, but refused; timeline verify: broken",
+        ),
         (
             Self::NotRecognised,
             "decode: neither SIP, SDP nor a capture file",

@@ -12,6 +12,7 @@ mod exit;
 mod hash_password;
 mod lines;
 mod media;
+mod timeline;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -106,6 +107,7 @@ fn dispatch(command: &Command) -> Result<Exit, Failure> {
             ask::once(&open.ask, &Request::Open { door })
         }
         Command::Reload(ask) => ask::once(ask, &Request::Reload),
+        Command::Timeline(options) => timeline::run(options),
         Command::Media(media) => media::run(&media.tool),
         Command::Decode(options) => decode::run(options),
         Command::HashPassword(options) => hash_password::run(options),

@@ -18,7 +18,7 @@ use super::problems::{Place, Problems};
 use super::section::Located;
 use super::settings::{
     CallSettings, DirectorySettings, ListenerKind, ListenerSettings, LogSettings, MediaSettings,
-    RecordingSettings, Settings, SipLimits, SipSettings, StoreSettings, TlsFiles,
+    RecordingSettings, Settings, SipLimits, SipSettings, StoreSettings, TimelineSettings, TlsFiles,
 };
 use super::values::written;
 use crate::{listeners, logging};
@@ -83,6 +83,14 @@ pub(super) fn settings(
         ),
         problems,
     );
+    between(
+        &file.timeline.keep,
+        (
+            Duration::from_secs(3_600),
+            Duration::from_secs(3650 * 86_400),
+        ),
+        problems,
+    );
     let lines = lines::settings(&file.line, &file.name.value, &directory, folder, problems);
     Settings {
         lines,
@@ -96,6 +104,10 @@ pub(super) fn settings(
             keep: *file.recording.keep.0,
             bytes: u64::from(small(file.recording.megabytes.value.0)) * 1_000_000,
         },
+        timeline: file.timeline.record.value.then(|| TimelineSettings {
+            keep: *file.timeline.keep.0,
+            bytes: u64::from(small(file.timeline.megabytes.value.0)) * 1_000_000,
+        }),
         calls,
         directory,
         store: StoreSettings {

@@ -33,6 +33,8 @@ section! {
         media: Nested<MediaSection>,
         /// Recordings of calls.
         recording: Nested<RecordingSection>,
+        /// The flight recorder.
+        timeline: Nested<TimelineSection>,
         /// Limits of calls.
         calls: Nested<CallsSection>,
         /// Stations, doors and ring groups. May stand here, or in a file of its own, and then this
@@ -292,6 +294,21 @@ section! {
         keep: Defaulted<Duration> = r#""30d""#,
         /// How many megabytes they may take; the oldest make room. An hour is about 22.
         megabytes: Defaulted<Whole<1, 100_000_000>> = "2000",
+    }
+}
+
+section! {
+    /// The flight recorder: every message, frame of a line, door command and event, chained by
+    /// hashes, without secrets and without sound: docs/operations.md. It is in the folder "timeline"
+    /// in `state_folder`; `antiphon-gateway timeline` reads it.
+    pub(crate) struct TimelineSection {
+        /// Whether it is kept.
+        record: Defaulted<bool> = "true",
+        /// How long it is kept.
+        keep: Defaulted<Duration> = r#""14d""#,
+        /// How many megabytes it may take; the oldest make room. A call between two stations takes
+        /// about 20 kilobytes.
+        megabytes: Defaulted<Whole<4, 1_000_000>> = "256",
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) sip: SipSettings,
     pub(crate) media: MediaSettings,
     pub(crate) recording: RecordingSettings,
+    /// Nothing: no timeline is kept.
+    pub(crate) timeline: Option<TimelineSettings>,
     pub(crate) calls: CallSettings,
     pub(crate) directory: DirectorySettings,
     pub(crate) lines: Vec<LineSettings>,
@@ -111,6 +113,13 @@ pub(crate) struct MediaSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecordingSettings {
     pub(crate) calls: RecordCalls,
+    pub(crate) keep: Duration,
+    pub(crate) bytes: u64,
+}
+
+/// The flight recorder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimelineSettings {
     pub(crate) keep: Duration,
     pub(crate) bytes: u64,
 }
@@ -216,6 +225,7 @@ impl Settings {
             ("sip", self.sip != other.sip),
             ("media", self.media != other.media),
             ("recording", self.recording != other.recording),
+            ("timeline", self.timeline != other.timeline),
             ("calls", self.calls != other.calls),
             ("line", self.lines_differ(other)),
             ("store", self.store != other.store),

@@ -4,6 +4,7 @@
 //! newer gateway. Whoever can open the socket may see numbers and names, so they stand here bare.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -200,6 +201,9 @@ pub(crate) struct StatusView {
     #[serde(default)]
     pub(crate) lines: Vec<LineBrief>,
     pub(crate) store: Vec<StoreView>,
+    /// Where the timeline is; absent when none is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) timeline: Option<PathBuf>,
     /// When the directory was read last, as unix milliseconds.
     pub(crate) directory_read_ms: i64,
 }

@@ -301,6 +301,22 @@ figures! { |from| {
         = from.store.bindings.set_aside.load(Ordering::Relaxed);
     Counter "store_files_set_aside_total" ["file=\"journal\""]
         = from.store.journal.set_aside.load(Ordering::Relaxed);
+
+    /// Entries of the timeline written.
+    Counter "timeline_entries_total" = from.hands.timeline.figures().entries.load(Ordering::Relaxed);
+    /// What the timeline has written.
+    Counter "timeline_bytes_total" = from.hands.timeline.figures().bytes.load(Ordering::Relaxed);
+    /// Entries that are missing in the timeline; a gap stands in their place.
+    Counter "timeline_entries_lost_total" ["why=\"disk\""]
+        = from.hands.timeline.figures().lost[0].load(Ordering::Relaxed);
+    Counter "timeline_entries_lost_total" ["why=\"behind\""]
+        = from.hands.timeline.figures().lost[1].load(Ordering::Relaxed);
+    Counter "timeline_entries_lost_total" ["why=\"flood\""]
+        = from.hands.timeline.figures().lost[2].load(Ordering::Relaxed);
+    /// Files of the timeline removed because of their age, or to make room.
+    Counter "timeline_files_removed_total" = from.hands.timeline.figures().removed.load(Ordering::Relaxed);
+    /// 1 while the timeline cannot be written.
+    Gauge "timeline_failing" = from.hands.timeline.figures().failing.load(Ordering::Relaxed);
 }}
 
 fn received(from: &Sources<'_>, method: &Method) -> u64 {

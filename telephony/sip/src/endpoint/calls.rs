@@ -190,6 +190,11 @@ impl Endpoint {
     pub fn replaces(&self, session: SessionId) -> Option<Replaces> {
         self.sessions.replaces(session)
     }
+
+    /// The Call-ID by which this session is known on the wire, while it lives.
+    pub fn call_id(&self, session: SessionId) -> Option<&str> {
+        self.sessions.call_id(session)
+    }
 }
 
 /// Requests outside calls, and subscriptions.

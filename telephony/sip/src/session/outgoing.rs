@@ -56,6 +56,11 @@ const MAX_FORKS: usize = 40;
 const MAX_ATTEMPTS: u8 = 3;
 
 impl Calling {
+    /// RFC 3261 8.1.1.4: the same for all its dialogs.
+    pub(super) fn call_id(&self) -> &str {
+        &self.originated.call_id
+    }
+
     pub(super) fn start(
         session: SessionId,
         local_tag: Token,

@@ -20,3 +20,4 @@ mod registration;
 mod scripted;
 mod secure;
 mod sounds;
+mod timeline;

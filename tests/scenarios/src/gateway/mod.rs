@@ -339,7 +339,7 @@ impl Gateway {
             | Output::LineCommanded { .. }
             | Output::LineDone { .. }
             | Output::LineTold { .. } => {}
-            Output::Registrar(_) => {}
+            Output::Registrar(_) | Output::LegNamed { .. } => {}
             Output::Timeout(_) => {}
         }
     }

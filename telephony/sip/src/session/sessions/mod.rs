@@ -145,6 +145,15 @@ impl Sessions {
         })
     }
 
+    pub(crate) fn call_id(&self, id: SessionId) -> Option<&str> {
+        match &self.live.get(&id)?.state {
+            State::Calling(calling) => Some(calling.call_id()),
+            State::Ringing(ringing) => Some(ringing.usage.dialog.id().call_id),
+            State::Confirmed(confirmed) => Some(confirmed.usage.dialog.id().call_id),
+            State::Leaving(_) | State::Over => None,
+        }
+    }
+
     pub(super) fn insert(&mut self, id: SessionId, tag: Token, state: State, core: &mut Core) {
         core.counters.sessions_started += 1;
         self.by_tag.insert(tag, id);
