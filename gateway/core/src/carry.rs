@@ -14,7 +14,6 @@ use sip::flow::{Hop, Transport};
 use sip::message::{HeaderName, Headers, StatusCode};
 use sip::session::{Delivery, Invite, Progress, SessionId};
 
-use crate::causes;
 use crate::io::{Output, StoreWrite};
 use crate::legs::{Leg, Role};
 use crate::parties;
@@ -217,7 +216,8 @@ impl GatewayState {
 
     pub(crate) fn end_session(&mut self, session: SessionId, cause: EndCause, now: Instant) {
         // It can only have ended by itself meanwhile.
-        let _ = self.sip.end(session, Some(causes::ending(cause)), now);
+        let reason = self.config.causes.ending(cause, self.quote);
+        let _ = self.sip.end(session, Some(reason), now);
     }
 
     pub(crate) fn answer_session(
@@ -255,7 +255,7 @@ impl GatewayState {
             TransferStatus::Trying => StatusCode::TRYING,
             TransferStatus::Ringing => StatusCode::RINGING,
             TransferStatus::Done => StatusCode::OK,
-            TransferStatus::Failed(cause) => causes::refusal(cause).0,
+            TransferStatus::Failed(cause) => self.config.causes.refusal(cause, self.quote).0,
         };
         if code.is_final() {
             entry.refer = None;

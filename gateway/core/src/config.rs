@@ -6,6 +6,7 @@ use model::Encryption;
 use sip::admission::Network;
 use sip::message::Host;
 
+use crate::causes::Causes;
 use crate::lines::LineConfig;
 use crate::recording::RecordPolicy;
 use crate::sounds::Sounds;
@@ -31,6 +32,8 @@ pub struct Config {
     pub media_threads: u16,
     /// To older intercom servers, in the order of their ids.
     pub lines: Vec<LineConfig>,
+    /// What each side is told of why a call ended.
+    pub causes: Causes,
     pub sip: sip::endpoint::Settings,
     pub calls: calls::Config,
 }

@@ -14,7 +14,6 @@ use model::{EndCause, LegId};
 use sip::message::{Headers, StatusCode};
 use sip::session::{Delivery, Progress, Reject, SessionId};
 
-use crate::causes;
 use crate::legs::{Leg, Role};
 use crate::sounds::{Announcements, Lasting};
 use crate::state::GatewayState;
@@ -54,7 +53,7 @@ impl GatewayState {
         if self.lines.has_leg(leg) {
             return self.end_by_line(leg, cause, now);
         }
-        let (code, reason) = causes::refusal(cause);
+        let (code, reason) = self.config.causes.refusal(cause, self.quote);
         let mut reject = Reject::new(code);
         reject.reason = Some(reason);
         reject.retry_after = retry_after;

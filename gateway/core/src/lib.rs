@@ -33,6 +33,7 @@ mod state;
 mod view;
 mod watchers;
 
+pub use causes::Causes;
 pub use config::Config;
 pub use counters::Counters;
 pub use figures::AudioView;

@@ -181,7 +181,7 @@ impl GatewayState {
         let mut reject = Reject::new(error.refusal());
         if let PlanError::Security(why) = error {
             self.counters.encryption_refused += 1;
-            let (_, reason) = causes::refusal(error.cause());
+            let (_, reason) = self.config.causes.refusal(error.cause(), None);
             reject.reason = Some(reason);
             reject.headers.push(
                 HeaderName::Warning,
@@ -224,7 +224,11 @@ impl GatewayState {
                     .next();
                 match to {
                     Some(to) => self.redirected(session, to, now),
-                    None => self.session_over(session, causes::of_rejection(&rejection), now),
+                    None => {
+                        let cause = causes::of_rejection(&rejection);
+                        self.quote = Some(self.config.causes.quote(&rejection, cause));
+                        self.session_over(session, cause, now);
+                    }
                 }
             }
             SessionEvent::Reoffer { sdp } => self.reoffered(leg, session, &sdp, now),

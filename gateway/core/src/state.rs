@@ -10,6 +10,7 @@ use sip::endpoint::Endpoint;
 use sip::registrar::{Restored, StoredBinding};
 use sip::sdp::KeySource;
 
+use crate::causes::Quote;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::emergency;
@@ -60,6 +61,8 @@ pub struct GatewayState {
     /// Callers to be answered once all else that the call engine says has been carried out: what
     /// they are told depends on whom they are connected with.
     pub(crate) answering: VecDeque<LegId>,
+    /// What ended a leg, in the words of its other end, until the engine has drawn its conclusions.
+    pub(crate) quote: Option<Quote>,
     ending: Ending,
     outputs: VecDeque<Output>,
     deadline: Option<Instant>,
@@ -97,6 +100,7 @@ impl GatewayState {
             recordings: Recordings::default(),
             keys: Keys::default(),
             answering: VecDeque::new(),
+            quote: None,
             ending: Ending::No,
             figures: Figures::default(),
             farewells: Farewells::default(),
@@ -288,6 +292,7 @@ impl GatewayState {
                     continue;
                 }
             };
+            self.quote = None;
             if let Some(leg) = self.answering.pop_front() {
                 self.answer_leg(leg, now);
                 continue;

@@ -17,7 +17,7 @@ use model::{Address, EndCause, LegId, Reach};
 use super::legs::{LineLeg, Talk, Way};
 use super::parties::{Refused, UNKNOWN_SYSTEM};
 use super::{Driver, Errand, LineId, LineSound, words};
-use crate::causes;
+use crate::causes::{self, Quote};
 use crate::state::GatewayState;
 
 impl GatewayState {
@@ -80,9 +80,10 @@ impl GatewayState {
         if self.calls.prospect(&from, priority) != Prospect::Refused {
             let urgency = priority.unwrap_or_default();
             let planned = self.plan_from_line(leg, &entry, setup.sound, &from, urgency);
+            let causes = &self.config.causes;
             planned.map_err(|cause| Refused {
                 verdict: Verdict::Unsupported,
-                cause: Cause(causes::q850_number(cause)),
+                cause: Cause(causes.number(cause, None)),
                 why: "no sound that can be heard here; see the line's configuration",
             })?;
         }
@@ -184,7 +185,7 @@ impl GatewayState {
         let Some(entry) = self.forget_line_leg(leg) else {
             return;
         };
-        let wire = Cause(causes::q850_number(cause));
+        let wire = Cause(self.config.causes.number(cause, self.quote));
         let (line, call) = (entry.line, entry.call);
         if let Way::Arrived(Some(ask)) = entry.way {
             let answer = Answer {
@@ -281,7 +282,11 @@ impl GatewayState {
         let Some(call) = fitting.filter(|entry| entry.line == line).map(|e| e.call) else {
             return;
         };
-        let told = answer.cause.map(|cause| causes::of_number(cause.0));
+        if let Some(number) = answer.cause {
+            let cause = of_unanswered(number);
+            self.quote = Some(Quote::of_line(cause, number.0));
+        }
+        let told = answer.cause.map(of_unanswered);
         let cause = match answer.verdict {
             Verdict::Done | Verdict::Accepted | Verdict::Sent => return,
             Verdict::Busy => EndCause::Busy,
@@ -387,11 +392,12 @@ impl GatewayState {
             return false;
         };
         let answered = self.lines.legs.get(leg).map(|entry| entry.talk);
-        let cause = match (answered, cause) {
-            (Some(Talk::Answered | Talk::Held), Cause::NORMAL) => EndCause::HungUp,
-            (_, cause) => causes::of_number(cause.0),
+        let engine = match answered {
+            Some(Talk::Answered | Talk::Held) | None => causes::of_number(cause.0),
+            Some(Talk::Not) => of_unanswered(cause),
         };
-        self.line_leg_over(leg, cause, now);
+        self.quote = Some(Quote::of_line(engine, cause.0));
+        self.line_leg_over(leg, engine, now);
         true
     }
 
@@ -440,6 +446,15 @@ impl GatewayState {
             }
             self.line_leg_over(leg, EndCause::ConnectionLost, now);
         }
+    }
+}
+
+/// Why a call ended that nobody had answered.
+fn of_unanswered(cause: Cause) -> EndCause {
+    match causes::of_number(cause.0) {
+        // RFC 3398 8.2.6.1 has no status for it: 480 says least.
+        EndCause::HungUp => EndCause::NoAnswer,
+        other => other,
     }
 }
 

@@ -17,9 +17,9 @@ use ::media::SoundKey;
 use ::media::tones::Region;
 use calls::Event;
 use gateway_core::{
-    Announcements, Answer, Config, GatewayState, Input, KeyForm, LineCommand, LineId, MediaCommand,
-    MediaEvent, OperatorCommand, Output, RecordingCommand, Sounds, StoreWrite, UrlReply,
-    UrlRequest,
+    Announcements, Answer, Causes, Config, GatewayState, Input, KeyForm, LineCommand, LineId,
+    MediaCommand, MediaEvent, OperatorCommand, Output, RecordingCommand, Sounds, StoreWrite,
+    UrlReply, UrlRequest,
 };
 use legacy_protocols::event::Event as Fact;
 use legacy_protocols::port::LinkState;
@@ -108,6 +108,8 @@ impl Gateway {
             },
             media_threads: 3,
             lines: Vec::new(),
+
+            causes: Causes::default(),
             sip,
             calls: calls::Config::default(),
         };

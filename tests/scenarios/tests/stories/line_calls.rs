@@ -199,7 +199,8 @@ fn the_reason_of_a_refusal_is_passed_on_both_ways() {
         (17, "refused: 486 (User busy)"),
         (19, "refused: 480 (No answer from user)"),
         (21, "refused: 603 (Call rejected)"),
-        (27, "refused: 480 (Destination out of order)"),
+        (27, "refused: 502 (Destination out of order)"),
+        (16, "refused: 480 (Normal call clearing)"),
         (1, "refused: 404 (Unallocated number)"),
     ] {
         world.dial("101", "2101");
