@@ -23,7 +23,7 @@ const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
   test                 everything a change must pass, with a table at the end
-  demo                 a gateway and two stations, until Ctrl-C
+  demo                 a gateway, stations and a legacy site, until Ctrl-C
   smoke                the same headless: one call, the audio checked
   bench [ARGUMENTS]    the same load on us and our peers (benches/)
   audio                how each pair of codecs sounds, with all the speech there is

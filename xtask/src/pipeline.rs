@@ -227,13 +227,15 @@ impl Summary {
     }
 }
 
-/// Builds the gateway in the open, then runs the demo of `tests/e2e`.
+/// Builds the gateway and the legacy site in the open, then runs the demo of `tests/e2e`.
 pub(crate) fn demo(root: &Path, words: &[&str]) -> Result<bool> {
     let build = [
         "build",
         "--locked",
         "--package",
         "gateway-daemon",
+        "--package",
+        "simulator",
         "--package",
         "e2e",
     ];

@@ -1,29 +1,37 @@
-//! A gateway, a door station and a desk station that call each other: what
-//! `make run` shows and `make smoke` judges.
+//! A gateway, a door station and a desk station that call each other, a legacy site
+//! on a line, and an office phone for its calls: what `make run` shows and
+//! `make smoke` judges.
 //!
 //! Uses fixed ports of one address, and says clearly when one is taken.
 
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
 use crate::baresip::{Answers, Setup};
 use crate::gateway::{self, password};
+use crate::legacy_site::LegacySite;
 use crate::{Baresip, DoorDevice, Gateway, sound, wait};
 
 /// Numbers of the stations, and their ports as an offset to the gateway's.
 const DOOR_STATION: (&str, u16) = ("101", 10);
 const DESK: (&str, u16) = ("102", 20);
+/// Whom the buttons of the legacy site call.
+const OFFICE: (&str, u16) = ("104", 50);
 /// For a phone of the user's own.
 pub const YOURS: &str = "103";
 const DOOR_DEVICE: u16 = 30;
+const SITE_LINE: u16 = 40;
+const SITE_PAGE: u16 = 41;
 
 #[derive(Debug)]
 pub struct Demo {
     pub gateway: Gateway,
     door_station: Baresip,
     desk: Baresip,
+    office: Baresip,
+    legacy: LegacySite,
     door: Option<DoorDevice>,
 }
 
@@ -34,6 +42,7 @@ impl Demo {
         let address = at.ip();
         let door_address = SocketAddr::new(address, at.port() + DOOR_DEVICE);
         let door = DoorDevice::start(door_address)?;
+        let legacy = LegacySite::start_demo(page(at), line(at), folder)?;
         let gateway = Gateway::start(&house(at, door_address), folder)?;
         let station = |(number, port), hertz, answers| Setup {
             registrar: Some(at.to_string()),
@@ -47,10 +56,17 @@ impl Demo {
         let desk = Baresip::start(&desk, folder)?;
         let door_station = station(DOOR_STATION, 440, Answers::WhenTold);
         let door_station = Baresip::start(&door_station, folder)?;
+        let office = Setup {
+            codecs: "G722/16000/1",
+            ..station(OFFICE, 620, Answers::ByItself)
+        };
+        let office = Baresip::start(&office, folder)?;
         Ok(Self {
             gateway,
             door_station,
             desk,
+            office,
+            legacy,
             door: Some(door),
         })
     }
@@ -66,6 +82,19 @@ impl Demo {
     pub fn open_gate(&mut self) -> Result<()> {
         self.desk.digit('#')?;
         self.desk.digit('1')
+    }
+
+    /// A button of the legacy site is pressed, the office answers and opens the door there.
+    pub fn legacy_call(&mut self) -> Result<()> {
+        self.legacy.order("wait line gateway up within 20")?;
+        self.legacy.order("press gate 1")?;
+        self.office.event("CALL_ESTABLISHED")?;
+        self.legacy.order("wait call gate talking")?;
+        self.office.digit('#')?;
+        self.office.digit('1')?;
+        self.legacy.order("wait door gate 1 open")?;
+        self.legacy.order("hangup gate")?;
+        self.office.event("CALL_CLOSED").map(|_| ())
     }
 
     pub fn hang_up(&mut self) -> Result<()> {
@@ -90,12 +119,14 @@ impl Demo {
         self.door_station.wait_until_heard(seconds)
     }
 
-    /// Fails if one of the three programs has ended.
+    /// Fails if one of the programs has ended.
     pub fn must_run(&mut self) -> Result<()> {
         for (name, program) in [
             ("the gateway", self.gateway.program()),
             ("the door station", self.door_station.program()),
             ("the desk station", self.desk.program()),
+            ("the office phone", self.office.program()),
+            ("the legacy site", self.legacy.program()),
         ] {
             if !program.runs()? {
                 bail!("{name} has ended:\n{}", program.said().join("\n"));
@@ -108,6 +139,8 @@ impl Demo {
     pub fn stop(mut self) -> Result<()> {
         self.door_station.program().end()?;
         self.desk.program().end()?;
+        self.office.program().end()?;
+        self.legacy.program().end()?;
         self.gateway.program().end()
     }
 }
@@ -126,23 +159,92 @@ fn house(at: SocketAddr, door: SocketAddr) -> gateway::Setup<'static> {
     )
     .station(DESK.0, "name = \"Reception\"\nkind = \"desk_station\"\n")
     .station(YOURS, "name = \"Your phone\"\nkind = \"sip_phone\"\n")
+    .station(OFFICE.0, "name = \"Office\"\nkind = \"desk_station\"\n")
     .directory(
-        "[[ring_groups]]\nnumber = \"200\"\nname = \"Everybody\"\nmembers = [\"102\", \"103\"]\n",
+        "[[ring_groups]]\nnumber = \"200\"\nname = \"Everybody\"\nmembers = [\"102\", \"103\", \"104\"]\n",
     )
+    .directory(LEGACY_STATIONS)
+    .more(&format!(
+        "[[line]]\nname = \"works\"\nkind = \"LAN\"\ndriver = \"versicle\"\nsystem = 1\n\
+         own_system = 2\nauthority = \"the gateway of the demo\"\n\
+         tcp = {{ connect = \"{}\", plain = true }}\n\
+         [[line.further_servers]]\nname = \"hall-2\"\nsystem = 3\n",
+        line(at)
+    ))
+}
+
+/// Those of the site that is built into `antiphon-site`.
+const LEGACY_STATIONS: &str = r##"
+[[stations]]
+number = "2001"
+name = "Porter"
+kind = "desk_station"
+behind = "works"
+[[stations]]
+number = "2101"
+name = "Gate East"
+kind = "door_station"
+behind = "works"
+[[stations.doors]]
+key = "gate-east"
+output = 1
+code = "#1"
+station_confirms = true
+[[stations.doors]]
+key = "wicket"
+output = 2
+code = "#2"
+[[stations]]
+number = "2102"
+name = "Yard"
+kind = "door_station"
+behind = "works"
+[[stations.doors]]
+key = "barrier"
+output = 1
+code = "#1"
+station_confirms = true
+[[stations]]
+number = "2190"
+name = "Emergency Point"
+kind = "emergency_point"
+behind = "works"
+[[stations]]
+number = "3101"
+name = "Workshop"
+behind = "hall-2"
+[[stations]]
+number = "3112"
+name = "Room 12"
+behind = "hall-2"
+"##;
+
+/// On this machine only: the line is not encrypted, and browsers give a page from elsewhere no
+/// microphone.
+fn line(at: SocketAddr) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, at.port() + SITE_LINE).into()
+}
+
+/// Where the page of the legacy site is.
+pub fn page(at: SocketAddr) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, at.port() + SITE_PAGE).into()
 }
 
 fn ports_must_be_free(at: SocketAddr) -> Result<()> {
     let port = |offset: u16| (at.ip(), at.port() + offset);
-    let sip = [0, DOOR_STATION.1, DESK.1];
+    let sip = [0, DOOR_STATION.1, DESK.1, OFFICE.1];
     let udp = sip.map(|offset| ("UDP", port(offset), UdpSocket::bind(port(offset)).err()));
     let others = [
         gateway::METRICS,
         DOOR_STATION.1 + 2,
         DESK.1 + 2,
+        OFFICE.1 + 2,
         DOOR_DEVICE,
     ];
-    let tcp = sip.into_iter().chain(others);
-    let tcp = tcp.map(|offset| ("TCP", port(offset), TcpListener::bind(port(offset)).err()));
+    let here = |place: SocketAddr| (place.ip(), place.port());
+    let tcp = sip.into_iter().chain(others).map(port);
+    let tcp = tcp.chain([here(line(at)), here(page(at))]);
+    let tcp = tcp.map(|place| ("TCP", place, TcpListener::bind(place).err()));
     let taken = udp
         .into_iter()
         .chain(tcp)
@@ -178,7 +280,7 @@ pub fn folder() -> Result<PathBuf> {
     std::fs::canonicalize(&folder).context("the demo's folder")
 }
 
-/// One call, both directions heard, the gate opened.
+/// One call, both directions heard, the gate opened; one of the legacy site, its gate opened.
 pub fn smoke(at: SocketAddr, folder: &Path) -> Result<()> {
     let mut demo = Demo::start(at, folder)?;
     let door = demo.take_door()?;
@@ -188,6 +290,7 @@ pub fn smoke(at: SocketAddr, folder: &Path) -> Result<()> {
     door.must_open()?;
     demo.hang_up()?;
     demo.must_have_been_heard()?;
+    demo.legacy_call()?;
     let gateway = &demo.gateway;
     wait::until_true("the call to be over", || Ok(gateway.calls()?.is_empty()))?;
     demo.stop()

@@ -1,6 +1,6 @@
 //! `antiphon-site`, an older intercom server with its stations, as the other end of a line.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 
@@ -61,8 +61,20 @@ impl LegacySite {
         );
         std::fs::write(&file, text)?;
         let mut command = Command::new(gateway::build("simulator", "antiphon-site")?);
-        command.arg(&file).args(["--no-page", "--orders"]);
-        command.current_dir(folder);
+        command.arg(&file).arg("--no-page");
+        Self::run(at, command, folder)
+    }
+
+    /// The site that is built in, with its page; its line waits at `line`.
+    pub fn start_demo(page: SocketAddr, line: SocketAddr, folder: &Path) -> Result<Self> {
+        let mut command = Command::new(gateway::build("simulator", "antiphon-site")?);
+        command.arg("--page").arg(page.to_string());
+        command.arg("--listen").arg(format!("gateway={line}"));
+        Self::run(page.ip(), command, folder)
+    }
+
+    fn run(at: IpAddr, mut command: Command, folder: &Path) -> Result<Self> {
+        command.arg("--orders").current_dir(folder);
         let program = Program::start_listening("the legacy site", at, &command)?;
         program.wait_for("ready")?;
         Ok(Self { program })
@@ -82,6 +94,10 @@ impl LegacySite {
             "ok" => Ok(()),
             error => bail!("{order}: {error}"),
         }
+    }
+
+    pub fn program(&mut self) -> &mut Program {
+        &mut self.program
     }
 
     /// Ends it, as when the power fails.

@@ -43,7 +43,7 @@ fn c9_a_button_is_pressed_and_what_is_said_there_is_heard_in_wideband() {
             keys: SoundKeys::OnTheLine,
         }),
     }));
-    gateway.pump_until(|_| orders.try_ok("wait with gate 2/102 within 0"));
+    gateway.pump_until(|_| orders.try_ok("wait with gate 2/104 within 0"));
     let mut packet = [0; 2048];
     let mut payloads = std::collections::BTreeSet::new();
     for _ in 0..50 {

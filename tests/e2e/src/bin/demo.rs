@@ -41,7 +41,8 @@ fn smoke() -> Result<()> {
     let started = Instant::now();
     demo::smoke(place()?, folder.path()).inspect_err(|_| e2e::site::print_what_was_said())?;
     println!(
-        "smoke: one call, heard in both directions, the gate opened; {:.1} s",
+        "smoke: one call, heard in both directions, the gate opened; one from a legacy station, whose \
+         gate opened; {:.1} s",
         started.elapsed().as_secs_f64()
     );
     Ok(())
@@ -50,7 +51,7 @@ fn smoke() -> Result<()> {
 fn show() -> Result<()> {
     let folder = demo::folder()?;
     println!(
-        "Starting a gateway and two stations; their state is in {}",
+        "Starting a gateway, three stations and a legacy site; their state is in {}",
         folder.display()
     );
     let place = place()?;
@@ -130,9 +131,14 @@ fn explain(place: SocketAddr, folder: &Path) -> Result<()> {
         "
   The gate (101) calls the reception (102) again and again, and the reception opens it.
 
+  An intercom of the 1990s, on a line to the gateway:   http://{}/
+  Open that page and press a button: the office phone (104) answers. \"Stand here\" lets you
+  speak and listen there. From your own SIP phone dial 2101, the gate; #1 opens it.
+
   In another terminal:
     G=\"{program}\"; S=\"--socket {}\"
     $G status $S                who is there
+    $G lines $S                 the line to the old intercom
     $G open gate $S             open the gate
     $G media quality $S         how the call sounds
     $G end CALL $S              end a call, by its number below
@@ -144,6 +150,7 @@ fn explain(place: SocketAddr, folder: &Path) -> Result<()> {
 
   Ctrl-C ends everything. The calls:
 ",
+        demo::page(place),
         socket.display(),
         SocketAddr::new(place.ip(), place.port() + gateway::METRICS),
         gateway::password(yours),
