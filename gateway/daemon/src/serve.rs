@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use gateway_core::{GatewayState, Input, OperatorCommand};
+use gateway_core::{GatewayState, Input, LineEvent, OperatorCommand};
 use net::flows::{
     DatagramSettings, Flows, FlowsConfig, ListenerConfig, ListenerInfo, StreamSettings,
 };
@@ -86,6 +86,7 @@ impl ServeError {
             | Self::Listen(net::flows::BindError::Bind { source, .. }) => exit_of(source),
             Self::ReadyFile(source) => exit_of(source),
             Self::Lines(lines::StartError::Bind(error)) => exit_of(&error.source),
+            Self::Lines(lines::StartError::Isdn { source, .. }) => exit_of(source),
             Self::Store(StoreError::Sqlite { .. })
             | Self::Tls(_)
             | Self::Listen(_)
@@ -190,7 +191,8 @@ fn build(
     })
     .map_err(system("the media thread"))?;
 
-    let lines = LineShell::start(&settings.lines, started)?;
+    let line_seed = u64::from_be_bytes(random::bytes().map_err(system("random numbers"))?);
+    let lines = LineShell::start(&settings.lines, line_seed, started)?;
 
     let clock = Clock::read();
     let directory = Arc::new(settings.directory.directory.clone());
@@ -217,6 +219,10 @@ fn build(
     );
     state.handle(Input::ClockSet(clock.wall), clock.instant);
     state.handle(Input::DirectoryChanged(directory, accounts), clock.instant);
+    for (line, channels) in lines.channels() {
+        let event = LineEvent::Channels(channels);
+        state.handle(Input::Line { line, event }, clock.instant);
+    }
     let kept = state.restore(machine::restored(restored.bindings, clock), clock.instant);
     tracing::info!(?kept, "registrations were read back");
 

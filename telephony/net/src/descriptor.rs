@@ -4,12 +4,18 @@
 //! Reads and writes what the kernel gives and takes, and knows nothing of what is behind it. Where
 //! the kernel keeps packets (SEQPACKET), one read is one packet and one write is one packet.
 
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketAddrUnix,
+    SocketFlags, SocketType, connect, recvmsg, socket_with,
+};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -29,6 +35,56 @@ impl Descriptor {
         )]
         AsyncFd::new(fd).map(Self)
     }
+
+    /// A Unix socket that keeps packets (SEQPACKET), connected to `path`.
+    pub fn connect_packets(path: &Path) -> io::Result<Self> {
+        let socket = socket_with(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
+        // At once: on one machine there is nothing to wait for.
+        connect(&socket, &SocketAddrUnix::new(path)?)?;
+        Self::new(socket)
+    }
+
+    /// A packet of a Unix socket, and the descriptor that came with it. Cancel-safe.
+    pub async fn receive_passed(&self, packet: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+        loop {
+            let mut ready = self.0.readable().await?;
+            let received = ready.try_io(|fd| Ok(receive_passed(fd.get_ref(), packet)?));
+            match received {
+                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(received) => return received,
+                Err(_would_block) => {}
+            }
+        }
+    }
+
+    /// Writes what is taken at once; the rest is not for later.
+    pub fn write_now(&self, octets: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(self.0.get_ref(), octets)?)
+    }
+}
+
+fn receive_passed(
+    socket: &OwnedFd,
+    packet: &mut [u8],
+) -> rustix::io::Result<(usize, Option<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = recvmsg(
+        socket,
+        &mut [IoSliceMut::new(packet)],
+        &mut control,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
+    let passed = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    Ok((received.bytes, passed))
 }
 
 impl AsFd for Descriptor {

@@ -9,10 +9,12 @@ use net::tls::{
 
 use crate::config::{LineTls, MediumSettings};
 
-/// None: the line runs over nothing.
+/// None: the line runs over nothing, or over what only ISDN runs over.
 pub(crate) fn medium(settings: &MediumSettings) -> anyhow::Result<Option<Medium>> {
     Ok(Some(match settings {
-        MediumSettings::Nothing => return Ok(None),
+        MediumSettings::Nothing | MediumSettings::L1oip { .. } | MediumSettings::E1d { .. } => {
+            return Ok(None);
+        }
         MediumSettings::Serial(serial) => Medium::Serial(serial.clone()),
         MediumSettings::Connect { to, tls: None } => Medium::Connect { to: *to, tls: None },
         MediumSettings::Connect {
@@ -46,7 +48,6 @@ pub(crate) fn medium(settings: &MediumSettings) -> anyhow::Result<Option<Medium>
         }
         MediumSettings::ConnectUnix(path) => Medium::ConnectUnix(path.clone()),
         MediumSettings::ListenUnix(path) => Medium::ListenUnix(path.clone()),
-        MediumSettings::L1oip { .. } | MediumSettings::E1d { .. } => return Ok(None),
     }))
 }
 

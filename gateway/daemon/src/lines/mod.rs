@@ -5,6 +5,7 @@
 //! with a lost line the machine says. Invariant: the main loop never waits for a line.
 
 mod health;
+mod isdn;
 mod medium;
 mod thread;
 mod view;
@@ -15,6 +16,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use gateway_core::{Driver, LineCommand, LineEvent, LineId};
+use legacy_protocols::isdn::codec::Interface;
+use legacy_protocols::isdn::layer1::l1oip;
 use legacy_protocols::port::LinkState;
 use net::lines::{BindError, LineEvent as Told, LineHandle, LineKey};
 use tokio::sync::mpsc;
@@ -23,8 +26,9 @@ pub(crate) use self::medium::medium;
 pub(crate) use self::view::line_views;
 
 use self::health::{Health, Seen};
-use self::thread::Thread;
-use crate::config::LineSettings;
+use self::isdn::{Bearing, Channels, E1d, IsdnLine, L1oip, Span};
+use self::thread::{Served, Thread};
+use crate::config::{LineSettings, MediumSettings};
 use crate::control::protocol::LineBrief;
 
 /// Events of all lines that may wait for the main loop.
@@ -37,6 +41,12 @@ pub(crate) enum StartError {
     Bind(#[from] BindError),
     #[error("the certificates of line \"{line}\" cannot be used: {why}")]
     Tls { line: String, why: String },
+    #[error("line \"{line}\" cannot be opened at {place}: {source}")]
+    Isdn {
+        line: String,
+        place: String,
+        source: io::Error,
+    },
     #[error("the thread of the lines cannot be started: {0}")]
     Thread(#[from] io::Error),
 }
@@ -63,6 +73,8 @@ struct Shelled {
     /// Where the other end is waited for.
     listens: Option<SocketAddr>,
     handle: Option<LineHandle>,
+    /// The B channels of a line of ISDN.
+    channels: Option<Channels>,
     /// Who is at the other end now.
     peer: Option<String>,
     /// Since when it is open, or not.
@@ -73,50 +85,23 @@ struct Shelled {
 }
 
 impl LineShell {
-    /// Binds what others connect to, and starts a task for each line.
-    pub(crate) fn start(settings: &[LineSettings], now: Instant) -> Result<Self, StartError> {
+    /// Binds what others connect to, and starts a task for each line. `seed` is random.
+    pub(crate) fn start(
+        settings: &[LineSettings],
+        seed: u64,
+        now: Instant,
+    ) -> Result<Self, StartError> {
         let (events, told) = mpsc::channel(WAITING);
         let mut lines = Vec::new();
         let mut tasks = Vec::new();
         for (id, settings) in (0..).zip(settings) {
-            let name = settings.config.name.clone();
-            let medium = medium(&settings.medium).map_err(|error| StartError::Tls {
-                line: name.clone(),
-                why: format!("{error:#}"),
-            })?;
-            let mut listens = None;
-            let handle = match medium {
-                Some(medium) => {
-                    let bound = medium.bind()?;
-                    listens = bound.local();
-                    if let Some(local) = listens {
-                        tracing::info!(line = name, address = %local, "waiting for the other end");
-                    }
-                    let (handle, orders) = net::lines::line(LineKey(id), events.clone());
-                    tasks.push((bound, orders));
-                    Some(handle)
-                }
-                None => None,
-            };
-            lines.push(Shelled {
-                name,
-                kind: settings.config.kind.name(),
-                driver: settings.config.driver.name().to_owned(),
-                missing: match &settings.config.driver {
-                    Driver::Missing { why } => Some(why.clone()),
-                    Driver::Versicle(_) | Driver::Acdp(_) | Driver::Isdn(_) | Driver::Table(_) => {
-                        None
-                    }
-                },
-                version: settings.version.clone(),
-                state: LinkState::Down,
-                listens,
-                handle,
-                peer: None,
-                since: now,
-                ended: None,
-                health: Health::default(),
-            });
+            let mut line = Shelled::new(settings, now);
+            if let Some(served) = line.bind(settings, seed.wrapping_add(u64::from(id)))? {
+                let (handle, orders) = net::lines::line(LineKey(id), events.clone());
+                tasks.push((served, orders));
+                line.handle = Some(handle);
+            }
+            lines.push(line);
         }
         let thread = match tasks.is_empty() {
             true => None,
@@ -127,6 +112,14 @@ impl LineShell {
             told,
             thread,
         })
+    }
+
+    /// Where the sound of each line's B channels is, for the machine to be told once.
+    pub(crate) fn channels(&self) -> Vec<(LineId, Vec<(u8, SocketAddr)>)> {
+        let lines = (0..).map(LineId).zip(&self.lines);
+        lines
+            .filter_map(|(id, line)| Some((id, line.channels.as_ref()?.at.clone())))
+            .collect()
     }
 
     /// The next thing that a line tells. Pending for ever where there is no line. Cancel-safe.
@@ -172,8 +165,8 @@ impl LineShell {
                 tracing::info!(line = line.name, why, "a line is closed");
                 line.closed(why.to_owned(), now);
             }
-            // Only lines of ISDN have channels, and none of them has been told of any.
-            LineCommand::Join { .. } | LineCommand::Leave { .. } => {}
+            LineCommand::Join { channel, ours } => line.bear(Bearing::Join { channel, ours }),
+            LineCommand::Leave { channel } => line.bear(Bearing::Leave { channel }),
         }
     }
 
@@ -240,6 +233,107 @@ impl LineShell {
 }
 
 impl Shelled {
+    fn new(settings: &LineSettings, now: Instant) -> Self {
+        let config = &settings.config;
+        Self {
+            name: config.name.clone(),
+            kind: config.kind.name(),
+            driver: config.driver.name().to_owned(),
+            missing: match &config.driver {
+                Driver::Missing { why } => Some(why.clone()),
+                Driver::Versicle(_) | Driver::Acdp(_) | Driver::Isdn(_) | Driver::Table(_) => None,
+            },
+            version: settings.version.clone(),
+            state: LinkState::Down,
+            listens: None,
+            handle: None,
+            channels: None,
+            peer: None,
+            since: now,
+            ended: None,
+            health: Health::default(),
+        }
+    }
+
+    /// What its task will serve; None: the line runs over nothing.
+    fn bind(&mut self, settings: &LineSettings, seed: u64) -> Result<Option<Served>, StartError> {
+        if let Some((span, interface)) = self.span(settings)? {
+            let (line, channels) =
+                IsdnLine::new(span, interface, seed).map_err(|source| StartError::Isdn {
+                    line: self.name.clone(),
+                    place: "loopback".to_owned(),
+                    source,
+                })?;
+            self.channels = Some(channels);
+            return Ok(Some(Served::Isdn(Box::new(line))));
+        }
+        let medium = medium(&settings.medium).map_err(|error| StartError::Tls {
+            line: self.name.clone(),
+            why: format!("{error:#}"),
+        })?;
+        let Some(medium) = medium else {
+            return Ok(None);
+        };
+        let bound = medium.bind()?;
+        self.listens = bound.local();
+        if let Some(local) = self.listens {
+            tracing::info!(line = self.name, address = %local, "waiting for the other end");
+        }
+        Ok(Some(Served::Stream(bound)))
+    }
+
+    fn span(&self, settings: &LineSettings) -> Result<Option<(Span, Interface)>, StartError> {
+        let Driver::Isdn(isdn) = &settings.config.driver else {
+            return Ok(None);
+        };
+        let interface = isdn.line.interface;
+        let span = match &settings.medium {
+            MediumSettings::L1oip {
+                bind,
+                peer,
+                identity,
+            } => {
+                let config = l1oip::Config::new(interface, *identity);
+                let l1oip =
+                    L1oip::bind(*bind, *peer, config).map_err(|source| StartError::Isdn {
+                        line: self.name.clone(),
+                        place: bind.to_string(),
+                        source,
+                    })?;
+                Span::L1oip(l1oip)
+            }
+            MediumSettings::E1d {
+                socket,
+                interface,
+                line,
+            } => Span::E1d(E1d {
+                socket: socket.clone(),
+                interface: *interface,
+                line: *line,
+            }),
+            MediumSettings::Nothing
+            | MediumSettings::Serial(_)
+            | MediumSettings::Connect { .. }
+            | MediumSettings::Listen { .. }
+            | MediumSettings::ConnectUnix(_)
+            | MediumSettings::ListenUnix(_) => return Ok(None),
+        };
+        Ok(Some((span, interface)))
+    }
+
+    fn bear(&self, bearing: Bearing) {
+        let taken = self
+            .channels
+            .as_ref()
+            .is_none_or(|channels| channels.bear(bearing));
+        if !taken {
+            tracing::warn!(
+                line = self.name,
+                "the sound of a call is not joined: too much waits"
+            );
+        }
+    }
+
     fn hear(&mut self, told: Told, now: Instant) -> Option<LineEvent> {
         match told {
             Told::Opened { peer } => {

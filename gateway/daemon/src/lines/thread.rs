@@ -6,8 +6,18 @@ use std::io;
 use std::thread::JoinHandle;
 
 use net::lines::{Bound, LineOrders, serve};
+
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use super::isdn::IsdnLine;
+
+/// What the task of a line serves.
+#[derive(Debug)]
+pub(super) enum Served {
+    Stream(Bound),
+    Isdn(Box<IsdnLine>),
+}
 
 #[derive(Debug)]
 pub(super) struct Thread {
@@ -16,7 +26,7 @@ pub(super) struct Thread {
 }
 
 impl Thread {
-    pub(super) fn start(lines: Vec<(Bound, LineOrders)>) -> io::Result<Self> {
+    pub(super) fn start(lines: Vec<(Served, LineOrders)>) -> io::Result<Self> {
         let stop = CancellationToken::new();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
@@ -37,10 +47,13 @@ impl Thread {
     }
 }
 
-async fn run(lines: Vec<(Bound, LineOrders)>, stop: CancellationToken) {
+async fn run(lines: Vec<(Served, LineOrders)>, stop: CancellationToken) {
     let mut tasks = JoinSet::new();
-    for (bound, orders) in lines {
-        tasks.spawn(serve(bound, orders));
+    for (line, orders) in lines {
+        match line {
+            Served::Stream(bound) => tasks.spawn(serve(bound, orders)),
+            Served::Isdn(line) => tasks.spawn(line.serve(orders)),
+        };
     }
     loop {
         let ended = tokio::select! {

@@ -13,7 +13,8 @@ mod task;
 
 pub use medium::{BindError, Bound, Medium};
 pub use order::{
-    Full, LineCounters, LineEnd, LineEvent, LineHandle, LineKey, LineOrders, Told, Turn, line,
+    Full, LineCounters, LineEnd, LineEvent, LineHandle, LineKey, LineOrders, Order, Told, Turn,
+    line,
 };
 pub use serial::{Duplex, Electric, Level, Parity, SerialSettings};
 pub use task::serve;

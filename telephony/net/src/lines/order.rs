@@ -102,6 +102,16 @@ struct Wanted {
     closed: u64,
 }
 
+/// What an owner orders, for a task that serves something else beside its line.
+#[derive(Debug)]
+pub enum Order {
+    Open,
+    Send(Bytes),
+    Close,
+    /// The owner is gone.
+    Gone,
+}
+
 /// The owner's end of a line.
 #[derive(Debug)]
 pub struct LineHandle {
@@ -202,6 +212,22 @@ impl LineHandle {
 }
 
 impl LineOrders {
+    /// What the owner wants next: an opening while there is no `turn`, else something of it.
+    /// Cancel-safe.
+    pub async fn next(&mut self, turn: Option<&Turn>) -> Order {
+        let Some(turn) = turn else {
+            return match self.wanted().await {
+                true => Order::Open,
+                false => Order::Gone,
+            };
+        };
+        let mut closing = turn.clone();
+        tokio::select! {
+            octets = self.to_send(turn) => octets.map_or(Order::Gone, Order::Send),
+            () = closing.closed_by_owner() => Order::Close,
+        }
+    }
+
     /// Waits until the owner wants an opening that was not tried yet. False: the owner is gone.
     pub async fn wanted(&mut self) -> bool {
         let served = self.served;
