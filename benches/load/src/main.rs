@@ -14,6 +14,7 @@ mod bare;
 mod compare;
 mod conversations;
 mod floor;
+mod legacy;
 mod material;
 mod process;
 mod report;
@@ -51,6 +52,8 @@ enum Command {
     Media(conversations::Media),
     /// The reference relay: what this machine allows, one socket per leg.
     Floor(floor::Floor),
+    /// A legacy server's line with all channels busy and stations that report their states.
+    Legacy(legacy::Legacy),
     /// The codecs of a transcoded call and nothing else.
     Bare(bare::Bare),
     /// CPU and memory of a process at rest.
@@ -135,6 +138,7 @@ fn main() -> Result<()> {
         Command::Ring(run) => run.run(),
         Command::Media(run) => run.run(),
         Command::Floor(run) => run.run(),
+        Command::Legacy(run) => run.run(),
         Command::Bare(run) => run.run(),
         Command::Idle(run) => run.run(),
         Command::Start(run) => run.run(),
