@@ -169,7 +169,7 @@ function dialForm(station) {
   form.className = "row";
   const input = document.createElement("input");
   input.setAttribute("aria-label", `Number to dial at ${station.name}`);
-  input.placeholder = "2/102";
+  input.placeholder = "2/104";
   const send = document.createElement("button");
   send.className = "small";
   send.textContent = "Dial";
@@ -277,8 +277,8 @@ function drawDoor(panel, door, index) {
 // ---- what happened ----
 
 function drawNotes(notes) {
-  const log = byId("log");
-  const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
+  const [log, view] = [byId("log"), byId("log-view")];
+  const atEnd = view.scrollTop + view.clientHeight >= view.scrollHeight - 8;
   for (const note of notes) {
     if (note.number <= lastNote) continue;
     lastNote = note.number;
@@ -291,7 +291,7 @@ function drawNotes(notes) {
     log.append(item);
   }
   while (log.children.length > 200) log.firstElementChild.remove();
-  if (atEnd) log.scrollTop = log.scrollHeight;
+  if (atEnd) view.scrollTop = view.scrollHeight;
 }
 
 // ---- small things ----
