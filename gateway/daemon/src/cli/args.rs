@@ -112,10 +112,12 @@ pub(crate) enum Command {
     Media(Media),
     /// Show what the gateway understands of a message or a capture
     ///
-    /// Takes a SIP message, an SDP description or a capture file (pcap, pcapng) and prints as JSON
-    /// what the product understands, or where and why it refuses. The exit code says which.
+    /// Takes a SIP message, an SDP description, frames of a line to an older server or a capture file
+    /// (pcap, pcapng) and prints as JSON what the product understands, or where and why it refuses.
+    /// The exit code says which.
     #[command(after_help = "Examples:\n  antiphon-gateway decode invite.txt\n  \
-                            tcpdump -w - udp port 5060 -c 100 | antiphon-gateway decode -\n\n\
+                            tcpdump -w - udp port 5060 -c 100 | antiphon-gateway decode -\n  \
+                            antiphon-gateway decode --as table --driver mcip-ascii log.txt\n\n\
                             Exit codes: 0 understood, 3 refused, 4 not recognised, 5 no such file")]
     Decode(Decode),
     /// Turn a password into the digest that may stand in the directory in its place
@@ -508,6 +510,10 @@ pub(crate) struct Decode {
     /// Take the input for this, instead of finding out
     #[arg(long = "as", value_name = "KIND")]
     pub(crate) kind: Option<Kind>,
+    /// The table driver: a preset (mcip-ascii, openwebnet-events, openwebnet-commands, acdp-simple)
+    /// or a driver's file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) driver: Option<String>,
 }
 
 /// What `decode` can be told that its input is.
@@ -519,6 +525,18 @@ pub(crate) enum Kind {
     Sdp,
     /// A pcap or pcapng file
     Capture,
+    /// Frames of the open link profile, as they are, as hex, or as lines of HEX*CHECK
+    OpenLink,
+    /// Lines of ACDP's simple link layer
+    Acdp,
+    /// Frames of a D channel without check sequence, one a line as hex, or one as it is
+    Lapd,
+    /// Messages of Q.931, one a line as hex, or one as it is
+    Q931,
+    /// Datagrams of L1oIP, one a line as hex, or one as it is
+    L1oip,
+    /// Telegrams of a table driver: name it with --driver
+    Table,
 }
 
 /// Options of `hash-password`.

@@ -14,7 +14,7 @@ pub enum Exit {
     Usage,
     /// `decode`: recognised and refused; `timeline verify`: broken. The output says where and why.
     Refused,
-    /// `decode`: neither SIP, SDP nor a capture file.
+    /// `decode`: nothing that is known.
     NotRecognised,
     /// A file cannot be read.
     NoInput,
@@ -43,10 +43,7 @@ impl Exit {
             Self::Refused,
             "decode: recognised, but refused; timeline verify: broken",
         ),
-        (
-            Self::NotRecognised,
-            "decode: neither SIP, SDP nor a capture file",
-        ),
+        (Self::NotRecognised, "decode: nothing that is known"),
         (Self::NoInput, "a file cannot be read"),
         (Self::NotRunning, "no gateway is running there"),
         (Self::NotFound, "no such call or door"),

@@ -1,8 +1,9 @@
 //! A capture file as JSON lines: each SIP message in it with its packet, time and addresses, and
 //! each stream of RTP with how complete and even it was.
 //!
-//! Reads pcap and pcapng over Ethernet, raw IP, Linux "any" and loopback links. IP fragments are
-//! counted, not put together.
+//! Reads pcap and pcapng over Ethernet, raw IP, Linux "any" and loopback links, D channels (link types
+//! 177 and 203, and L1oIP at its port), and what `timeline export` writes of lines and of SIP that
+//! came by TLS. IP fragments are counted, not put together.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -12,6 +13,7 @@ use etherparse::{EtherType, NetSlice, SlicedPacket, TransportSlice};
 use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, create_reader};
 use serde::Serialize;
 
+use super::lines;
 use super::message::{self, Judgement};
 use super::rtp::RtpStreams;
 use super::streams::{Segment, Streams};
@@ -31,6 +33,15 @@ const MAGIC: [[u8; 4]; 5] = [
 
 pub(super) fn is_capture(start: &[u8]) -> bool {
     MAGIC.iter().any(|magic| start.starts_with(magic))
+}
+
+/// A frame of a line, and when it was seen.
+#[derive(Debug, Serialize)]
+struct FrameSeen<'a> {
+    packet: u64,
+    time: String,
+    #[serde(flatten)]
+    judgement: &'a Judgement,
 }
 
 /// Where a message was seen.
@@ -54,6 +65,8 @@ struct Summary {
     packets: u64,
     sip_understood: u64,
     sip_refused: u64,
+    frames_understood: u64,
+    frames_refused: u64,
     /// Packets of streams that have a line of their own.
     rtp_packets: u64,
     /// Packets of more streams than are told apart.
@@ -101,7 +114,8 @@ pub(super) fn decode(input: impl Read + Send, out: &mut impl Write) -> io::Resul
     summary.tcp_ignored = streams.ignored;
     summary.broken = broken;
     line(&summary, out)?;
-    Ok(if summary.sip_refused > 0 || summary.broken.is_some() {
+    let refused = summary.sip_refused + summary.frames_refused;
+    Ok(if refused > 0 || summary.broken.is_some() {
         Verdict::Refused
     } else {
         Verdict::Understood
@@ -199,6 +213,13 @@ impl<W: Write> Reading<'_, W> {
 
     fn packet(&mut self, link: Link, ticks: u64, data: &[u8]) -> io::Result<()> {
         self.summary.packets += 1;
+        if let Some(judgements) = frames(link.kind, data) {
+            return self.tell_frames(link, ticks, &judgements);
+        }
+        if let (UPPER_PDU, Some(upper)) = (link.kind.0, UpperPdu::read(data)) {
+            let judgement = message::judge_datagram(upper.message);
+            return self.tell(link, ticks, ("tls", upper.source, upper.target), &judgement);
+        }
         let Some(packet) = sliced(link.kind, data) else {
             self.summary.not_read += 1;
             return Ok(());
@@ -221,6 +242,9 @@ impl<W: Write> Reading<'_, W> {
                 {
                     self.summary.rtp_packets += 1;
                     return Ok(());
+                }
+                if [from.port(), to.port()].contains(&L1OIP) && message::is_no_sip(udp.payload()) {
+                    return self.tell_frames(link, ticks, &[lines::l1oip(udp.payload())]);
                 }
                 if message::is_no_sip(udp.payload()) {
                     self.summary.other_datagrams += 1;
@@ -250,6 +274,22 @@ impl<W: Write> Reading<'_, W> {
         }
     }
 
+    fn tell_frames(&mut self, link: Link, ticks: u64, judgements: &[Judgement]) -> io::Result<()> {
+        for judgement in judgements {
+            match judgement.verdict() {
+                Verdict::Understood => self.summary.frames_understood += 1,
+                Verdict::Refused | Verdict::NotRecognised => self.summary.frames_refused += 1,
+            }
+            let seen = FrameSeen {
+                packet: self.summary.packets,
+                time: time(link, ticks),
+                judgement,
+            };
+            line(&seen, self.out)?;
+        }
+        Ok(())
+    }
+
     fn tell(
         &mut self,
         link: Link,
@@ -270,6 +310,73 @@ impl<W: Write> Reading<'_, W> {
             judgement,
         };
         line(&seen, self.out)
+    }
+}
+
+/// Port of L1oIP.
+const L1OIP: u16 = 931;
+/// draft-ietf-opsawg-pcaplinktype; the last three are of `timeline export`.
+const LINUX_LAPD: i32 = 177;
+const LAPD: i32 = 203;
+const USER_OPEN_LINK: i32 = 147;
+const USER_ACDP: i32 = 148;
+const UPPER_PDU: i32 = 252;
+
+/// What a packet of a line holds; nothing for other kinds of packets.
+fn frames(link: Linktype, data: &[u8]) -> Option<Vec<Judgement>> {
+    match link.0 {
+        // A pseudo header of 16 octets stands before the frame.
+        LINUX_LAPD => Some(vec![lines::lapd(data.get(16..).unwrap_or_default())]),
+        LAPD => Some(vec![lines::lapd(data)]),
+        USER_OPEN_LINK => {
+            // The flag that the frame before ended with may have begun this one.
+            let whole = [&[0x7E], data].concat();
+            Some(lines::open_link(&whole))
+        }
+        USER_ACDP => Some(lines::acdp(data)),
+        _ => None,
+    }
+}
+
+/// SIP without the packet that it came in.
+struct UpperPdu<'a> {
+    source: SocketAddr,
+    target: SocketAddr,
+    message: &'a [u8],
+}
+
+impl<'a> UpperPdu<'a> {
+    /// Tags with their lengths, an empty one, the message (epan/exported_pdu.h of Wireshark).
+    fn read(mut data: &'a [u8]) -> Option<Self> {
+        let (mut source, mut target) = (None, None);
+        let (mut source_port, mut target_port) = (0, 0);
+        let mut is_sip = false;
+        loop {
+            let (head, rest) = data.split_first_chunk::<4>()?;
+            let [kind, length] = [[head[0], head[1]], [head[2], head[3]]].map(u16::from_be_bytes);
+            let (value, rest) = rest.split_at_checked(usize::from(length))?;
+            data = rest;
+            let ip = || match value.len() {
+                4 => Some(IpAddr::from(<[u8; 4]>::try_from(value).ok()?)),
+                16 => Some(IpAddr::from(<[u8; 16]>::try_from(value).ok()?)),
+                _ => None,
+            };
+            let port = || Some(u16::from_be_bytes([*value.get(2)?, *value.get(3)?]));
+            match kind {
+                0 => break,
+                12 => is_sip = value.starts_with(b"sip"),
+                20 | 22 => source = ip(),
+                21 | 23 => target = ip(),
+                25 => source_port = port()?,
+                26 => target_port = port()?,
+                _ => {}
+            }
+        }
+        is_sip.then_some(Self {
+            source: SocketAddr::new(source?, source_port),
+            target: SocketAddr::new(target?, target_port),
+            message: data,
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use sip::message::{
 
 use super::Verdict;
 use super::description::DescriptionView;
+use super::lines::{AcdpView, CallControl, L1oipView, LapdView, OpenLinkView, TableView};
 
 /// What became of one thing that was recognised.
 #[derive(Debug, Serialize)]
@@ -22,6 +23,12 @@ pub(super) enum Understood {
     SipRequest(RequestView),
     SipResponse(ResponseView),
     Sdp(DescriptionView),
+    OpenLink(OpenLinkView),
+    Acdp(AcdpView),
+    Lapd(LapdView),
+    Q931(CallControl),
+    L1oip(L1oipView),
+    Table(TableView),
 }
 
 /// Where and why something was refused.

@@ -167,7 +167,138 @@ fn a_capture_that_is_cut_off_is_read_as_far_as_it_goes() {
     );
 }
 
+fn decoded_as(form: Form, input: &[u8]) -> (Verdict, Vec<Value>) {
+    let mut out = Vec::new();
+    let verdict = decode(input, Some(form), &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    (verdict, lines.collect())
+}
+
+#[test]
+fn frames_of_the_open_link_are_read_as_octets_as_hex_and_as_printed() {
+    // Keys "1#4" of station 201 of node 2, in an I frame.
+    let keys = "01 01 0F 3A 0002 0001 0007 0009 10 02 02 01 36 03 31 23 34";
+    let payload = lines::unhex(keys.as_bytes()).unwrap();
+    let octets = legacy_protocols::open_link::frame(&[&[2, 2][..], &payload].concat());
+    let noise = [&octets[..], &[0x55, 0x55, 0x7E], &octets[..]].concat();
+    let (verdict, read) = decoded(&noise);
+    assert_eq!((verdict, read.len()), (Verdict::Refused, 3), "{read:#?}");
+    assert_eq!(read[0]["kind"], "open_link");
+    assert_eq!(read[0]["message"]["type"], "3a", "{read:#?}");
+    assert_eq!(read[0]["link"]["number"], 1);
+    assert!(!read[0].to_string().contains("1#4"), "{read:#?}");
+    assert_eq!(read[1]["verdict"], "refused");
+    assert_eq!(read[1]["offset"], octets.len() - 1);
+    let hex = crate::timeline::entry::hex(&octets);
+    let (verdict, hex) = decoded_as(Form::OpenLink, hex.as_bytes());
+    assert_eq!((verdict, &hex[0]), (Verdict::Understood, &read[0]));
+    let printed = b"01010F5300010002010300151002210120010121020BB87E087A7B7C7D7E7F8081*56EA\r\n";
+    // The published vector is of a door command without an authority: refused, and said why.
+    let (verdict, door) = decoded(printed);
+    assert_eq!(
+        (verdict, &door[0]["kind"]),
+        (Verdict::Refused, &"open_link".into()),
+        "{door:#?}"
+    );
+    let broken = b"01010F5300010002010300151002210120010121020BB87E087A7B7C7D7E7F8081*56EB";
+    assert!(
+        decoded(broken).1[0]["why"]
+            .as_str()
+            .unwrap()
+            .contains("check")
+    );
+}
+
+#[test]
+fn lines_of_acdp_are_read_and_keys_are_not_shown() {
+    let input = b"0101 0141 01 41 1234 0050 3201107F 20102F\r\n0102=44\n";
+    let (verdict, read) = decoded_as(Form::Acdp, input);
+    assert_eq!((verdict, read.len()), (Verdict::Refused, 2), "{read:#?}");
+    assert_eq!(
+        (&read[0]["id"], &read[0]["reference"]),
+        (&"0050".into(), &0x1234.into())
+    );
+    assert!(!read[0].to_string().contains("102f"), "{read:#?}");
+    assert!(
+        read[1]["why"].as_str().unwrap().contains("checksum"),
+        "{read:#?}"
+    );
+}
+
+const SETUP: &str = "0001 0000 08 02 0001 05 04 03 8090a3 18 03 a98381 6c 05 0180 313037 70 05 81 \
+    34373131 a1";
+
+#[test]
+fn frames_of_d_channels_are_read_down_to_their_elements() {
+    let keypad = "0081 0000 08 01 01 7B 2C 03 313223";
+    let input = format!("{SETUP}\n{keypad}\n02\n");
+    let (verdict, read) = decoded_as(Form::Lapd, input.as_bytes());
+    assert_eq!((verdict, read.len()), (Verdict::Refused, 3), "{read:#?}");
+    let call = &read[0]["call"];
+    assert_eq!(
+        (&call["message"], &call["reference"]),
+        (&"Setup".into(), &1.into())
+    );
+    assert_eq!(call["elements"][3]["name"], "called number");
+    assert_eq!(read[1]["call"]["elements"][0]["name"], "keypad");
+    assert!(!read[1].to_string().contains("313223"), "{read:#?}");
+    let (verdict, read) = decoded_as(Form::Q931, b"08 02 0001 05");
+    assert_eq!(
+        (verdict, &read[0]["message"]),
+        (Verdict::Understood, &"Setup".into())
+    );
+    let l1oip = format!("20 10 0000 {SETUP}");
+    let (verdict, read) = decoded_as(Form::L1oip, l1oip.as_bytes());
+    assert_eq!(verdict, Verdict::Understood, "{read:#?}");
+    assert_eq!(
+        read[0]["parts"][0]["d_channel"]["call"]["message"], "Setup",
+        "{read:#?}"
+    );
+}
+
+#[test]
+fn telegrams_of_a_table_driver_are_read_by_its_table() {
+    let manifest = crate::config::driver::preset("mcip-ascii", Default::default()).unwrap();
+    let form = Form::Table(Box::new(manifest));
+    let (verdict, read) = decoded_as(form, b"Ical 101 201\r\nWhat 1 2\r\n");
+    assert_eq!((verdict, read.len()), (Verdict::Understood, 2), "{read:#?}");
+    assert_eq!(read[0]["kind"], "table", "{read:#?}");
+    assert_eq!(read[0]["event"], "call_connected", "{read:#?}");
+    assert_eq!(read[1]["event"], "opaque", "{read:#?}");
+}
+
+#[test]
+fn captures_of_d_channels_are_read() {
+    let frame = lines::unhex(SETUP.as_bytes()).unwrap();
+    for (link, packet) in [(203, frame.clone()), (177, [&[0; 16][..], &frame].concat())] {
+        let mut file = pcap(&[packet, vec![1]]);
+        file[20] = link;
+        let (verdict, lines) = decoded(&file);
+        assert_eq!((verdict, lines.len()), (Verdict::Refused, 3), "{lines:#?}");
+        assert_eq!(lines[0]["call"]["message"], "Setup");
+        assert_eq!(lines[0]["time"], "1800000000.250000");
+        let sum = &lines[2];
+        let counts = (&sum["frames_understood"], &sum["frames_refused"]);
+        assert_eq!(counts, (&1.into(), &1.into()));
+    }
+}
+
 proptest::proptest! {
+    #[test]
+    fn no_frame_makes_it_panic(input: Vec<u8>, form in 0..6_usize, link in 0..7_usize) {
+        let manifest = crate::config::driver::preset("acdp-simple", Default::default()).unwrap();
+        let forms = [
+            Form::OpenLink, Form::Acdp, Form::Lapd, Form::Q931, Form::L1oip,
+            Form::Table(Box::new(manifest)),
+        ];
+        decode(input.as_slice(), Some(forms[form].clone()), &mut Vec::new()).unwrap();
+        let links = [147, 148, 149, 177, 203, 252, 101];
+        let mut file = pcap(&[input]);
+        file[20] = links[link];
+        decode(file.as_slice(), None, &mut Vec::new()).unwrap();
+    }
+
     #[test]
     fn no_input_makes_it_panic(mut input: Vec<u8>, magic in 0..7_usize) {
         let starts: [&[u8]; 7] = [

@@ -27,6 +27,8 @@ pub(crate) struct Story {
     legs: BTreeSet<u64>,
     dialogs: BTreeSet<String>,
     commands: BTreeSet<String>,
+    /// Entries that belong to it, and those that caused them.
+    related: BTreeSet<u64>,
 }
 
 impl Story {
@@ -36,6 +38,7 @@ impl Story {
             legs: BTreeSet::new(),
             dialogs: BTreeSet::new(),
             commands: BTreeSet::new(),
+            related: BTreeSet::new(),
         }
     }
 
@@ -63,6 +66,8 @@ impl Story {
                     || told.leg.is_some_and(|leg| self.legs.contains(&leg))
                     || self.is_of_station(told);
                 if belongs {
+                    self.related.insert(entry.entry);
+                    self.related.extend(entry.because);
                     self.legs.extend(told.leg);
                     self.commands.extend(told.command.clone());
                 }
@@ -106,10 +111,21 @@ impl Story {
                             .is_some_and(|id| self.commands.contains(id))
                         || self.is_of_station(told)
                         || (line.is_some() && told.line == *line)
+                        || (told.line.is_some() && self.is_related(entry))
                 }
-                What::Frame(frame) => line.as_ref().is_some_and(|line| frame.line == *line),
+                What::Frame(frame) => {
+                    line.as_ref().is_some_and(|line| frame.line == *line) || self.is_related(entry)
+                }
                 What::Unknown => false,
             }
+    }
+
+    /// A frame or an event of a line says not which call it is about; what it caused or what caused
+    /// it does.
+    fn is_related(&self, entry: &Entry) -> bool {
+        let because = entry.because;
+        self.related.contains(&entry.entry)
+            || because.is_some_and(|because| self.related.contains(&because))
     }
 
     fn is_of_station(&self, told: &Happened) -> bool {
@@ -130,7 +146,7 @@ impl Story {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::{LegNamed, Octets, Transport, Way};
+    use super::super::entry::{Frame, LegNamed, Octets, Transport, Way};
     use super::*;
 
     fn entry(entry: u64, what: What) -> Entry {
@@ -172,6 +188,46 @@ mod tests {
         }
         let told = entries.iter().filter(|entry| story.tells(entry));
         told.map(|entry| entry.entry).collect()
+    }
+
+    #[test]
+    fn frames_of_a_line_belong_to_the_call_that_they_caused_or_that_caused_them() {
+        let frame = || {
+            What::Frame(Frame {
+                line: "hall".to_owned(),
+                protocol: "versicle".to_owned(),
+                way: Way::In,
+                octets: Octets::default(),
+            })
+        };
+        let because = |number, because, what| Entry {
+            because: Some(because),
+            ..entry(number, what)
+        };
+        let of_line = What::Event(Happened {
+            event: "line_asks_call_setup".to_owned(),
+            line: Some("hall".to_owned()),
+            ..Happened::default()
+        });
+        let entries = [
+            entry(1, frame()),
+            because(2, 1, of_line.clone()),
+            because(3, 1, event(Some(17), None, None)),
+            entry(4, event(Some(17), None, None)),
+            because(5, 4, frame()),
+            entry(6, frame()),
+            because(7, 6, of_line),
+        ];
+        let call = Wanted {
+            call: Some(17),
+            ..Wanted::default()
+        };
+        assert_eq!(told(call, &entries), [1, 2, 3, 4, 5]);
+        let line = Wanted {
+            line: Some("hall".to_owned()),
+            ..Wanted::default()
+        };
+        assert_eq!(told(line, &entries), [1, 2, 5, 6, 7]);
     }
 
     #[test]

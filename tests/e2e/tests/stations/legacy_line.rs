@@ -39,7 +39,7 @@ fn reception<'a>(site: &Site, gateway: &Gateway) -> baresip::Setup<'a> {
 }
 
 /// Both ends, with the line up.
-fn start(site: &Site) -> Result<(LegacySite, Gateway)> {
+pub(crate) fn start(site: &Site) -> Result<(LegacySite, Gateway)> {
     sound::tone(&site.folder().join("gate.wav"), 16_000, 60, 440)?;
     let server = site.host(SERVER);
     let listen = format!("listen = \"{server}:{LINE}\"");
@@ -55,7 +55,11 @@ fn heard_at_gate(site: &Site, legacy: &mut LegacySite, hertz: f64) -> Result<()>
 }
 
 /// The button rings the reception, which answers by itself.
-fn button_pressed(site: &Site, legacy: &mut LegacySite, gateway: &Gateway) -> Result<Baresip> {
+pub(crate) fn button_pressed(
+    site: &Site,
+    legacy: &mut LegacySite,
+    gateway: &Gateway,
+) -> Result<Baresip> {
     let phone = baresip::Setup {
         answers: Answers::ByItself,
         ..reception(site, gateway)

@@ -9,6 +9,8 @@ use e2e::capture::Wire;
 use e2e::{Capture, at_site, gateway, house};
 use serde_json::{Value, json};
 
+use crate::legacy_line;
+
 /// Runs `timeline` on the files in a folder.
 fn timeline(folder: &Path, words: &[&str]) -> Result<Output> {
     let mut command = Command::new(gateway::binary()?);
@@ -74,21 +76,20 @@ fn a_call_that_opens_a_door_is_told_in_order_and_exports_as_it_was_on_the_wire()
 
         let folder = site.folder().join("gateway/state/timeline");
         let story = entries(&folder, &["--call", &call])?;
-        let told: Vec<&str> = story.iter().filter_map(|e| e["event"].as_str()).collect();
-        let mut rest = told.iter();
-        for wanted in [
-            "call_started",
-            "key_pressed",
-            "key_pressed",
-            "door_url_asked",
-            "door_command_sent",
-            "door_url_answered",
-            "door_recorded",
-            "call_ended",
-            "leg_ended",
-        ] {
-            ensure!(rest.any(|event| *event == wanted), "{wanted} in {told:?}");
-        }
+        must_tell(
+            &story,
+            &[
+                "call_started",
+                "key_pressed",
+                "key_pressed",
+                "door_url_asked",
+                "door_command_sent",
+                "door_url_answered",
+                "door_recorded",
+                "call_ended",
+                "leg_ended",
+            ],
+        )?;
         // What caused what: a key the request, its answer the record.
         let key = story.iter().rfind(|entry| entry["event"] == "key_pressed");
         let key = &key.context("a key")?["entry"];
@@ -164,6 +165,111 @@ fn a_call_that_opens_a_door_is_told_in_order_and_exports_as_it_was_on_the_wire()
     });
 }
 
+/// In this order, with anything in between.
+fn must_tell(story: &[Value], events: &[&str]) -> Result<()> {
+    let told: Vec<&str> = story.iter().filter_map(|e| e["event"].as_str()).collect();
+    let mut rest = told.iter();
+    for wanted in events {
+        ensure!(rest.any(|event| event == wanted), "{wanted} in {told:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn b9_a_legacy_button_a_phone_and_a_door_with_a_contact_are_one_story() {
+    at_site(|site| {
+        let (mut legacy, mut gateway) = legacy_line::start(site)?;
+        let mut phone = legacy_line::button_pressed(site, &mut legacy, &gateway)?;
+        let call = gateway.calls()?[0]["call"].to_string();
+        phone.digit('#')?;
+        phone.digit('1')?;
+        legacy.order("wait door gate 1 open")?;
+        gateway.wait_for_metric(&["antiphon_door_commands_total", "opened"], 1.0)?;
+        phone.hang_up()?;
+        legacy.order("wait station gate idle")?;
+        gateway.wait_for_calls(0)?;
+        drop(phone);
+        gateway.stop()?;
+
+        let folder = site.folder().join("gateway/state/timeline");
+        let story = entries(&folder, &["--call", &call])?;
+        must_tell(
+            &story,
+            &[
+                "line_asks_call_setup",
+                "call_started",
+                "key_pressed",
+                "key_pressed",
+                "line_commanded_door_open",
+                "line_door_state",
+                "door_recorded",
+                "call_ended",
+            ],
+        )?;
+        ensure!(
+            event(&story, "door_recorded")?["details"]["result"] == "opened",
+            "{story:#?}"
+        );
+        // The telegram that began it, and the one that opened the door, are in it as they were.
+        let at = |entry: &Value| {
+            story
+                .iter()
+                .find(|other| other["entry"] == entry["because"])
+        };
+        let setup =
+            at(event(&story, "line_asks_call_setup")?).context("the frame of the button")?;
+        ensure!(setup["kind"] == "frame" && setup["way"] == "in", "{setup}");
+        let key = story.iter().rfind(|entry| entry["event"] == "key_pressed");
+        let key = &key.context("a key")?["entry"];
+        let opens = |entry: &&Value| entry["kind"] == "frame" && entry["because"] == *key;
+        let open = story
+            .iter()
+            .find(opens)
+            .context("the frame that opens the door")?;
+        ensure!(open["masked"] == json!(["authority"]), "{open}");
+        let all = entries(&folder, &[])?;
+        let whole: String = all.iter().map(Value::to_string).collect();
+        let token = "a token of these tests";
+        let hex: String = token.bytes().map(|byte| format!("{byte:02x}")).collect();
+        ensure!(
+            !whole.contains(token) && !whole.contains(&hex),
+            "the token is in it"
+        );
+
+        let verified = timeline(&folder, &["verify"])?;
+        ensure!(verified.status.success(), "{verified:?}");
+        let file = site.folder().join("line.pcapng");
+        exported(&folder, &file)?;
+        let export = Wire::open(&file).with_dissectors(&dissectors());
+        let frames = all.iter().filter(|entry| entry["kind"] == "frame").count();
+        ensure!(
+            export.count("antiphon_link")? == frames && frames > 10,
+            "{frames} frames"
+        );
+        let bad =
+            "_ws.malformed || antiphon_link.bad_check || (sip && _ws.expert.severity == error)";
+        ensure!(
+            export.count(bad)? == 0,
+            "{:#?}",
+            export.fields(bad, &["frame.number"])?
+        );
+        let decoded = Command::new(gateway::binary()?)
+            .arg("decode")
+            .arg(&file)
+            .output()?;
+        let text = String::from_utf8(decoded.stdout)?;
+        let sum: Value = serde_json::from_str(text.lines().last().unwrap_or_default())?;
+        ensure!(sum["sip_refused"] == 0, "{sum}");
+        let read = [&sum["frames_understood"], &sum["frames_refused"]].map(Value::as_u64);
+        ensure!(read.iter().flatten().sum::<u64>() == frames as u64, "{sum}");
+        Ok(())
+    });
+}
+
+fn dissectors() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/wireshark/antiphon.lua")
+}
+
 /// A timeline of these entries, as a gateway with lines to older servers would have written it.
 fn written(folder: &Path, entries: &[Value]) -> Result<()> {
     std::fs::create_dir_all(folder)?;
@@ -228,8 +334,7 @@ fn frames_of_every_kind_of_line_and_every_transport_open_in_tshark() {
         )?;
         let file = site.folder().join("lines.pcapng");
         exported(&folder, &file)?;
-        let lua = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/wireshark/antiphon.lua");
-        let rows = Wire::open(&file).with_dissectors(&lua).fields(
+        let rows = Wire::open(&file).with_dissectors(&dissectors()).fields(
             "frame",
             &[
                 "_ws.col.Protocol",
