@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::{Causes, Config, RecordPolicy, Sounds};
+use gateway_core::{Config, RecordPolicy, Sounds};
 use net::addresses::InterfaceAddress;
 use net::flows::ListenerInfo;
 use sip::admission::{self, Network};
@@ -51,7 +51,7 @@ pub(crate) fn config(
             announcements: settings.media.announcements.clone(),
         },
         media_threads: settings.media.threads,
-        causes: Causes::default(),
+        causes: settings.causes.clone(),
         lines: settings
             .lines
             .iter()

@@ -15,11 +15,12 @@ use model::{CallId, CommandId, DoorId, Gain, LegId, Mute};
 use net::flows::Flows;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::carry::Hands;
 use crate::clock::Clock;
-use crate::control::protocol::{GainOf, Reply, Request, RunState};
+use crate::config::RemoteActions;
+use crate::control::protocol::{GainOf, RemoteAction, Reply, Request, RunState};
 use crate::control::server::Asked;
 use crate::lines::line_views;
 use crate::media_shell::Heard;
@@ -31,7 +32,7 @@ use crate::reload::{ReloadAsked, Reloaded};
 use crate::store::{Answer, JournalWrite, RecordingNote, Store};
 use crate::systemd::{self, Watchdog};
 use crate::timeline::Names;
-use crate::urls::UrlAnswered;
+use crate::urls::{RemoteOrder, UrlAnswered};
 use crate::{machine, random};
 
 /// Events of flows that are taken in one turn.
@@ -60,6 +61,8 @@ pub(crate) struct MainLoop {
     pub(crate) playing: Playing,
     pub(crate) figures: Arc<Figures>,
     pub(crate) doors: BTreeMap<String, DoorId>,
+    pub(crate) remotes: BTreeMap<String, RemoteActions>,
+    pub(crate) remote_orders: mpsc::Sender<RemoteOrder>,
     pub(crate) realm: String,
     pub(crate) contacts_per_station: usize,
     pub(crate) grace: Duration,
@@ -253,6 +256,10 @@ impl MainLoop {
             Request::Status => OperatorCommand::Status,
             Request::Calls | Request::Watch => OperatorCommand::Calls,
             Request::Stations => OperatorCommand::Stations,
+            Request::Remote { station, action } => {
+                let Asker::Once { reply } = asker else { return };
+                return self.ask_page(&station, action, reply);
+            }
             Request::Lines => {
                 let Asker::Once { reply } = asker else { return };
                 let lines = line_views(&self.hands.lines, self.state.lines(), now);
@@ -352,6 +359,23 @@ impl MainLoop {
         self.hands.feed(&mut self.state, outlet, input, now);
     }
 
+    /// Has a station's own page asked for; whoever asks hears what came of it.
+    fn ask_page(&self, station: &str, action: RemoteAction, reply: oneshot::Sender<Reply>) {
+        let actions = self.remotes.get(station);
+        let url = actions.and_then(|actions| match action {
+            RemoteAction::Answer => actions.answer.clone(),
+            RemoteAction::Cancel => actions.cancel.clone(),
+            RemoteAction::Decline => actions.decline.clone(),
+        });
+        let Some(url) = url else {
+            // Whoever asked may have left.
+            let _ = reply.send(operator::no_page(station));
+            return;
+        };
+        // Dropped when too many wait: the asker is told that nobody answers.
+        let _ = self.remote_orders.try_send(RemoteOrder { url, reply });
+    }
+
     fn reloaded(&mut self, reloaded: Reloaded, now: Instant) {
         let Reloaded {
             directory,
@@ -372,6 +396,7 @@ impl MainLoop {
         let names = Names::of(&directory.directory, &directory.doors);
         self.hands.timeline.names(names);
         self.doors = directory.doors;
+        self.remotes = directory.remotes;
         self.hands.about.directory_read = self.hands.clock.wall_at(now);
         let input = Input::DirectoryChanged(Arc::new(directory.directory), accounts);
         let outlet = self.flows.outlet();

@@ -100,6 +100,25 @@ pub(crate) fn no_such_door(key: &str) -> Reply {
     })
 }
 
+/// A station's page was asked and has not done it.
+pub(crate) fn page_refused(why: &str) -> Reply {
+    Reply::Error(Refusal {
+        code: RefusalCode::NotAllowed,
+        text: format!("the station's page was not reached or has refused: {why}"),
+        remedy: "compare its `remote` and the device profile with the manual of the station"
+            .to_owned(),
+    })
+}
+
+/// The station has no page for this.
+pub(crate) fn no_page(station: &str) -> Reply {
+    Reply::Error(Refusal {
+        code: RefusalCode::NotFound,
+        text: format!("station {station} has no page for this in the directory"),
+        remedy: "give it `remote` with a device profile that says the path".to_owned(),
+    })
+}
+
 pub(crate) fn bad_gain(error: GainError) -> Reply {
     Reply::Error(Refusal {
         code: RefusalCode::BadRequest,

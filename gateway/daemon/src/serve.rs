@@ -230,6 +230,7 @@ fn build(
     let (reload, reload_asked) = mpsc::channel(4);
     let (reloaded_to, reloaded) = mpsc::channel(1);
     let (urls, url_requests) = mpsc::channel(REQUESTS);
+    let (remote_orders, remotes) = mpsc::channel(REQUESTS);
     let (url_answers_to, url_answers) = mpsc::channel(REQUESTS);
     let (changes, _) = broadcast::channel(16);
     let about = About {
@@ -272,6 +273,8 @@ fn build(
         playing: Playing::default(),
         figures: Arc::clone(&figures),
         doors: settings.directory.doors.clone(),
+        remotes: settings.directory.remotes.clone(),
+        remote_orders,
         realm: settings.sip.realm.as_str().to_owned(),
         contacts_per_station: settings.sip.contacts_per_station,
         grace: settings.grace,
@@ -288,6 +291,7 @@ fn build(
         reload_asked,
         reloaded: reloaded_to,
         urls: url_requests,
+        remotes,
         url_answers: url_answers_to,
     })
     .map_err(system("the side thread"))?;

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::control::server::{self, ControlSocket, ToMainLoop};
 use crate::metrics::{Figures, http};
 use crate::reload::{self, ReloadAsked, Reloaded, Reloader};
-use crate::urls::{self, UrlAnswered};
+use crate::urls::{self, RemoteOrder, UrlAnswered};
 
 /// How long the tasks may take to stop.
 const GRACE: Duration = Duration::from_secs(1);
@@ -34,6 +34,7 @@ pub(crate) struct Work {
     pub(crate) reload_asked: mpsc::Receiver<ReloadAsked>,
     pub(crate) reloaded: mpsc::Sender<Box<Reloaded>>,
     pub(crate) urls: mpsc::Receiver<UrlRequest>,
+    pub(crate) remotes: mpsc::Receiver<RemoteOrder>,
     pub(crate) url_answers: mpsc::Sender<UrlAnswered>,
 }
 
@@ -82,7 +83,7 @@ async fn run(work: Work, stop: CancellationToken) -> io::Result<()> {
     let serve_metrics = http::serve(metrics, work.figures, token());
     let serve_control = server::serve(control, work.to_main, token());
     let reloading = reload::serve(work.reloader, work.reload_asked, work.reloaded, token());
-    let opening = urls::serve(work.urls, work.url_answers, token());
+    let opening = urls::serve(work.urls, work.remotes, work.url_answers, token());
     tasks.spawn("metrics", async move {
         serve_metrics.await;
         Ok(())

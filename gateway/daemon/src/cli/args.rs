@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::control::protocol::RemoteAction;
+
 /// Where a gateway of the package listens for its command line.
 pub(crate) const DEFAULT_SOCKET: &str = "/run/antiphon-gateway/control.sock";
 
@@ -88,6 +90,12 @@ pub(crate) enum Command {
     /// station or a contact says so, else "sent, not confirmed".
     #[command(after_help = "Example: antiphon-gateway open main-gate")]
     Open(Open),
+    /// Ask a SIP station's own page to answer, end or refuse its call
+    ///
+    /// For stations with `remote` in the directory. The page is asked over HTTP within the local
+    /// segment; what passes a router is not asked. Doors are opened with `open`.
+    #[command(after_help = "Example: antiphon-gateway remote 101 cancel")]
+    Remote(Remote),
     /// Read the directory again, without touching calls
     Reload(Ask),
     /// Show what came, what left and what was made of it: the flight recorder
@@ -487,6 +495,19 @@ pub(crate) struct End {
     /// Number of the call, as `calls` shows it
     #[arg(value_name = "CALL")]
     pub(crate) call: u64,
+    #[command(flatten)]
+    pub(crate) ask: Ask,
+}
+
+/// Options of `remote`.
+#[derive(Debug, Args)]
+pub(crate) struct Remote {
+    /// Number of the station
+    #[arg(value_name = "STATION")]
+    pub(crate) station: String,
+    /// What its page shall do
+    #[arg(value_name = "ACTION")]
+    pub(crate) action: RemoteAction,
     #[command(flatten)]
     pub(crate) ask: Ask,
 }

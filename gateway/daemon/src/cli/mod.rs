@@ -12,6 +12,7 @@ mod exit;
 mod hash_password;
 mod lines;
 mod media;
+mod remote;
 mod timeline;
 
 use std::io::{self, Write};
@@ -106,6 +107,7 @@ fn dispatch(command: &Command) -> Result<Exit, Failure> {
             let door = open.door.clone();
             ask::once(&open.ask, &Request::Open { door })
         }
+        Command::Remote(options) => remote::run(options),
         Command::Reload(ask) => ask::once(ask, &Request::Reload),
         Command::Timeline(options) => timeline::run(options),
         Command::Media(media) => media::run(&media.tool),

@@ -12,6 +12,7 @@ use media::tones::Region;
 use sip::digest::server::Realm;
 
 use super::announcements;
+use super::causes;
 use super::fields::{GatewayFile, ListenSection, MediaSection, SipSection, Tones, Transport};
 use super::lines;
 use super::problems::{Place, Problems};
@@ -93,6 +94,7 @@ pub(super) fn settings(
     );
     let lines = lines::settings(&file.line, &file.name.value, &directory, folder, problems);
     Settings {
+        causes: causes::causes(&file.causes, problems),
         lines,
         name: file.name.value.clone(),
         state_folder: folder.join(&file.state_folder.value),

@@ -17,11 +17,12 @@ use model::{
 
 use super::directory_fields::{
     AutoAnswerWord, ButtonSection, ConferenceSection, DeskSection, DirectorySection, DoorSection,
-    ForwardingSection, GroupCallSection, InCallWord, KeyWord, Kind, PrivacyWord, RingGroupSection,
-    RoomTalkWord, StationSection, TalkWord, WhenWord,
+    ForwardingSection, GroupCallSection, InCallWord, KeyWord, Kind, PrivacyWord, ProfileSection,
+    RingGroupSection, RoomTalkWord, StationSection, TalkWord, WhenWord,
 };
 use super::problems::{Place, Problems, SourceId};
-use super::section::{Located, Optional, locate};
+use super::remote::Remote;
+use super::section::{Located, Optional, Repeated, locate};
 use super::settings::{AccountSettings, DirectorySettings, Md5Login, Proof};
 use super::values::Secret;
 
@@ -47,6 +48,7 @@ pub(super) fn settings(
     problems: &mut Problems,
 ) -> DirectorySettings {
     let mut reading = Reading {
+        profiles: &section.device_profiles,
         origin,
         environment,
         problems,
@@ -81,13 +83,14 @@ pub(super) fn settings(
 }
 
 struct Reading<'a> {
+    profiles: &'a Repeated<ProfileSection>,
     origin: Origin<'a>,
     environment: Environment<'a>,
     problems: &'a mut Problems,
     read: DirectorySettings,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
     fn report_all(&mut self, found: &model::Problems) {
         for problem in &found.0 {
             let path = problem.path.strip_prefix("site.").unwrap_or(&problem.path);
@@ -143,7 +146,12 @@ impl Reading<'_> {
             .iter()
             .map(|key| DoorId::from_key(key))
             .collect();
-        station.doors = section.doors.iter().map(|door| self.door(door)).collect();
+        let remote = self.remote(section);
+        station.doors = section
+            .doors
+            .iter()
+            .map(|door| self.door(door, remote.as_ref()))
+            .collect();
         station.buttons = section.buttons.iter().map(|b| button(b)).collect();
         station.forwarding = section
             .forwarding
@@ -360,7 +368,63 @@ impl Reading<'_> {
         }
     }
 
-    fn door(&mut self, section: &Located<DoorSection>) -> Door {
+    /// The station's own page; what it can do is kept for the operator.
+    fn remote<'s>(&mut self, section: &'s StationSection) -> Option<Remote<'s>>
+    where
+        'a: 's,
+    {
+        let remote = section.remote.as_ref()?;
+        let password = match (&remote.user.0, &remote.password_file.0) {
+            (Some(_), Some(file)) => self.secret_of_file(file).expose().to_owned(),
+            (None, None) => String::new(),
+            (Some(given), None) => {
+                self.problems.report(
+                    &given.place,
+                    "an account without a password",
+                    "add password_file = \"FILE\", or remove the user",
+                );
+                String::new()
+            }
+            (None, Some(given)) => {
+                self.problems.report(
+                    &given.place,
+                    "a password without an account",
+                    "add user = \"NAME\", or remove the file",
+                );
+                String::new()
+            }
+        };
+        let profiles: &'s Repeated<ProfileSection> = self.profiles;
+        let remote = Remote::new(profiles, remote, password, self.problems)?;
+        let actions = remote.actions(self.problems);
+        let number = section.number.value.to_string();
+        self.read.remotes.insert(number, actions);
+        Some(remote)
+    }
+
+    /// A door that the station's page opens.
+    fn relay(&mut self, section: &DoorSection, remote: Option<&Remote<'_>>) -> Option<DoorOutput> {
+        let relay = section.relay.as_ref()?;
+        if section.output.is_some() || section.url.is_some() {
+            self.problems.report(
+                &relay.place,
+                "the door has a relay, and an output or a URL",
+                "remove all but one",
+            );
+        }
+        let Some(remote) = remote else {
+            self.problems.report(
+                &relay.place,
+                "a relay is switched by the page of the station, which has none",
+                "add remote = { profile = \"NAME\", address = \"192.0.2.30:80\" } to the station",
+            );
+            return None;
+        };
+        let url = remote.door(byte(relay.value.0), *section.pulse.0, self.problems)?;
+        Some(DoorOutput::Url(url))
+    }
+
+    fn door(&mut self, section: &Located<DoorSection>, remote: Option<&Remote<'_>>) -> Door {
         let id = DoorId::from_key(&section.key.value);
         let output = match (&section.output.0, &section.url.0) {
             (Some(_), Some(url)) => {
@@ -380,6 +444,7 @@ impl Reading<'_> {
             },
             (None, None) => DoorOutput::Station { output: 1 },
         };
+        let output = self.relay(section, remote).unwrap_or(output);
         let mut door = Door::new(id, output);
         self.read.doors.insert(section.key.value.clone(), id);
         door.name = named(&section.name);

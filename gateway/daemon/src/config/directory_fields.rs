@@ -3,6 +3,7 @@
 //! Pure declaration, like `fields`. The lists are named as `model::Lists` names them, so that what
 //! the model finds wrong is shown where the user wrote it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ section! {
         /// Number at which everybody hears themselves, to judge a station's delay and level. A
         /// button may lead there too.
         echo_test: Optional<CallNumber> = r#""199""#,
+        /// How families of SIP stations are told to do something over HTTP.
+        device_profiles: Repeated<ProfileSection>,
         /// Intercom devices and phones.
         stations: Repeated<StationSection>,
         /// Numbers behind which several stations ring at once.
@@ -170,12 +173,46 @@ section! {
         srtp: Optional<Srtp> = r#""required""#,
         /// Keys of doors of other stations that it may open without a call.
         may_open: Defaulted<Vec<Located<String>>> = "[]",
+        /// Its own page, by which it opens doors, answers and ends calls.
+        remote: Perhaps<RemoteSection>,
         /// Doors at this station, at most 2.
         doors: Repeated<DoorSection>,
         /// Call buttons that do not dial a number themselves.
         buttons: Repeated<ButtonSection>,
         /// Where its calls go instead; the first rule that fits decides. At most 20.
         forwarding: Repeated<ForwardingSection>,
+    }
+}
+
+section! {
+    /// A family of stations. Paths of its pages are those of its manual; none is built in.
+    pub(crate) struct ProfileSection {
+        /// Name for `remote`.
+        name: Required<String> = r#""sip-series""#,
+        /// The page that closes a relay for some time: {relay} is its number, {seconds} how long.
+        door_opener: Required<String> =
+            r#""/cgi-bin/remotecontrol/SCRIPT?relay={relay}&mode=dooropener&dooropenertimer={seconds}""#,
+        /// The page that takes a call.
+        answer: Optional<String> = r#""/cgi-bin/remotecontrol/hook.cgi?hook=answer""#,
+        /// The page that ends one.
+        cancel: Optional<String> = r#""/cgi-bin/remotecontrol/hook.cgi?hook=cancel""#,
+        /// The page that refuses one.
+        decline: Optional<String> = r#""/cgi-bin/remotecontrol/hook.cgi?hook=decline""#,
+    }
+}
+
+section! {
+    /// The page of a station. It is asked over http, within the local segment only: what is asked
+    /// passes no router.
+    pub(crate) struct RemoteSection {
+        /// Name of a device profile.
+        profile: Required<String> = r#""sip-series""#,
+        /// Address and port of the station.
+        address: Required<SocketAddr> = r#""192.0.2.30:80""#,
+        /// Its account for remote control.
+        user: Optional<String> = r#""remote""#,
+        /// File with the password of that account; its first line counts.
+        password_file: Optional<PathBuf> = r#""/etc/antiphon-gateway/remote.secret""#,
     }
 }
 
@@ -202,6 +239,8 @@ section! {
         output: Optional<Whole<1, 32>> = "1",
         /// Instead of an output: a URL that is requested to open it.
         url: Optional<HttpUrl> = r#""http://192.0.2.30/relay/1""#,
+        /// Instead of both: the relay of the station that its page switches; see `remote`.
+        relay: Optional<Whole<1, 8>> = "1",
         /// How long the output is closed, 0.1 to 60 seconds.
         pulse: Defaulted<Duration> = r#""3s""#,
         /// What the other side dials during the call to open it. Without it, nobody opens by

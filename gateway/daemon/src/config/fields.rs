@@ -42,6 +42,9 @@ section! {
         /// tables are called [[stations]] and so on, without "directory.". Either is read again on
         /// `reload`, on SIGHUP and when the file changes; calls are not touched.
         directory: HereOrFile<DirectorySection>,
+        /// Which codes of SIP and of telephone networks stand for which cause, where the usual ones
+        /// (RFC 3398) do not fit a device. Read at the start only.
+        causes: Nested<CausesSection>,
         /// Lines to older intercom servers; read at the start only.
         line: Repeated<LineSection>,
         /// Registrations and call records on disk.
@@ -333,6 +336,40 @@ words! {
         Power = "power",
         /// Handed to the system.
         Crash = "crash",
+    }
+}
+
+section! {
+    /// Causes of refused and ended calls.
+    pub(crate) struct CausesSection {
+        /// What both sides are told of a cause of the gateway's own.
+        own: Repeated<OwnCauseSection>,
+        /// What SIP is told of what a telephone network said.
+        heard_q850: Repeated<CodesSection>,
+        /// What a telephone network is told of what SIP said.
+        heard_status: Repeated<CodesSection>,
+    }
+}
+
+section! {
+    /// A cause and its two codes.
+    pub(crate) struct OwnCauseSection {
+        /// Its name in call records: "busy", "declined", "no_answer" ...
+        cause: Required<String> = r#""declined""#,
+        /// The status of SIP, 400 to 699.
+        status: Required<Whole<400, 699>> = "603",
+        /// The cause of Q.850, 1 to 127.
+        q850: Required<Whole<1, 127>> = "21",
+    }
+}
+
+section! {
+    /// A status of SIP and a cause of Q.850.
+    pub(crate) struct CodesSection {
+        /// The status, 400 to 699.
+        status: Required<Whole<400, 699>> = "486",
+        /// The cause of Q.850, 1 to 127.
+        q850: Required<Whole<1, 127>> = "17",
     }
 }
 

@@ -5,6 +5,7 @@
 //! address or changes a file.
 
 mod announcements;
+mod causes;
 mod check;
 mod directory;
 mod directory_fields;
@@ -14,6 +15,7 @@ mod lines;
 mod model_values;
 pub(crate) mod problems;
 mod reference;
+mod remote;
 pub(crate) mod section;
 mod settings;
 pub(crate) mod values;

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gateway_core::Announcements;
+use gateway_core::{Announcements, Causes};
 use media::tones::Region;
 use model::{Directory, DoorId, Encryption};
 use sip::digest::server::Realm;
@@ -17,6 +17,7 @@ use tracing_subscriber::filter::Targets;
 
 pub(crate) use super::fields::{Durability, LogFormat, Passwords, RecordCalls};
 pub(crate) use super::lines::{LineSettings, LineTls, MediumSettings};
+pub(crate) use super::remote::RemoteActions;
 use super::section::Located;
 pub(crate) use super::values::Secret;
 
@@ -34,6 +35,7 @@ pub(crate) struct Settings {
     pub(crate) calls: CallSettings,
     pub(crate) directory: DirectorySettings,
     pub(crate) lines: Vec<LineSettings>,
+    pub(crate) causes: Causes,
     pub(crate) store: StoreSettings,
     pub(crate) metrics: SocketAddr,
     pub(crate) log: LogSettings,
@@ -155,6 +157,8 @@ pub(crate) struct DirectorySettings {
     pub(crate) accounts: Vec<AccountSettings>,
     /// What the operator calls the doors.
     pub(crate) doors: BTreeMap<String, DoorId>,
+    /// Pages of stations, by the stations' numbers.
+    pub(crate) remotes: BTreeMap<String, RemoteActions>,
     /// Names of the servers that stations are behind.
     pub(crate) behind: Vec<Located<String>>,
     /// Files that were read for it, to be watched.
@@ -228,6 +232,11 @@ impl Settings {
             ("timeline", self.timeline != other.timeline),
             ("calls", self.calls != other.calls),
             ("line", self.lines_differ(other)),
+            // It has no order of its own to be compared by.
+            (
+                "causes",
+                format!("{:?}", self.causes) != format!("{:?}", other.causes),
+            ),
             ("store", self.store != other.store),
             ("metrics", self.metrics != other.metrics),
             ("log", self.log != other.log),

@@ -454,3 +454,97 @@ fn every_field_is_documented_in_whole_sentences() {
     walk(GatewayFile::FIELDS);
     walk(driver::FIELDS);
 }
+
+const REMOTE: &str = "[[directory.device_profiles]]\nname = \"sip-series\"\n\
+    door_opener = \"/cgi/relay?nr={relay}&timer={seconds}\"\n\
+    answer = \"/cgi/hook.cgi?hook=answer\"\n";
+
+fn remote_station(remote: &str, door: &str) -> String {
+    format!(
+        "{REMOTE}[[directory.stations]]\nnumber = \"101\"\nuri = \"sip:gate@192.0.2.30\"\n{remote}\n\
+         [[directory.stations.doors]]\nkey = \"gate\"\n{door}\n"
+    )
+}
+
+#[test]
+fn a_door_may_be_a_relay_that_the_page_of_its_station_switches() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.toml");
+    let remote = "remote = { profile = \"sip-series\", address = \"192.0.2.30:80\", \
+                  user = \"remote\", password_file = \"secret\" }";
+    let text = remote_station(remote, "relay = 2\npulse = \"2500ms\"");
+    std::fs::write(&file, format!("{LEAST}{text}")).unwrap();
+    std::fs::write(folder.path().join("secret"), "let me/in\n").unwrap();
+    let settings = load_with(&file, &no_environment).unwrap();
+    let (_, door) = settings
+        .directory
+        .directory
+        .door(DoorId::from_key("gate"))
+        .unwrap();
+    let model::DoorOutput::Url(url) = &door.output else {
+        panic!("{door:?}");
+    };
+    assert_eq!(
+        url.as_str(),
+        "http://remote:let%20me%2Fin@192.0.2.30:80/cgi/relay?nr=2&timer=3"
+    );
+    let actions = &settings.directory.remotes["101"];
+    let answer = actions.answer.as_ref().unwrap();
+    assert!(answer.as_str().ends_with("/cgi/hook.cgi?hook=answer"));
+    assert_eq!(actions.decline, None);
+    assert!(!format!("{settings:?}").contains("let%20me"));
+}
+
+#[test]
+fn mistakes_of_remote_control_have_their_place() {
+    let given = "remote = { profile = \"sip-series\", address = \"192.0.2.30:80\" }";
+    let other = "remote = { profile = \"sip-serie\", address = \"192.0.2.30:80\" }";
+    for (remote, door, path, what) in [
+        (
+            other,
+            "url = \"http://192.0.2.1/x\"",
+            "directory.stations[0].remote.profile",
+            "no device profile",
+        ),
+        (
+            "",
+            "relay = 1",
+            "directory.stations[0].doors[0].relay",
+            "which has none",
+        ),
+        (
+            given,
+            "relay = 1\noutput = 1",
+            "directory.stations[0].doors[0].relay",
+            "and an output or a URL",
+        ),
+    ] {
+        let found = complaints(&format!("{LEAST}{}", remote_station(remote, door)));
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(
+            found[0].contains(path) && found[0].contains(what),
+            "{found:#?}"
+        );
+    }
+}
+
+#[test]
+fn causes_can_be_changed_where_they_make_sense() {
+    let settings = loaded(&format!(
+        "{LEAST}[[causes.own]]\ncause = \"declined\"\nstatus = 486\nq850 = 17\n\
+         [[causes.heard_q850]]\nq850 = 17\nstatus = 600\n\
+         [[causes.heard_status]]\nstatus = 480\nq850 = 19\n"
+    ))
+    .unwrap();
+    assert_eq!(settings.causes.table.cause(480).number(), 19);
+    assert_eq!(
+        settings.parts_that_differ(&loaded(LEAST).unwrap()),
+        ["causes"]
+    );
+    one_complaint(
+        "[[causes.own]]\ncause = \"tired\"\nstatus = 486\nq850 = 17\n",
+        2,
+        "causes.own[0].cause",
+        "is no cause",
+    );
+}

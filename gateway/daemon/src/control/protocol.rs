@@ -35,6 +35,11 @@ pub(crate) enum Request {
     },
     /// All lines to older intercom servers.
     Lines,
+    /// A station's own page is to be asked for, to answer or end its call.
+    Remote {
+        station: String,
+        action: RemoteAction,
+    },
     /// Read the directory again.
     Reload,
     /// Record a call into the gateway's own folder.
@@ -89,6 +94,18 @@ pub(crate) enum GainOf {
     Microphone,
     /// What it hears.
     Loudspeaker,
+}
+
+/// What a station's page can be asked to do. Doors are opened with `Open` alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RemoteAction {
+    /// Take a call
+    Answer,
+    /// End one
+    Cancel,
+    /// Refuse one
+    Decline,
 }
 
 /// What is answered.
