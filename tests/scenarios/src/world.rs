@@ -319,6 +319,7 @@ impl World {
     /// The process dies; connections break.
     pub fn crash(&mut self) {
         self.gateway.crash();
+        self.lines_die();
         let host = self.gateway.address.ip();
         self.network.silence(host, self.now);
     }

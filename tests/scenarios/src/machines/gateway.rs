@@ -1,4 +1,4 @@
-//! The gateway's machine, with telephones, a disk and operators around it.
+//! The gateway's machine, with telephones, an older server on a line, a disk and operators around it.
 //!
 //! All telephones are on UDP; what they send waits in a bag and is taken out in any order, twice or
 //! never.
@@ -10,9 +10,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gateway_core::{
-    FreePort, GatewayState, Input, MediaCommand, MediaEvent, OperatorCommand, Output, StoreWrite,
-    UrlReply,
+    FreePort, GatewayState, Input, LineCommand, LineId, MediaCommand, MediaEvent, OperatorCommand,
+    Output, StoreWrite, UrlReply,
 };
+use legacy_protocols::command::{CallRef, CallSetup, Cause, Command, Purpose};
+use legacy_protocols::event::{CallConnected, Event, StationState, TalkMode};
+use legacy_protocols::port;
+use legacy_protocols::priority::Priority;
+use legacy_protocols::sound::{SoundCodecs, SoundEnd, SoundKeys};
 use model::{CommandId, Digit, LegId};
 use sip::flow::{Flow, Hop, Transport};
 use sip::registrar::StoreToken;
@@ -21,9 +26,11 @@ use crate::clock::NOON;
 use crate::contract::{Machine, Step};
 use crate::gateway::Gateway;
 use crate::network::{Arrival, UDP};
+use crate::old_server::{OldServer, here, there};
 use crate::phone::{Act, Manner, Phone, ToSend};
 use crate::random::Random;
 use crate::site::{Site, door};
+use crate::world::lines::line_to;
 
 const NUMBERS: [&str; 4] = ["101", "102", "103", "199"];
 
@@ -34,6 +41,7 @@ pub struct WholeGateway {
     address: SocketAddr,
     sites: [Site; 2],
     phones: Vec<Phone>,
+    old: OldServer,
     /// On the way to the gateway, and from it.
     bag: Vec<(Flow, Bytes)>,
     mail: VecDeque<(SocketAddr, Bytes)>,
@@ -43,6 +51,7 @@ pub struct WholeGateway {
     commands: u128,
     /// The first inputs of its life.
     opening: VecDeque<Input>,
+    now: Instant,
 }
 
 fn site() -> Site {
@@ -51,6 +60,16 @@ fn site() -> Site {
         .group("500", &["101", "102", "103"])
         .door("101", "front", Some("1"))
         .door_by_url("102", "gate", Some("2"))
+        .behind("hall", "201")
+        .door("201", "yard", None)
+}
+
+fn their_sound() -> SoundEnd {
+    SoundEnd {
+        address: ([10, 0, 2, 1], 4000).into(),
+        codecs: SoundCodecs::ALL,
+        keys: SoundKeys::Events,
+    }
 }
 
 impl WholeGateway {
@@ -72,7 +91,7 @@ impl WholeGateway {
         match random.below(14) {
             0 if !phone.registration.is_on() => phone.register(now),
             0..=3 => {
-                let to = random.pick(&["101", "102", "103", "199", "500", "999"]);
+                let to = random.pick(&["101", "102", "103", "199", "201", "500", "999"]);
                 phone.act(Act::Dial(to.into()), now);
             }
             4..=6 => phone.act(Act::Answer, now),
@@ -97,6 +116,55 @@ impl WholeGateway {
         }
     }
 
+    /// The older server lives on too; its line breaks now and then.
+    fn old_lives(&mut self, random: &mut Random, now: Instant) {
+        self.old.handle_timeout(now);
+        let call = match self.old.asked.last() {
+            Some((_, Command::CallSetup(setup))) => setup.call,
+            Some(_) | None => CallRef(CallRef::OF_PORT | random.below(5) as u64),
+        };
+        let event = match random.below(24) {
+            0 => Event::CallReleased {
+                call,
+                cause: Cause::NORMAL,
+            },
+            1..=2 => Event::CallConnected(CallConnected {
+                call,
+                from: None,
+                to: None,
+                mode: None,
+                sound: Some(their_sound()),
+            }),
+            3 => Event::StationState {
+                station: there("201"),
+                state: random.pick(&[StationState::Idle, StationState::InCall]),
+            },
+            4..=5 => {
+                let setup = CallSetup {
+                    call,
+                    from: there("201"),
+                    to: here(random.pick(&["101", "102", "500"])),
+                    priority: Priority::NORMAL,
+                    mode: TalkMode::OpenDuplex,
+                    text: None,
+                    sound: Some(their_sound()),
+                };
+                self.old.ask(Command::CallSetup(setup), Purpose::Live, now);
+                return;
+            }
+            6 if random.one_in(10) => {
+                self.old.cut(now);
+                return;
+            }
+            7 => {
+                self.old.mend();
+                return;
+            }
+            _ => return,
+        };
+        self.old.give(port::Input::Tell(event), now);
+    }
+
     fn rare(&mut self, random: &mut Random) -> Input {
         let asker = random.draw();
         match random.below(9) {
@@ -107,7 +175,7 @@ impl WholeGateway {
             1 => {
                 self.commands += 1;
                 let id = CommandId::new((1 << 90) + self.commands);
-                let at = door(random.pick(&["front", "gate"]));
+                let at = door(random.pick(&["front", "gate", "yard"]));
                 Input::Operator {
                     asker,
                     command: OperatorCommand::Open(id, at),
@@ -163,7 +231,9 @@ impl Machine for WholeGateway {
         let mut random = Random::new(seed ^ 0x9a7e);
         let address = SocketAddr::from(([10, 0, 0, 1], 5060));
         let sites = [site(), site().without("199")];
-        let config = Gateway::new(address, site(), random.fork()).config;
+        let mut config = Gateway::new(address, site(), random.fork()).config;
+        config.lines = vec![line_to("hall")];
+        let old = OldServer::facing(&config.lines[0].driver, LineId(0), random.draw(), now);
         let directory = sites[0].build();
         let accounts = sites[0].accounts();
         let state = GatewayState::new(config, Arc::clone(&directory), random.seed(), now);
@@ -187,6 +257,7 @@ impl Machine for WholeGateway {
             address,
             phones: NUMBERS.iter().zip(1..).map(phone).collect(),
             sites,
+            old,
             bag: Vec::new(),
             mail: VecDeque::new(),
             orders: VecDeque::new(),
@@ -194,6 +265,7 @@ impl Machine for WholeGateway {
             urls: Vec::new(),
             commands: 0,
             opening: opening.into(),
+            now,
         }
     }
 
@@ -202,6 +274,13 @@ impl Machine for WholeGateway {
             return input;
         }
         self.live(random, now);
+        self.old_lives(random, now);
+        if let Some(event) = self.old.arrives(now) {
+            return Input::Line {
+                line: LineId(0),
+                event,
+            };
+        }
         if random.one_in(2)
             && let Some(token) = self.orders.pop_front()
         {
@@ -222,10 +301,12 @@ impl Machine for WholeGateway {
     }
 
     fn handle(&mut self, input: Input, now: Instant) {
+        self.now = now;
         self.state.handle(input, now);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
         self.state.handle_timeout(now);
     }
 
@@ -248,6 +329,12 @@ impl Machine for WholeGateway {
             Output::Store(StoreWrite::Bindings(store)) => self.orders.push_back(store.token),
             Output::Media(MediaCommand::Open { leg, .. }) => self.legs.push(*leg),
             Output::OpenUrl(request) => self.urls.push(request.command),
+            Output::Line { command, .. } => match command {
+                LineCommand::Open => self.old.opened(self.now),
+                LineCommand::Send(bytes) => self.old.sent(bytes.clone(), self.now),
+                LineCommand::Close { .. } => self.old.closed(self.now),
+                LineCommand::Join { .. } | LineCommand::Leave { .. } => {}
+            },
             _ => {}
         }
         Step::Said(format!("{output:?}"))

@@ -56,7 +56,7 @@ pub fn channel(number: u8) -> SocketAddr {
 impl World {
     /// One line to an older server that tells this picture; it is up.
     pub fn with_line(site: &Site, numbers: &[&str], line: LineConfig, picture: Vec<Event>) -> Self {
-        let mut world = Self::with_lines(site, vec![line], |_| {});
+        let mut world = Self::with_lines(site, 1, vec![line], |_| {});
         world.old(0).picture = picture;
         world.add_phones(numbers);
         world.wait(Duration::from_secs(1));
@@ -66,11 +66,12 @@ impl World {
     /// Their other ends are there, and nothing has happened yet.
     pub fn with_lines(
         site: &Site,
+        seed: u64,
         lines: Vec<LineConfig>,
         change: impl FnOnce(&mut Config),
     ) -> Self {
         let drivers: Vec<Driver> = lines.iter().map(|line| line.driver.clone()).collect();
-        let mut world = Self::with(site, 1, |config| {
+        let mut world = Self::with(site, seed, |config| {
             config.lines = lines;
             change(config);
         });
@@ -124,8 +125,16 @@ impl World {
         self.post();
     }
 
+    /// It is opened again when its pause is over.
     pub fn mend_line(&mut self, nth: usize) {
         self.old(nth).mend();
+    }
+
+    /// The gateway's process is dead: its connections are too.
+    pub(super) fn lines_die(&mut self) {
+        for server in &mut self.old_servers {
+            server.closed(self.now);
+        }
     }
 
     pub(super) fn lines_move(&mut self) {

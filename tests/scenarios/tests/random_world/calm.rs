@@ -9,9 +9,10 @@ use scenarios::random::Random;
 use scenarios::world::World;
 
 use crate::house::PHONES;
+use crate::old_side::OldSide;
 
 /// Everything bad stops; everybody hangs up and registers.
-pub(crate) fn calm_down(world: &mut World) {
+pub(crate) fn calm_down(world: &mut World, old_side: &mut OldSide) {
     world.network.weather = Weather::FAIR;
     world.gateway.storage.disk = Disk::Works(SECOND / 200);
     if !world.gateway.is_up() {
@@ -25,12 +26,15 @@ pub(crate) fn calm_down(world: &mut World) {
         }
         world.manner(number, Manner::Rings);
     }
+    old_side.calm_down(world);
     hang_up(world);
     end_alarms(world);
     // What telephones still believe, or the gateway does, runs out by limits and repetitions; who
     // waits at a desk and is gone, after half an hour.
     world.wait(35 * MINUTE);
+    old_side.calm_down(world);
     hang_up(world);
+    world.expect_up(0);
     for number in PHONES {
         world.register(number);
     }

@@ -2,19 +2,19 @@
 
 use model::{ForwardWhen, InCallRight, Priority, RoomTalk};
 use scenarios::clock::SECOND;
-use scenarios::site::{Site, number};
+use scenarios::site::{Site, door, number};
 
 /// 105 and 106 register over connections.
 pub(crate) const PHONES: [&str; 9] = [
     "101", "102", "103", "104", "105", "106", "107", "108", "199",
 ];
 pub(crate) const CONNECTED: [&str; 2] = ["105", "106"];
-pub(crate) const DIALLED: [&str; 16] = [
+pub(crate) const DIALLED: [&str; 19] = [
     "101", "102", "103", "104", "105", "106", "107", "108", "199", "500", "500", "501", "510",
-    "520", "530", "999",
+    "520", "530", "999", "2101", "2101", "2102",
 ];
 /// The station's own output, and a device beside one.
-pub(crate) const DOORS: [&str; 2] = ["front", "gate"];
+pub(crate) const DOORS: [&str; 3] = ["front", "gate", "yard"];
 /// The last keys of their codes.
 pub(crate) const LAST_KEYS: [(&str, char); 2] = [("front", '2'), ("gate", '7')];
 pub(crate) const VERSIONS: usize = 3;
@@ -30,7 +30,11 @@ pub(crate) fn site(version: usize) -> Site {
         .group("501", &["105", "106", "107"])
         .change_group(|group| group.early_media = model::EarlyMedia::On)
         .group("500", &["102", "103", "104"])
-        .desk("510", &["102", "105"])
+        .behind("hall", "2101")
+        .behind("hall", "2102")
+        .door("2101", "yard", None)
+        .change("2102", |desk| desk.may_open.push(door("gate")))
+        .desk("510", &["102", "105", "2102"])
         .conference("520")
         .group_call("530", &["103", "104", "105"])
         .forward("103", ForwardWhen::Busy, "104")

@@ -6,21 +6,25 @@
 
 mod calm;
 mod house;
+mod old_side;
 mod reference;
 mod transition;
 
 use std::collections::BTreeMap;
 
-use gateway_core::{Answer, OperatorCommand};
+use gateway_core::{Answer, OperatorCommand, Trusted};
+use legacy_protocols::command::Authority;
 use scenarios::clock::{HOUR, SECOND, start};
 use scenarios::phone::{Act, Side, Stage};
 use scenarios::random::Random;
-use scenarios::site::door;
+use scenarios::site::{door, station};
 use scenarios::world::World;
+use scenarios::world::lines::line_to;
 use sip::flow::Transport;
 use sip::session::SessionId;
 
 use house::PHONES;
+use old_side::{OldAct, OldSide};
 use reference::Reference;
 use transition::{Scene, Transition};
 
@@ -34,6 +38,7 @@ struct Storm {
     world: World,
     random: Random,
     reference: Reference,
+    old_side: OldSide,
     calms: u64,
 }
 
@@ -41,7 +46,12 @@ impl Storm {
     fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let site = house::site(random.below(house::VERSIONS));
-        let world = World::with(&site, random.draw(), |config| {
+        let mut line = line_to("hall");
+        line.trusted = vec![Trusted {
+            authority: Authority::new(old_side::TOKEN).expect("it is short"),
+            station: station("2102"),
+        }];
+        let world = World::with_lines(&site, random.draw(), vec![line], |config| {
             config.calls.max_calls = 12;
             config.calls.alarm_reserve = 2;
         });
@@ -49,6 +59,7 @@ impl Storm {
             world,
             random,
             reference: Reference::default(),
+            old_side: OldSide::default(),
             calms: 0,
         };
         for number in PHONES {
@@ -150,9 +161,17 @@ impl Storm {
             }
             T::Start if !world.gateway.is_up() => world.start_gateway(),
             T::Start => {}
+            T::Old(act) => {
+                if let OldAct::OpensOurs = act {
+                    self.reference.old_side_opens("gate");
+                }
+                self.old_side.act(act, world, &mut self.random);
+            }
             T::CalmDown => self.calm_down(),
         }
+        self.old_side.look(&mut self.world);
         self.reference.check(&self.world);
+        self.reference.check_yard(self.old_side.doors());
     }
 
     fn operator_opens(&mut self, at: &'static str) {
@@ -192,7 +211,7 @@ impl Storm {
     fn calm_down(&mut self) {
         self.calms += 1;
         self.reference.check(&self.world);
-        calm::calm_down(&mut self.world);
+        calm::calm_down(&mut self.world, &mut self.old_side);
         self.reference.check(&self.world);
         match self.random.one_in(3) {
             true => calm::a_group_works(&mut self.world, &mut self.random),
@@ -231,14 +250,16 @@ fn live(seed: u64, steps: usize) -> Life {
         eprintln!("{}", storm.world.network.trace(150));
         std::panic::resume_unwind(panic);
     }
-    let counts = storm
-        .world
-        .gateway
-        .state()
-        .calls()
-        .counters()
-        .each()
-        .to_vec();
+    let state = storm.world.gateway.state();
+    let mut counts = state.calls().counters().each().to_vec();
+    let line = &state.lines()[0];
+    counts.extend([
+        ("line_commands", line.port.commands),
+        ("line_asked", line.port.asked),
+        ("line_losses", line.port.losses),
+        ("line_doors", storm.old_side.doors()),
+        ("line_talks", storm.old_side.talks),
+    ]);
     Life {
         steps: told,
         wire: storm.world.network.trace(400),
@@ -271,6 +292,12 @@ fn the_random_world_reaches_what_it_is_for() {
         "forwarded",
         "transfers",
         "door_pulses",
+        "requests_connected",
+        "line_commands",
+        "line_asked",
+        "line_losses",
+        "line_doors",
+        "line_talks",
     ] {
         assert!(total[name] > 0, "{name} never happened: {total:?}");
     }

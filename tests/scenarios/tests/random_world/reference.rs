@@ -46,6 +46,20 @@ impl Reference {
         *self.permitted.entry(door).or_default() += 1;
     }
 
+    /// Somebody behind the line asks for a door of ours.
+    pub(crate) fn old_side_opens(&mut self, door: &'static str) {
+        *self.permitted.entry(door).or_default() += 1;
+    }
+
+    /// Doors behind the line open for operators only.
+    pub(crate) fn check_yard(&self, opened: u64) {
+        let asked = self.permitted.get("yard").copied().unwrap_or_default();
+        assert!(
+            opened <= asked,
+            "{opened} pulses of the yard for {asked} requests"
+        );
+    }
+
     /// The process is about to die: what it had counted is lost with it.
     pub(crate) fn crashes(&mut self, world: &World) {
         if world.gateway.is_up() {

@@ -11,6 +11,7 @@ use sip::message::StatusCode;
 use sip::session::SessionId;
 
 use crate::house::{self, DIALLED, DOORS, PHONES};
+use crate::old_side::OldAct;
 
 /// One step of the world.
 #[derive(Clone, Debug)]
@@ -53,6 +54,8 @@ pub(crate) enum Transition {
     SetClock {
         hours: u32,
     },
+    /// Something at the other end of the line.
+    Old(OldAct),
     Crash,
     Start,
     /// Everything bad stops, everybody hangs up, and the house must work as new.
@@ -74,7 +77,7 @@ impl Transition {
             return Self::Start;
         }
         let phone = random.pick(&PHONES);
-        match random.below(200) {
+        match random.below(240) {
             0..=44 => Self::Wait(random.pick(&[
                 20 * MILLISECOND,
                 100 * MILLISECOND,
@@ -138,7 +141,8 @@ impl Transition {
                 hours: random.below(200) as u32,
             },
             197 => Self::Crash,
-            _ => Self::CalmDown,
+            198..=199 => Self::CalmDown,
+            _ => Self::Old(OldAct::choose(random)),
         }
     }
 
