@@ -18,6 +18,7 @@ use super::legs::{LineLeg, Talk, Way};
 use super::parties::{Refused, UNKNOWN_SYSTEM};
 use super::{Driver, Errand, LineId, LineSound, words};
 use crate::causes::{self, Quote};
+use crate::plan::Taker;
 use crate::state::GatewayState;
 
 impl GatewayState {
@@ -77,9 +78,14 @@ impl GatewayState {
             mode: TalkMode::OpenDuplex,
             channel: None,
         };
-        if self.calls.prospect(&from, priority) != Prospect::Refused {
-            let urgency = priority.unwrap_or_default();
-            let planned = self.plan_from_line(leg, &entry, setup.sound, &from, urgency);
+        let taker = match self.calls.prospect(&from, priority) {
+            Prospect::Usual => Some(Taker::Usual),
+            Prospect::Alarm => Some(Taker::Alarm),
+            // It is refused with a record like any other, but costs no port.
+            Prospect::Refused => None,
+        };
+        if let Some(taker) = taker {
+            let planned = self.plan_from_line(leg, &entry, setup.sound, &from, taker);
             let causes = &self.config.causes;
             planned.map_err(|cause| Refused {
                 verdict: Verdict::Unsupported,

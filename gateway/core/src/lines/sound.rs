@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use calls::{Origin, StartLeg, Target};
 use legacy_protocols::sound::{SoundCodec, SoundCodecs, SoundEnd, SoundKeys};
-use model::{Encryption, EndCause, LegId, Priority, StationId};
+use model::{Encryption, EndCause, LegId, StationId};
 use sip::sdp::Codec;
 
 use super::legs::LineLeg;
@@ -29,7 +29,7 @@ impl GatewayState {
         entry: &LineLeg,
         told: Option<SoundEnd>,
         from: &Origin,
-        priority: Priority,
+        taker: Taker,
     ) -> Result<(), EndCause> {
         let end = match self.sound_way(entry.line) {
             LineSound::Rtp => end(&told.ok_or(EndCause::MediaMismatch)?),
@@ -41,7 +41,7 @@ impl GatewayState {
             Origin::CloudUser { .. } | Origin::Outside { .. } | Origin::Node { .. } => None,
         };
         let start = Start {
-            taker: taker(priority),
+            taker,
             local: self.config.local_for(end.rtp.ip()),
             peer: end.rtp.ip(),
             terms: self.line_terms(entry.line, station),
@@ -72,7 +72,10 @@ impl GatewayState {
         let peer = self.lines.get(entry.line).and_then(|line| line.config.peer);
         let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let begin = Start {
-            taker: taker(start.priority),
+            taker: match start.priority.is_alarm() {
+                true => Taker::Alarm,
+                false => Taker::Usual,
+            },
             local: self.config.local_for(peer),
             peer,
             terms,
@@ -183,13 +186,6 @@ impl GatewayState {
                 self.terms(station, Signalling::Readable)
             }
         }
-    }
-}
-
-fn taker(priority: Priority) -> Taker {
-    match priority.is_alarm() {
-        true => Taker::Alarm,
-        false => Taker::Usual,
     }
 }
 

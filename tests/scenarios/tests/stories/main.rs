@@ -20,6 +20,7 @@ mod line_doors;
 mod line_isdn;
 mod line_requests;
 mod line_trunk;
+mod line_words;
 mod lines;
 mod lost_messages;
 mod overload;
