@@ -78,7 +78,17 @@ pub enum Output {
 pub enum LineCommand {
     Open,
     Send(Vec<u8>),
-    Close { why: &'static str },
+    Close {
+        why: &'static str,
+    },
+    /// The sound of this B channel goes to and comes from this end of ours.
+    Join {
+        channel: u8,
+        ours: std::net::SocketAddr,
+    },
+    Leave {
+        channel: u8,
+    },
 }
 
 #[derive(Debug)]

@@ -52,12 +52,17 @@ pub struct LegacySite {
 impl LegacySite {
     /// Works in `folder`, where the sounds are that its stations say and hear.
     ///
-    /// `line` is how the gateway gets there, in the words of docs/legacy-site.md.
+    /// `line` is how the gateway gets there, in the words of docs/legacy-site.md; by the open link
+    /// profile, if it says nothing else.
     pub fn start(at: IpAddr, line: &str, folder: &Path) -> Result<Self> {
         let file = folder.join("legacy-site.toml");
+        let protocol = match line.contains("protocol") {
+            true => "",
+            false => "protocol = \"versicle\"",
+        };
         let text = format!(
             "{STATIONS}\n[sound]\naddress = \"{at}\"\n[[line]]\nname = \"gateway\"\ngateway = 2\n\
-             protocol = \"versicle\"\n{line}\n"
+             {protocol}\n{line}\n"
         );
         std::fs::write(&file, text)?;
         let mut command = Command::new(gateway::build("simulator", "antiphon-site")?);

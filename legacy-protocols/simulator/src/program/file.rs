@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use legacy_protocols::acdp;
+use legacy_protocols::isdn::link::{Side, Topology};
+use legacy_protocols::isdn::session::{self, Dialect};
+use legacy_protocols::isdn::{self, codec::Interface};
 use legacy_protocols::number::{Node, Number, Party};
 use legacy_protocols::open_link::{self, Role};
 use legacy_protocols::port::{self, Opening, Protocol};
@@ -132,6 +135,8 @@ pub struct LineEntry {
     #[serde(default = "usual_speed")]
     pub baud: u32,
     pub tls: Option<TlsEntry>,
+    /// ISDN in UDP.
+    pub l1oip: Option<L1oipEntry>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -139,6 +144,31 @@ pub struct LineEntry {
 enum ProtocolName {
     Versicle,
     Acdp,
+    /// The network's side.
+    Isdn,
+}
+
+/// A line of ISDN: our end and the gateway's.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct L1oipEntry {
+    pub bind: SocketAddr,
+    pub peer: SocketAddr,
+    pub identity: Option<u32>,
+    /// Two B channels in place of thirty.
+    #[serde(default)]
+    basic: bool,
+    #[serde(default)]
+    qsig: bool,
+}
+
+impl L1oipEntry {
+    pub(super) const fn interface(&self) -> Interface {
+        match self.basic {
+            true => Interface::BasicRate,
+            false => Interface::PrimaryRate,
+        }
+    }
 }
 
 /// Certificates of both ends (PEM).
@@ -189,12 +219,17 @@ impl SiteFile {
                 line.listen.is_some(),
                 line.unix.is_some(),
                 line.serial.is_some(),
+                line.l1oip.is_some(),
             ];
             if ways.into_iter().filter(|way| *way).count() != 1 {
                 bail!(
-                    "line {}: exactly one of listen, unix and serial says how it gets there",
+                    "line {}: exactly one of listen, unix, serial and l1oip says how it gets there",
                     line.name
                 );
+            }
+            let is_isdn = matches!(line.protocol, ProtocolName::Isdn);
+            if is_isdn != line.l1oip.is_some() {
+                bail!("line {}: l1oip is for isdn, and isdn needs it", line.name);
             }
             if line.tls.is_some() && line.listen.is_none() {
                 bail!("line {}: tls is for lines that listen on TCP", line.name);
@@ -216,11 +251,20 @@ impl SiteFile {
         let entry = self.line.iter_mut().find(|entry| entry.name == line);
         let entry = entry.with_context(|| format!("there is no line {line} to listen on {to}"))?;
         (entry.listen, entry.unix, entry.serial) = (Some(to), None, None);
+        entry.l1oip = None;
         Ok(())
     }
 
     /// What the site is made of. Ends of sound are open by now.
-    pub fn plan(&self, sound_ends: Vec<SocketAddr>, seed: u64, now: Instant) -> Result<Plan> {
+    ///
+    /// `channels` is where the sound of each line's B channels is.
+    pub fn plan(
+        &self,
+        sound_ends: Vec<SocketAddr>,
+        channels: &[Option<SocketAddr>],
+        seed: u64,
+        now: Instant,
+    ) -> Result<Plan> {
         let own = Node(self.node.number);
         let further = self.further_node.iter();
         let nodes = std::iter::once(&self.node).chain(further);
@@ -245,7 +289,13 @@ impl SiteFile {
         let stations = self.station.iter().map(|s| station_plan(s, &book));
         let groups = self.group.iter().map(|g| group_plan(g, &book));
         let lines = self.line.iter().zip(seed..);
-        let lines = lines.map(|(entry, seed)| self.line_plan(entry, seed, now));
+        let channels = channels.iter().copied().chain(std::iter::repeat(None));
+        let lines = lines
+            .zip(channels)
+            .map(|((entry, seed), channels)| LinePlan {
+                channels,
+                ..self.line_plan(entry, seed, now)
+            });
         Ok(Plan {
             name: self.name.clone(),
             stations: stations.collect::<Result<_>>()?,
@@ -269,6 +319,7 @@ impl SiteFile {
                 let config = config(Role::Server, own, gateway, &self.name);
                 Protocol::OpenLink(Box::new(open_link::Session::new(config, now)))
             }
+            ProtocolName::Isdn => exchange(line, own, gateway, seed),
             ProtocolName::Acdp => {
                 let config = acdp::Config {
                     own: device(own),
@@ -285,15 +336,41 @@ impl SiteFile {
             protocol,
             port: port::Config {
                 // The gateway connects; a serial device is there, and opened by us.
-                opening: match line.serial {
-                    Some(_) => Opening::Ours,
-                    None => Opening::Theirs,
+                opening: match line.serial.is_some() || line.l1oip.is_some() {
+                    true => Opening::Ours,
+                    false => Opening::Theirs,
                 },
                 ..port::Config::default()
             },
             seed,
+            channels: None,
         }
     }
+}
+
+/// The exchange: the gateway is its user.
+fn exchange(line: &LineEntry, own: Node, gateway: Node, seed: u64) -> Protocol {
+    let entry = line.l1oip.as_ref();
+    let dialect = match entry.is_some_and(|entry| entry.qsig) {
+        true => Dialect::Qsig,
+        false => Dialect::Dss1,
+    };
+    let config = match entry.map(L1oipEntry::interface) {
+        Some(Interface::BasicRate) => {
+            session::Config::basic_rate(Side::Network, Topology::PointToPoint)
+        }
+        Some(Interface::PrimaryRate) | None => {
+            session::Config::primary_rate(Side::Network, dialect)
+        }
+    };
+    let config = isdn::port::Config {
+        line: config,
+        own,
+        other: gateway,
+        whole_number: None,
+        seed,
+    };
+    Protocol::Isdn(Box::new(isdn::port::Session::new(config)))
 }
 
 /// Its nodes are 1 to 254; a site whose servers have other numbers says nothing about them there.
@@ -397,7 +474,7 @@ mod tests {
     #[test]
     fn the_site_that_is_built_in_is_right() {
         let file = SiteFile::read(DEMO).unwrap();
-        let plan = file.plan(Vec::new(), 1, Instant::now()).unwrap();
+        let plan = file.plan(Vec::new(), &[], 1, Instant::now()).unwrap();
         assert!(plan.stations.len() > 4);
         assert_eq!(plan.lines.len(), 1);
     }
@@ -407,7 +484,7 @@ mod tests {
         let site = |more: &str| {
             let text = format!("name = 'A'\nnode = {{ number = 1, name = 'B' }}\n{more}");
             let file = SiteFile::read(&text);
-            let plan = file.and_then(|file| file.plan(Vec::new(), 1, Instant::now()));
+            let plan = file.and_then(|file| file.plan(Vec::new(), &[], 1, Instant::now()));
             format!("{:#}", plan.unwrap_err())
         };
         let gate = "[[station]]\nid = 'gate'\nname = 'Gate'\nnumber = '1'\n";
@@ -421,7 +498,7 @@ mod tests {
         );
         assert_eq!(
             site("[[line]]\nname = 'a'\ngateway = 2\nprotocol = 'versicle'\n"),
-            "line a: exactly one of listen, unix and serial says how it gets there"
+            "line a: exactly one of listen, unix, serial and l1oip says how it gets there"
         );
         assert!(site("colour = 'red'\n").contains("colour"));
     }

@@ -3,7 +3,7 @@
 //! Each is served by a task of `net`. A cable can be cut, so that nobody gets through, or frozen, so
 //! that everything stays open and nothing arrives. It knows no protocol.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context, Result};
 use net::lines::{
@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use super::cable::SerialCable;
 use super::file::{LineEntry, TlsEntry};
+use super::isdn;
 use crate::script::LineHand;
 use crate::site::LineEvent;
 
@@ -34,12 +35,29 @@ pub(super) struct Handle {
     /// Where it can be reached, for people.
     pub(super) place: String,
     _serial: Option<SerialCable>,
+    isdn: Option<isdn::Channels>,
 }
 
 impl Handle {
     /// Starts the task of a line.
-    pub(super) fn start(number: u16, entry: &LineEntry, tell: mpsc::Sender<Told>) -> Result<Self> {
+    pub(super) fn start(
+        number: u16,
+        entry: &LineEntry,
+        sound_at: IpAddr,
+        tell: mpsc::Sender<Told>,
+    ) -> Result<Self> {
         let why = || format!("line {} cannot be opened", entry.name);
+        if let Some(l1oip) = &entry.l1oip {
+            let (handle, orders) = line(LineKey(number), tell);
+            let channels = isdn::start(l1oip, sound_at, orders).with_context(why)?;
+            return Ok(Self {
+                line: handle,
+                cable: Cable::Whole,
+                place: format!("{} (L1oIP)", l1oip.bind),
+                _serial: None,
+                isdn: Some(channels),
+            });
+        }
         let (medium, serial) = medium(entry).with_context(why)?;
         let bound = medium.bind().with_context(why)?;
         let place = place(entry, bound.local());
@@ -50,6 +68,7 @@ impl Handle {
             cable: Cable::Whole,
             place,
             _serial: serial,
+            isdn: None,
         })
     }
 
@@ -60,6 +79,17 @@ impl Handle {
         }
         self.line.open();
         true
+    }
+
+    /// Where the sound of its B channels is.
+    pub(super) fn channels(&self) -> Option<SocketAddr> {
+        self.isdn.as_ref().map(isdn::Channels::address)
+    }
+
+    pub(super) fn bear(&self, bearing: isdn::Bearing) {
+        if let Some(channels) = &self.isdn {
+            channels.bear(bearing);
+        }
     }
 
     pub(super) fn close(&mut self) {

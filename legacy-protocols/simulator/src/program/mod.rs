@@ -5,6 +5,7 @@
 mod cable;
 mod control;
 mod file;
+mod isdn;
 mod lines;
 mod run;
 mod sound;

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::file::SiteFile;
+use super::isdn::Bearing;
 use super::lines;
 use super::view::{self, Note};
 use super::{control, sound, web};
@@ -57,11 +58,15 @@ pub async fn run(settings: Settings, ready: impl FnOnce(&[String])) -> Result<()
     let mut handles = Vec::new();
     let mut places = Vec::new();
     for (index, entry) in (0..).zip(settings.site.lines()) {
-        let handle = lines::Handle::start(index, entry, told.clone())?;
+        let handle =
+            lines::Handle::start(index, entry, settings.site.sound().address, told.clone())?;
         places.push(format!("line {} at {}", entry.name, handle.place));
         handles.push(handle);
     }
-    let plan = settings.site.plan(ends, settings.seed, Instant::now())?;
+    let channels: Vec<_> = handles.iter().map(lines::Handle::channels).collect();
+    let plan = settings
+        .site
+        .plan(ends, &channels, settings.seed, Instant::now())?;
     let (drawn, drawing) = watch::channel(Arc::from(""));
     let mut house = House {
         site: Site::new(plan, Instant::now()),
@@ -189,6 +194,8 @@ impl House {
                 }
             }
             LineCommand::Send(octets) => handle.send(octets),
+            LineCommand::Join { channel, ours } => handle.bear(Bearing::Join { channel, ours }),
+            LineCommand::Leave { channel } => handle.bear(Bearing::Leave { channel }),
             LineCommand::Close { why } => {
                 handle.close();
                 self.note(format!("line given up: {why}"));

@@ -11,7 +11,7 @@ use legacy_protocols::command::{
 use legacy_protocols::event::{CallConnected, CallProgress, Event, Progress, TalkMode, Talker};
 use legacy_protocols::number::Party;
 use legacy_protocols::priority::{Band, Priority};
-use legacy_protocols::sound::{SoundCodecs, SoundEnd};
+use legacy_protocols::sound::{SoundCodec, SoundCodecs, SoundEnd, SoundKeys};
 use legacy_protocols::text::Text;
 
 use legacy_protocols::port::AskId;
@@ -20,7 +20,7 @@ use super::lines::{Pending, reason};
 use super::plan::Answers;
 use super::station::{Busy, CallId};
 use super::wires::{Circuit, Member, Part, Stream, Voice};
-use super::{Output, Site, Timer};
+use super::{LineCommand, Output, Site, Timer};
 
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -54,6 +54,8 @@ pub struct LineEnd {
     pub(super) by_us: bool,
     pub(super) end: Option<usize>,
     pub(super) theirs: Option<SoundEnd>,
+    /// On a line that has B channels.
+    pub(super) channel: Option<u8>,
 }
 
 /// Two ends without a codec that both speak (Q.850: bearer capability not available).
@@ -140,7 +142,8 @@ impl Site {
         let fresh = self.fresh();
         let call = CallRef(self.lines[line].number(fresh));
         let id = CallId(fresh);
-        let sound = self.wires.sound(end, SoundCodecs::ALL);
+        let told = self.lines[line].channels.is_none();
+        let sound = self.wires.sound(end, SoundCodecs::ALL).filter(|_| told);
         let far = LineEnd {
             line,
             party: to,
@@ -148,6 +151,7 @@ impl Site {
             by_us: true,
             end: Some(end),
             theirs: None,
+            channel: None,
         };
         let mode = TalkMode::OpenDuplex;
         self.begin(id, End::Station(from), End::Line(far), priority, mode, now);
@@ -284,6 +288,7 @@ impl Site {
         let (from, to) = (self.title(call.from.party()), self.title(call.to.party()));
         self.note(format!("{from} talks with {to}"));
         self.tell_call(id, now);
+        self.join_channel(id);
         self.wire(id);
     }
 
@@ -394,6 +399,10 @@ impl Site {
             self.outputs
                 .push_back(Output::Stream { end: own, to: None });
         }
+        if let Some(channel) = end.channel {
+            let (line, command) = (end.line, LineCommand::Leave { channel });
+            self.outputs.push_back(Output::Line { line, command });
+        }
         if told_by == Some(end.line) {
             return;
         }
@@ -480,9 +489,10 @@ impl Site {
         if !self.is_ours(setup.to) {
             return Err(Verdict::NoSuchNumber.into());
         }
-        let end = match setup.sound {
-            None => None,
-            Some(_) => Some(self.wires.take().ok_or_else(|| refusal(NO_CHANNEL))?),
+        let has_sound = setup.sound.is_some() || self.lines[line].channels.is_some();
+        let end = match has_sound {
+            false => None,
+            true => Some(self.wires.take().ok_or_else(|| refusal(NO_CHANNEL))?),
         };
         let from = End::Line(LineEnd {
             line,
@@ -491,6 +501,7 @@ impl Site {
             by_us: false,
             end,
             theirs: setup.sound,
+            channel: None,
         });
         let may = self.may_ring(setup.from, setup.to, setup.priority);
         may.map_err(|cause| {
@@ -529,6 +540,7 @@ impl Site {
             Progress::Held => self.phase(id, Phase::Held),
             Progress::Trying | Progress::Ringing | Progress::Queued => {}
         }
+        self.join_channel(id);
         self.learn_sound(id, progress.sound);
     }
 
@@ -558,6 +570,32 @@ impl Site {
             end.theirs = Some(sound);
             self.wire(id);
         }
+    }
+
+    /// On a line with B channels: the sound is in the one that the call has got.
+    fn join_channel(&mut self, id: CallId) {
+        let Some(end) = self.calls.get(&id).and_then(Call::line_end) else {
+            return;
+        };
+        let line = &self.lines[end.line];
+        let own = end.end.and_then(|own| self.wires.address(own));
+        let (Some(address), Some(ours), None) = (line.channels, own, end.channel) else {
+            return;
+        };
+        let Some(channel) = line.channel(end.call) else {
+            return;
+        };
+        if let Some(end) = self.calls.get_mut(&id).and_then(Call::line_end_mut) {
+            end.channel = Some(channel);
+            end.theirs = SoundCodecs::new([SoundCodec::Pcma]).map(|codecs| SoundEnd {
+                address,
+                codecs,
+                keys: SoundKeys::OnTheLine,
+            });
+        }
+        let (line, command) = (end.line, LineCommand::Join { channel, ours });
+        self.outputs.push_back(Output::Line { line, command });
+        self.wire(id);
     }
 
     pub(super) fn call_released(&mut self, line: usize, call: CallRef, cause: Cause, now: Instant) {

@@ -20,6 +20,7 @@ pub struct Line {
     pub name: String,
     pub gateway: Node,
     port: Port,
+    pub(super) channels: Option<std::net::SocketAddr>,
     /// Whether numbers of calls and requests that we choose carry the port's bit: where the protocol
     /// passes numbers on, we are the end that sets it.
     of_port: bool,
@@ -49,6 +50,7 @@ impl Line {
         Self {
             name: plan.name,
             gateway: plan.gateway,
+            channels: plan.channels,
             of_port: matches!(plan.protocol, Protocol::OpenLink(_)),
             port: Port::new(plan.port, plan.protocol, plan.seed, now),
             deadline: None,
@@ -117,6 +119,11 @@ impl Line {
             },
             now,
         );
+    }
+
+    /// The B channel of a call, once it has one.
+    pub(super) fn channel(&self, call: CallRef) -> Option<u8> {
+        self.port.channel(call)
     }
 
     /// A number of ours, for a call or a request on this line.

@@ -104,4 +104,6 @@ pub struct LinePlan {
     pub protocol: port::Protocol,
     pub port: port::Config,
     pub seed: u64,
+    /// Where the sound of its B channels is, as RTP of A-law, on a line that has some.
+    pub channels: Option<std::net::SocketAddr>,
 }

@@ -8,6 +8,9 @@ use legacy_protocols::command::{
     Purpose, Verdict,
 };
 use legacy_protocols::event::{CallConnected, Door as Told, Event, TalkMode};
+use legacy_protocols::isdn;
+use legacy_protocols::isdn::link::Side;
+use legacy_protocols::isdn::session::Dialect;
 use legacy_protocols::number::Number;
 use legacy_protocols::open_link::{self, Role};
 use legacy_protocols::port::{self, AskId, Input, Opening, Port, Protocol, Reference};
@@ -83,6 +86,8 @@ struct World {
     done: Vec<(u64, Answer)>,
     circuits: Vec<Circuit>,
     streams: Vec<(usize, Option<Stream>)>,
+    /// Joins and partings of B channels.
+    bearings: Vec<LineCommand>,
 }
 
 impl World {
@@ -120,7 +125,27 @@ impl World {
         )
     }
 
+    /// The site is the exchange.
+    fn over_isdn() -> Self {
+        let session = |side, own, other| {
+            let config = isdn::port::Config {
+                line: isdn::session::Config::primary_rate(side, Dialect::Dss1),
+                own: Node(own),
+                other: Node(other),
+                whole_number: None,
+                seed: u64::from(own),
+            };
+            Protocol::Isdn(Box::new(isdn::port::Session::new(config)))
+        };
+        Self::over(
+            session(Side::Network, SITE, GATEWAY),
+            session(Side::User, GATEWAY, SITE),
+            Instant::now(),
+        )
+    }
+
     fn over(server: Protocol, gateway: Protocol, now: Instant) -> Self {
+        let is_isdn = matches!(server, Protocol::Isdn(_));
         let theirs = port::Config {
             opening: Opening::Theirs,
             ..port::Config::default()
@@ -144,6 +169,7 @@ impl World {
                 protocol: server,
                 port: theirs,
                 seed: 2,
+                channels: is_isdn.then(channels),
             }],
             answer_within: SECOND * 30,
             longest_call: SECOND * 600,
@@ -161,6 +187,7 @@ impl World {
             done: Vec::new(),
             circuits: Vec::new(),
             streams: Vec::new(),
+            bearings: Vec::new(),
         };
         world.plug();
         world
@@ -260,7 +287,8 @@ impl World {
                     command: LineCommand::Send(bytes),
                     ..
                 } => self.to_gateway.push(bytes),
-                Output::Line { .. } | Output::LineState { .. } | Output::Note(_) => {}
+                Output::Line { command, .. } => self.bearings.push(command),
+                Output::LineState { .. } | Output::Note(_) => {}
                 Output::Circuit(circuit) => self.circuits.push(circuit),
                 Output::Stream { end, to } => self.streams.push((end, to)),
                 Output::Timeout(at) => {
@@ -321,6 +349,11 @@ impl World {
         };
         self.ask(reference, Command::DoorOpen(command));
     }
+}
+
+/// Where the sound of B channels is.
+fn channels() -> std::net::SocketAddr {
+    "127.0.0.1:42000".parse().unwrap()
 }
 
 fn phone_sound() -> SoundEnd {
@@ -579,4 +612,57 @@ fn b9_over_acdp_a_desk_is_called_shows_its_queue_and_is_hung_up() {
     world.act(desk(), What::Take(None));
     let closed = |event: &Event| matches!(event, Event::RequestClosed { .. });
     assert!(world.events.iter().any(closed));
+}
+
+#[test]
+fn b9_over_isdn_calls_have_a_b_channel_while_they_last() {
+    let mut world = World::over_isdn();
+    world.act(gate(), What::Press(1));
+    let Command::CallSetup(setup) = world.answer(Verdict::Accepted) else {
+        panic!("a call was wanted");
+    };
+    assert_eq!(setup.from.number, gate().number);
+    world.tell(Event::CallConnected(CallConnected {
+        call: setup.call,
+        from: None,
+        to: None,
+        mode: None,
+        sound: None,
+    }));
+    world.pass(SECOND);
+    let stream = Stream {
+        to: channels(),
+        codec: SoundCodec::Pcma,
+    };
+    assert_eq!(world.streams.last(), Some(&(0, Some(stream))));
+    let Some(LineCommand::Join { channel, ours }) = world.bearings.last().cloned() else {
+        panic!("no channel was joined: {:?}", world.bearings);
+    };
+    assert_eq!(ours, "127.0.0.1:40000".parse().unwrap());
+    world.act(gate(), What::Cancel);
+    world.pass(SECOND);
+    assert_eq!(world.bearings.last(), Some(&LineCommand::Leave { channel }));
+    assert_eq!(world.state(gate()), StationState::Idle);
+    let released = |event: &Event| matches!(event, Event::CallReleased { .. });
+    assert!(world.events.iter().any(released));
+}
+
+#[test]
+fn b9_over_isdn_a_station_is_called_and_answers() {
+    let mut world = World::over_isdn();
+    let call = world.call_gate(70);
+    world.pass(SECOND);
+    assert_eq!(world.verdict(1), Verdict::Accepted);
+    assert_eq!(world.state(gate()), StationState::Ringing);
+    world.act(gate(), What::Answer);
+    world.pass(SECOND);
+    let connected =
+        |event: &Event| matches!(event, Event::CallConnected(told) if told.call == call);
+    assert!(world.events.iter().any(connected), "{:?}", world.events);
+    let joined = |command: &LineCommand| matches!(command, LineCommand::Join { .. });
+    assert!(world.bearings.iter().any(joined));
+    let cause = Cause::NORMAL;
+    world.ask(2, Command::CallRelease { call, cause });
+    world.pass(SECOND);
+    assert_eq!(world.state(gate()), StationState::Idle);
 }

@@ -82,6 +82,10 @@ impl Wires {
         }
     }
 
+    pub(super) fn address(&self, end: usize) -> Option<SocketAddr> {
+        self.ends.get(end).copied()
+    }
+
     /// What the other end of a line is told of it.
     pub(super) fn sound(&self, end: usize, codecs: SoundCodecs) -> Option<SoundEnd> {
         Some(SoundEnd {

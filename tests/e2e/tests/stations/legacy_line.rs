@@ -10,10 +10,11 @@ use e2e::{Baresip, Gateway, Site, at_site, gateway, sound};
 const SERVER: u8 = 40;
 /// Where its line waits for the gateway.
 const LINE: u16 = 18480;
+/// Where both ends of a line of ISDN are.
+const SPAN: u16 = 931;
 
-/// A reception, a desk 500, and a line to the site, whose gate has two doors.
-fn setup(site: &Site) -> gateway::Setup<'static> {
-    let server = site.host(SERVER);
+/// A reception and a line to the site, whose gate has two doors.
+fn setup(site: &Site, line: &str) -> gateway::Setup<'static> {
     gateway::Setup::new(site.host(GATEWAY))
         .station("102", "kind = \"desk_station\"\n")
         .directory(
@@ -23,10 +24,7 @@ fn setup(site: &Site) -> gateway::Setup<'static> {
              [[stations.doors]]\nkey = \"wicket\"\noutput = 2\ncode = \"#2\"\n",
         )
         .more(&format!(
-            "[[line]]\nname = \"works\"\nkind = \"LAN\"\ndriver = \"versicle\"\n\
-             system = 1\nown_system = 2\n\
-             authority = \"a token of these tests\"\n\
-             [line.tcp]\nconnect = \"{server}:{LINE}\"\nplain = true\n"
+            "[[line]]\nname = \"works\"\nsystem = 1\nown_system = 2\n{line}\n"
         ))
 }
 
@@ -38,13 +36,40 @@ fn reception<'a>(site: &Site, gateway: &Gateway) -> baresip::Setup<'a> {
     }
 }
 
-/// Both ends, with the line up.
+/// Both ends, with the line up: the open link profile over TCP.
 pub(crate) fn start(site: &Site) -> Result<(LegacySite, Gateway)> {
-    sound::tone(&site.folder().join("gate.wav"), 16_000, 60, 440)?;
     let server = site.host(SERVER);
-    let listen = format!("listen = \"{server}:{LINE}\"");
-    let mut legacy = LegacySite::start(server, &listen, site.folder())?;
-    let gateway = Gateway::start(&setup(site), site.folder())?;
+    start_over(
+        site,
+        &format!("listen = \"{server}:{LINE}\""),
+        &format!(
+            "kind = \"LAN\"\ndriver = \"versicle\"\nauthority = \"a token of these tests\"\n\
+             tcp = {{ connect = \"{server}:{LINE}\", plain = true }}"
+        ),
+    )
+}
+
+/// Thirty channels of ISDN in UDP; the site is the exchange.
+fn start_over_isdn(site: &Site) -> Result<(LegacySite, Gateway)> {
+    let (gateway, server) = (site.host(GATEWAY), site.host(SERVER));
+    start_over(
+        site,
+        &format!(
+            "protocol = \"isdn\"\n\
+             l1oip = {{ bind = \"{server}:{SPAN}\", peer = \"{gateway}:{SPAN}\", identity = 7 }}"
+        ),
+        &format!(
+            "kind = \"CNET-E1\"\ndriver = \"isdn\"\n\
+             l1oip = {{ bind = \"{gateway}:{SPAN}\", peer = \"{server}:{SPAN}\", identity = 7 }}"
+        ),
+    )
+}
+
+/// How the line gets there, in the words of both ends.
+fn start_over(site: &Site, theirs: &str, ours: &str) -> Result<(LegacySite, Gateway)> {
+    sound::tone(&site.folder().join("gate.wav"), 16_000, 60, 440)?;
+    let mut legacy = LegacySite::start(site.host(SERVER), theirs, site.folder())?;
+    let gateway = Gateway::start(&setup(site, ours), site.folder())?;
     legacy.order("wait line gateway up within 20")?;
     Ok((legacy, gateway))
 }
@@ -72,17 +97,38 @@ pub(crate) fn button_pressed(
     Ok(phone)
 }
 
+fn both_hear_each_other(site: &Site, (mut legacy, gateway): (LegacySite, Gateway)) -> Result<()> {
+    let mut phone = button_pressed(site, &mut legacy, &gateway)?;
+    legacy.order("record gate heard.wav")?;
+    phone.wait_until_heard(2.0)?;
+    heard_at_gate(site, &mut legacy, 1000.0)?;
+    phone.hang_up()?;
+    legacy.order("wait station gate idle")?;
+    sound::measure(&phone.heard()?, 0.3)?.must_be_tone(440.0, 1.0)
+}
+
 #[test]
 fn b9_a_button_of_a_legacy_station_rings_a_phone_and_both_hear_each_other() {
+    at_site(|site| both_hear_each_other(site, start(site)?));
+}
+
+#[test]
+fn b9_the_same_over_isdn_through_a_b_channel() {
+    at_site(|site| both_hear_each_other(site, start_over_isdn(site)?));
+}
+
+#[test]
+fn b9_over_isdn_a_phone_calls_a_legacy_station_which_hangs_up() {
     at_site(|site| {
-        let (mut legacy, gateway) = start(site)?;
-        let mut phone = button_pressed(site, &mut legacy, &gateway)?;
-        legacy.order("record gate heard.wav")?;
-        phone.wait_until_heard(2.0)?;
-        heard_at_gate(site, &mut legacy, 1000.0)?;
-        phone.hang_up()?;
-        legacy.order("wait station gate idle")?;
-        sound::measure(&phone.heard()?, 0.3)?.must_be_tone(440.0, 1.0)
+        let (mut legacy, gateway) = start_over_isdn(site)?;
+        let mut phone = Baresip::start(&reception(site, &gateway), site.folder())?;
+        phone.dial(&gateway.uri("2101"))?;
+        legacy.order("wait station gate ringing")?;
+        legacy.order("answer gate")?;
+        phone.event("CALL_ESTABLISHED")?;
+        legacy.order("hangup gate")?;
+        phone.event("CALL_CLOSED")?;
+        gateway.wait_for_calls(0)
     });
 }
 
