@@ -235,7 +235,7 @@ fn events_that_did_not_fit_bring_a_new_picture() {
         faults: Faults::TAMPER,
     };
     world.picture = Some(vec![fault.clone()]);
-    for number in 0..6000 {
+    for number in 0..18_000 {
         world.give(SERVER, Input::Tell(state(number, StationState::InCall)));
     }
     assert!(world.ports[SERVER].line_counters().overflows > 1000);

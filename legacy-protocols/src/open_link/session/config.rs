@@ -46,7 +46,7 @@ impl Config {
             retries: 3,
             keep_alive: Duration::from_secs(10),
             picture_within: Duration::from_secs(5),
-            queue: 4096,
+            queue: 16_384,
         }
     }
 
