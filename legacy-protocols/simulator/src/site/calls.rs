@@ -3,24 +3,24 @@
 //! It knows nothing of queues and groups. Invariant: a call's stations know it, and nobody else; a
 //! call that ends gives back its end on the network and is told to its line exactly once.
 
+mod over_line;
+mod wiring;
+
 use std::time::Instant;
 
-use legacy_protocols::command::{
-    Answer, CallRef, CallSetup, Cause, Command, Divert, Switch, Verdict,
-};
-use legacy_protocols::event::{CallConnected, CallProgress, Event, Progress, TalkMode, Talker};
+use legacy_protocols::command::{CallRef, CallSetup, Cause, Command, Divert, Switch};
+use legacy_protocols::event::{Progress, TalkMode};
 use legacy_protocols::number::Party;
 use legacy_protocols::priority::{Band, Priority};
-use legacy_protocols::sound::{SoundCodec, SoundCodecs, SoundEnd, SoundKeys};
+use legacy_protocols::sound::{SoundCodecs, SoundEnd};
 use legacy_protocols::text::Text;
 
-use legacy_protocols::port::AskId;
-
-use super::lines::{Pending, reason};
+use super::lines::Pending;
 use super::plan::Answers;
 use super::station::{Busy, CallId};
-use super::wires::{Circuit, Member, Part, Stream, Voice};
-use super::{LineCommand, Output, Site, Timer};
+use super::wires::Circuit;
+use super::{Output, Site, Timer};
+use over_line::progress;
 
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -292,68 +292,9 @@ impl Site {
         self.wire(id);
     }
 
-    /// False: nothing that both ends could hear.
-    fn tell_connected(&mut self, end: LineEnd, mode: TalkMode, now: Instant) -> bool {
-        let mut sound = None;
-        if let (Some(own), Some(theirs)) = (end.end, end.theirs) {
-            let Some(shared) = SoundCodecs::ALL.shared_with(theirs.codecs) else {
-                return false;
-            };
-            sound = self.wires.sound(own, shared);
-        }
-        let connected = CallConnected {
-            call: end.call,
-            from: None,
-            to: None,
-            mode: Some(mode),
-            sound,
-        };
-        self.lines[end.line].tell(Event::CallConnected(connected), now);
-        true
-    }
-
     pub(super) fn phase(&mut self, id: CallId, phase: Phase) {
         if let Some(call) = self.calls.get_mut(&id) {
             call.phase = phase;
-        }
-    }
-
-    /// Says who hears whom in this call, as it is now.
-    pub(super) fn wire(&mut self, id: CallId) {
-        let Some(call) = self.calls.get(&id) else {
-            return;
-        };
-        let (from, to) = parts(call);
-        let far = call.line_end().and_then(|end| end.end);
-        let voice = |end: End| match end {
-            End::Station(party) => Some(Voice::Station(party)),
-            End::Line(_) => far.map(Voice::End),
-        };
-        let ends = [(voice(call.from), from), (voice(call.to), to)];
-        let members = ends.into_iter().filter_map(|(voice, part)| {
-            Some(Member {
-                voice: voice?,
-                part: part?,
-            })
-        });
-        let circuit = Circuit {
-            id: id.0,
-            members: members.collect(),
-        };
-        let stream = call.line_end().and_then(|end| {
-            let theirs = end.theirs?;
-            // As the answer's first codec stands there, or our own first that they speak.
-            let codec = match end.by_us {
-                true => theirs.codecs.best(),
-                false => SoundCodecs::ALL.shared_with(theirs.codecs)?.best(),
-            };
-            let to = theirs.address;
-            Some((end.end?, Stream { to, codec }))
-        });
-        self.outputs.push_back(Output::Circuit(circuit));
-        if let Some((end, stream)) = stream {
-            let to = Some(stream);
-            self.outputs.push_back(Output::Stream { end, to });
         }
     }
 
@@ -390,32 +331,6 @@ impl Site {
             && is_in_it(station.busy)
         {
             station.busy = Busy::No;
-        }
-    }
-
-    fn leave_line(&mut self, end: LineEnd, cause: Cause, told_by: Option<usize>, now: Instant) {
-        if let Some(own) = end.end {
-            self.wires.give_back(own);
-            self.outputs
-                .push_back(Output::Stream { end: own, to: None });
-        }
-        if let Some(channel) = end.channel {
-            let (line, command) = (end.line, LineCommand::Leave { channel });
-            self.outputs.push_back(Output::Line { line, command });
-        }
-        if told_by == Some(end.line) {
-            return;
-        }
-        let line = &mut self.lines[end.line];
-        let call = end.call;
-        if end.by_us {
-            line.ask(
-                Command::CallRelease { call, cause },
-                Pending::Other(None),
-                now,
-            );
-        } else {
-            line.tell(Event::CallReleased { call, cause }, now);
         }
     }
 
@@ -470,148 +385,6 @@ impl Site {
         }
     }
 
-    // ---- what the line says of calls -----------------------------------------------
-
-    pub(super) fn call_on(&self, line: usize, call: CallRef) -> Option<CallId> {
-        let mut calls = self.calls.iter();
-        let found = calls.find(|(_, known)| known.is_on(line, call));
-        found.map(|(id, _)| *id)
-    }
-
-    /// Somebody over a line calls one of our stations.
-    pub(super) fn set_up(
-        &mut self,
-        line: usize,
-        setup: &CallSetup,
-        ask: Option<AskId>,
-        now: Instant,
-    ) -> Result<(), Answer> {
-        if !self.is_ours(setup.to) {
-            return Err(Verdict::NoSuchNumber.into());
-        }
-        let has_sound = setup.sound.is_some() || self.lines[line].channels.is_some();
-        let end = match has_sound {
-            false => None,
-            true => Some(self.wires.take().ok_or_else(|| refusal(NO_CHANNEL))?),
-        };
-        let from = End::Line(LineEnd {
-            line,
-            party: setup.from,
-            call: setup.call,
-            by_us: false,
-            end,
-            theirs: setup.sound,
-            channel: None,
-        });
-        let may = self.may_ring(setup.from, setup.to, setup.priority);
-        may.map_err(|cause| {
-            if let Some(end) = end {
-                self.wires.give_back(end);
-            }
-            refusal(cause)
-        })?;
-        self.lines[line].answer(ask, Verdict::Accepted.into(), now);
-        let rung = self.ring(from, setup.to, setup.priority, setup.mode, now);
-        if let Err(cause) = rung {
-            // It was allowed a moment ago.
-            let call = setup.call;
-            self.lines[line].tell(Event::CallReleased { call, cause }, now);
-        }
-        if let Some(text) = &setup.text {
-            self.show(setup.to, text.as_str());
-        }
-        Ok(())
-    }
-
-    pub(super) fn set_up_failed(&mut self, id: CallId, answer: &Answer, now: Instant) {
-        let Some(call) = self.calls.get(&id) else {
-            return;
-        };
-        let (caller, line) = (call.from.party(), call.line_end().map(|end| end.line));
-        self.end_call(id, answer.cause.unwrap_or(Cause::UNSPECIFIED), line, now);
-        self.show(caller, &reason(answer));
-    }
-
-    pub(super) fn call_progress(&mut self, line: usize, progress: &CallProgress) {
-        let Some(id) = self.call_on(line, progress.call) else {
-            return;
-        };
-        match progress.progress {
-            Progress::Held => self.phase(id, Phase::Held),
-            Progress::Trying | Progress::Ringing | Progress::Queued => {}
-        }
-        self.join_channel(id);
-        self.learn_sound(id, progress.sound);
-    }
-
-    pub(super) fn call_connected(&mut self, line: usize, told: &CallConnected, now: Instant) {
-        let Some(id) = self.call_on(line, told.call) else {
-            return;
-        };
-        if let (Some(call), Some(mode)) = (self.calls.get_mut(&id), told.mode) {
-            call.mode = mode;
-        }
-        self.learn_sound(id, told.sound);
-        let ringing = self
-            .calls
-            .get(&id)
-            .is_some_and(|c| c.phase == Phase::Ringing);
-        if ringing {
-            self.connect(id, now);
-        } else {
-            self.phase(id, Phase::Connected);
-            self.wire(id);
-        }
-    }
-
-    fn learn_sound(&mut self, id: CallId, sound: Option<SoundEnd>) {
-        let end = self.calls.get_mut(&id).and_then(Call::line_end_mut);
-        if let (Some(end), Some(sound)) = (end, sound) {
-            end.theirs = Some(sound);
-            self.wire(id);
-        }
-    }
-
-    /// On a line with B channels: the sound is in the one that the call has got.
-    fn join_channel(&mut self, id: CallId) {
-        let Some(end) = self.calls.get(&id).and_then(Call::line_end) else {
-            return;
-        };
-        let line = &self.lines[end.line];
-        let own = end.end.and_then(|own| self.wires.address(own));
-        let (Some(address), Some(ours), None) = (line.channels, own, end.channel) else {
-            return;
-        };
-        let Some(channel) = line.channel(end.call) else {
-            return;
-        };
-        if let Some(end) = self.calls.get_mut(&id).and_then(Call::line_end_mut) {
-            end.channel = Some(channel);
-            end.theirs = SoundCodecs::new([SoundCodec::Pcma]).map(|codecs| SoundEnd {
-                address,
-                codecs,
-                keys: SoundKeys::OnTheLine,
-            });
-        }
-        let (line, command) = (end.line, LineCommand::Join { channel, ours });
-        self.outputs.push_back(Output::Line { line, command });
-        self.wire(id);
-    }
-
-    pub(super) fn call_released(&mut self, line: usize, call: CallRef, cause: Cause, now: Instant) {
-        if let Some(id) = self.call_on(line, call) {
-            self.end_call(id, cause, Some(line), now);
-        }
-    }
-
-    pub(super) fn calls_lost(&mut self, line: usize, now: Instant) {
-        let on_line = |call: &Call| call.line_end().is_some_and(|end| end.line == line);
-        let lost = self.calls.iter().filter(|(_, call)| on_line(call));
-        for id in lost.map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.end_call(id, Cause(38), Some(line), now);
-        }
-    }
-
     /// The display of a station.
     pub(super) fn show(&mut self, station: Party, text: &str) {
         if let Some(station) = self.change(station) {
@@ -620,51 +393,7 @@ impl Site {
     }
 }
 
-/// What the caller and the called do in it; None: nothing at all, the call is held.
-fn parts(call: &Call) -> (Option<Part>, Option<Part>) {
-    let talks = (Some(Part::TALKS), Some(Part::HEARS));
-    let hears = (Some(Part::HEARS), Some(Part::TALKS));
-    match (call.phase, call.mode) {
-        // Ring-back or an announcement, if the other end sends any. A microphone here stays closed.
-        (Phase::Ringing, _) if matches!(call.to, End::Line(_)) => hears,
-        (Phase::Held | Phase::Ringing, _) => (None, None),
-        (Phase::Connected, TalkMode::OpenDuplex | TalkMode::VoiceSwitched) => {
-            (Some(Part::BOTH), Some(Part::BOTH))
-        }
-        (Phase::Connected, TalkMode::Simplex(Talker::Caller) | TalkMode::TalkOnly) => talks,
-        (Phase::Connected, TalkMode::Simplex(Talker::Called) | TalkMode::ListenOnly) => hears,
-        (Phase::Connected, TalkMode::Simplex(Talker::Nobody)) => {
-            (Some(Part::HEARS), Some(Part::HEARS))
-        }
-    }
-}
-
-pub(super) const fn progress(call: CallRef, progress: Progress) -> Event {
-    Event::CallProgress(CallProgress {
-        call,
-        progress,
-        from: None,
-        to: None,
-        priority: None,
-        sound: None,
-    })
-}
-
 /// An alarm is heard at once, whatever its station does.
 pub(super) fn is_alarm(priority: Priority) -> bool {
     priority.band() == Band::Alarm
-}
-
-/// How a set-up is refused for this cause.
-pub(super) fn refusal(cause: Cause) -> Answer {
-    let verdict = match cause.0 {
-        1 => Verdict::NoSuchNumber,
-        17 | 34 => Verdict::Busy,
-        27 | 38 => Verdict::NodeUnreachable,
-        _ => Verdict::NotAllowed,
-    };
-    Answer {
-        cause: Some(cause),
-        ..verdict.into()
-    }
 }
