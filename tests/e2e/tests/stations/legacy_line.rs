@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::baresip::{self, Answers};
 use e2e::house::{self, GATEWAY};
 use e2e::legacy_site::LegacySite;
-use e2e::{Baresip, Gateway, Site, at_site, gateway, sound};
+use e2e::{Baresip, Gateway, Site, at_site, gateway, sound, wait};
 
 /// The host of the site's server.
 const SERVER: u8 = 40;
@@ -189,5 +189,36 @@ fn b9_a_line_that_is_cut_ends_its_calls_and_comes_back_by_itself() {
             .event("CALL_INCOMING")
             .context("after the line came back")?;
         Ok(())
+    });
+}
+
+/// No sound and no doors: states, and what waits at desks.
+#[test]
+fn b9_over_acdp_the_gateway_knows_what_stations_do() {
+    at_site(|site| {
+        let server = site.host(SERVER);
+        let (mut legacy, gateway) = start_over(
+            site,
+            &format!("protocol = \"acdp\"\nlisten = \"{server}:{LINE}\""),
+            &format!(
+                "kind = \"GEV\"\ndriver = \"acdp\"\n\
+                 tcp = {{ connect = \"{server}:{LINE}\", plain = true }}"
+            ),
+        )?;
+        let is = |state: &str| {
+            wait::until_true(&format!("2101 to be {state}"), || {
+                let stations = gateway.ask(&["stations"])?;
+                let mut all = stations.as_array().context("a list")?.iter();
+                Ok(all.any(|station| station["number"] == "2101" && station["state"] == state))
+            })
+        };
+        // This protocol has no picture: nothing is known until something happens.
+        is("unknown")?;
+        legacy.order("press gate 1")?;
+        is("in_call")?;
+        legacy.order("cancel gate")?;
+        is("idle")?;
+        legacy.order("line gateway cut")?;
+        is("unknown")
     });
 }
