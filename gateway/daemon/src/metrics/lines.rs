@@ -71,6 +71,9 @@ const COUNTERS: &[Figure] = counters! {
     asked "asked" "Commands of the other end.";
     unsupported "unsupported" "Of these, those that nobody here can carry out.";
     unknown_stations "unknown_stations" "What was told of stations that are not in the directory.";
+    requests_refused "requests_refused" "Call requests of the other end that no desk here took.";
+    requests_not_filed "requests_not_filed" "Call requests of ours that the other end did not take.";
+    transfers_failed "transfers_failed" "Transfers that the other end asked for and that came to nothing.";
     outputs_refused "outputs_refused" "Commands of either end that were not let through to an output.";
     unanswered "unanswered" "Commands without an answer in time.";
     lost_with_line "commands_lost" "Commands that were open when the line was lost.";
