@@ -144,8 +144,11 @@ impl Session {
     ) -> Result<Waiting, Reason> {
         let compound = Compound::parse(packet).map_err(|_| Reason::Malformed)?;
         let leg = self.leg_mut(slot).ok_or(Reason::NowhereToSend)?;
-        leg.hear_reports(compound, now);
+        let lost = leg.hear_reports(compound, now);
         let (hears, heard_by) = (leg.hears, leg.heard_by);
+        if let Some(lost) = lost {
+            self.lost_in_crowd(slot, lost);
+        }
         let cname = self.cname();
         let concerned = heard_by | hears.map_or(0, |source| 1 << source);
         for other in slots(concerned) {
@@ -204,8 +207,10 @@ impl Leg {
         }
     }
 
-    fn hear_reports(&mut self, compound: Compound<'_>, now: Instant) {
+    /// Gives what the peer lost of late of what it is sent, in parts of 256.
+    fn hear_reports(&mut self, compound: Compound<'_>, now: Instant) -> Option<u8> {
         self.hear_clock(compound, now);
+        let mut lost = None;
         let clock_rate = self.out.clock_rate().unwrap_or(8000);
         for packet in compound.packets() {
             let Packet::Report { blocks, .. } = packet else {
@@ -214,10 +219,12 @@ impl Leg {
             let ssrc = self.out.ssrc();
             for block in blocks.filter(|block| block.ssrc == ssrc) {
                 self.out.heard(&block, clock_rate, now);
+                lost = Some(block.fraction_lost);
                 if let Some(speaking) = self.speaking_mut() {
                     speaking.expect_loss(block.fraction_lost);
                 }
             }
         }
+        lost
     }
 }

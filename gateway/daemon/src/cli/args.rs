@@ -343,8 +343,7 @@ pub(crate) enum MediaTool {
     Record(Record),
     /// Play a WAV file to a leg, over what it hears
     ///
-    /// 16 bit, 8000, 16000 or 48000 samples a second, two minutes at most. Nothing else is changed:
-    /// the call goes on.
+    /// Of any rate and width, two minutes at most. Nothing else is changed: the call goes on.
     #[command(
         after_help = "Examples:\n  antiphon-gateway media play 18 test.wav\n  \
                             ffmpeg -i door.opus -ac 1 -ar 16000 door.wav && \

@@ -19,13 +19,14 @@ mod remote;
 pub(crate) mod section;
 mod settings;
 pub(crate) mod values;
+mod wav;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::announcements::wav;
 pub(crate) use self::problems::{ConfigErrors, Problem};
 pub(crate) use self::reference::reference;
 pub(crate) use self::settings::*;
+pub(crate) use self::wav::wav;
 
 use self::directory::{Environment, Origin};
 use self::directory_fields::DirectorySection;

@@ -22,7 +22,7 @@ use crate::mixer::{self, Ear, Frame, RATE};
 use crate::quality::Reason;
 use crate::rate::FRAME;
 use crate::relay::Sink;
-use crate::voice::{Hearing, Speaking};
+use crate::voice::{Hearing, Losses, Speaking};
 
 /// The owner's name for a room, unique among all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +64,8 @@ struct Member {
     ear: Ear,
     /// Under which the crowd's stream is numbered for it.
     epoch: u32,
+    /// Of the crowd's stream.
+    losses: Losses,
 }
 
 /// How a member hears the others.
@@ -157,6 +159,14 @@ impl Session {
         let room = self.room_of(slot).map(|at| &self.rooms[at]);
         let member = room.and_then(|room| room.members.get(&slot));
         member.is_some_and(|member| matches!(member.way, Way::InCrowd(_)))
+    }
+
+    /// A leg has reported a loss, in parts of 256: what it hears with others is guarded as the one
+    /// needs it that loses most.
+    pub(crate) fn lost_in_crowd(&mut self, slot: u8, reported: u8) {
+        if let Some(at) = self.room_of(slot) {
+            self.rooms[at].hear_loss(slot, reported);
+        }
     }
 
     pub(super) fn is_in_room(&self, slot: u8) -> bool {
@@ -352,6 +362,23 @@ impl Room {
         }
     }
 
+    fn hear_loss(&mut self, slot: u8, reported: u8) {
+        let Some(member) = self.members.get_mut(&slot) else {
+            return;
+        };
+        let Way::InCrowd(codec) = member.way else {
+            return;
+        };
+        member.losses.report(reported);
+        let together = self.members.values();
+        let together = together.filter(|member| member.way == Way::InCrowd(codec));
+        let worst = together.map(|member| member.losses.percent()).max();
+        let mut crowds = self.crowds.iter_mut();
+        if let Some(crowd) = crowds.find(|crowd| crowd.codec == codec) {
+            crowd.speaking.guard_against(worst.unwrap_or_default());
+        }
+    }
+
     /// Adds up what is said in this beat.
     pub(super) fn gather(&mut self, at: Instant) {
         self.sum.clear();
@@ -450,6 +477,7 @@ impl Member {
             said: None,
             ear: Ear::default(),
             epoch: 0,
+            losses: Losses::default(),
         }
     }
 }
@@ -463,5 +491,33 @@ impl Said {
             frame: [0; RATE.frame()],
             fresh: false,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_who_listen_are_guarded_against_the_loss_of_the_one_who_loses_most() {
+        let mut room = Room::new(RoomKey(1));
+        room.open_crowd(AudioCodec::Opus);
+        for slot in [1, 2] {
+            let mut member = Member::new(Part::Listen);
+            member.way = Way::InCrowd(AudioCodec::Opus);
+            room.members.insert(slot, member);
+        }
+        let guarded = |room: &Room| room.crowds[0].speaking.guarded();
+        room.hear_loss(1, 26);
+        assert_eq!(guarded(&room), 11);
+        room.hear_loss(2, 0);
+        assert_eq!(guarded(&room), 11, "the other one still loses");
+        for _ in 0..20 {
+            room.hear_loss(1, 0);
+            room.hear_loss(2, 0);
+        }
+        assert_eq!(guarded(&room), 0);
+        room.hear_loss(9, 255);
+        assert_eq!(guarded(&room), 0, "nobody is there");
     }
 }

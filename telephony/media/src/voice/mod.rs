@@ -24,7 +24,7 @@ mod speaking;
 use std::time::Instant;
 
 pub use hearing::Hearing;
-pub(crate) use speaking::MAX_ENCODED;
+pub(crate) use speaking::{Losses, MAX_ENCODED};
 pub use speaking::{Speaking, Spoken};
 
 use crate::codec::opus::OpenError;

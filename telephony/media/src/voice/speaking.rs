@@ -41,11 +41,33 @@ pub struct Speaking {
     volume: Gain,
     resampler: Option<Resampler>,
     encoder: Encoder,
+    losses: Losses,
     /// Loss in percent that is guarded against.
-    expected_loss: u8,
+    guarded: u8,
     number: i64,
     timestamp: u32,
     key: Option<Key>,
+}
+
+/// What a listener has lost of late. Redundancy begins with the first loss and ends some reports
+/// after the last: it costs the encoder 40 % more time, so whoever loses nothing gets none.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Losses {
+    percent: u8,
+}
+
+impl Losses {
+    /// Takes a report, in parts of 256; gives the loss to be expected, in percent.
+    pub(crate) fn report(&mut self, reported: u8) -> u8 {
+        let percent = (u32::from(reported) * 100).div_ceil(256) as u8;
+        let remembered = u32::from(self.percent) * 3 / 4;
+        self.percent = percent.max(remembered as u8).min(MOST_EXPECTED);
+        self.percent
+    }
+
+    pub(crate) fn percent(self) -> u8 {
+        self.percent
+    }
 }
 
 /// A key that is being held: its time in what comes and in what goes, and when it was heard last.
@@ -69,7 +91,8 @@ impl Speaking {
             volume: Gain::default(),
             resampler: (rate != encoded).then(|| Resampler::new(rate, encoded)),
             encoder: Encoder::new(codec, &settings)?,
-            expected_loss: 0,
+            losses: Losses::default(),
+            guarded: 0,
             number: 0,
             timestamp: 0,
             key: None,
@@ -85,21 +108,28 @@ impl Speaking {
         self.volume.set_db(db.into());
     }
 
-    /// The listener has reported a loss, in parts of 256 (RFC 3550 6.4.1). Redundancy begins with
-    /// the first one and ends some reports after the last: it costs the encoder 40 % more time, so
-    /// whoever loses nothing gets none.
+    /// The only listener has reported a loss, in parts of 256 (RFC 3550 6.4.1).
     pub fn expect_loss(&mut self, reported: u8) {
-        let percent = (u32::from(reported) * 100).div_ceil(256) as u8;
-        let remembered = u32::from(self.expected_loss) * 3 / 4;
-        let expected = percent.max(remembered as u8).min(MOST_EXPECTED);
-        let redundancy = match expected {
+        let expected = self.losses.report(reported);
+        self.guard_against(expected);
+    }
+
+    /// So much of what is said is lost, in percent, by whoever loses most of it.
+    pub(crate) fn guard_against(&mut self, percent: u8) {
+        let redundancy = match percent {
             0 => Redundancy::Off,
-            1.. => Redundancy::AgainstLoss { percent: expected },
+            1.. => Redundancy::AgainstLoss { percent },
         };
         // A refused setting leaves what was.
-        if expected != self.expected_loss && self.encoder.set_redundancy(redundancy).is_ok() {
-            self.expected_loss = expected;
+        if percent != self.guarded && self.encoder.set_redundancy(redundancy).is_ok() {
+            self.guarded = percent;
         }
+    }
+
+    /// Loss in percent that is guarded against.
+    #[cfg(test)]
+    pub(crate) fn guarded(&self) -> u8 {
+        self.guarded
     }
 
     /// Encodes a frame of 20 ms. While a key is held it is not sent, but its time passes.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use e2e::baresip::{Answers, Setup};
-use e2e::{Baresip, Gateway, Site, at_site, house, sound, wait};
+use e2e::{Baresip, EncryptedHouse, Gateway, Site, at_site, gateway, house, sound, wait};
 
 const PCMA: &str = "PCMA/8000/1";
 const G722: &str = "G722/16000/1";
@@ -81,6 +81,35 @@ fn record_all(codecs: [&'static str; 2]) {
         let lost = gateway.metrics()?["antiphon_recording_frames_lost_total"];
         ensure!(lost == 0.0, "{lost} frames lost");
         Ok(())
+    });
+}
+
+/// G2: what is encrypted on the wire is recorded as it was said.
+#[test]
+fn an_encrypted_call_is_recorded_with_each_side_in_its_channel() {
+    at_site(|site| {
+        let setup = gateway::Setup {
+            srtp: "required",
+            ..house::setup(site).more("[recording]\ncalls = \"all\"\n")
+        };
+        let house = EncryptedHouse::with(site, setup)?;
+        let mut caller = house.baresip("102", |setup| Setup {
+            hertz: 600,
+            ..setup
+        })?;
+        let called = house.baresip("103", |setup| Setup {
+            hertz: 1000,
+            answers: Answers::ByItself,
+            ..setup
+        })?;
+        caller.dial(&house.uri("103"))?;
+        caller.event("CALL_ESTABLISHED")?;
+        caller.wait_until_heard(2.5)?;
+        let suites = house.suites()?;
+        ensure!(suites.iter().all(|suite| !suite.is_empty()), "{suites:?}");
+        hang_up([caller, called])?;
+        wait_for_metric(&house.gateway, "antiphon_recordings", 0.0)?;
+        must_hold_both(site, &recorded(site)?, 1.3)
     });
 }
 
