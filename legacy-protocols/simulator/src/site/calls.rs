@@ -86,6 +86,11 @@ impl Call {
             })
     }
 
+    #[cfg(test)]
+    pub(super) fn carries_sound(&self) -> bool {
+        self.line_end().is_some_and(|end| end.end.is_some())
+    }
+
     /// Whether this line carries it.
     pub(super) fn is_over(&self, line: usize) -> bool {
         self.line_end().is_some_and(|end| end.line == line)
@@ -174,7 +179,10 @@ impl Site {
         let to = self.diverted(to);
         let station = self.stations.get(&to).ok_or(Cause(1))?;
         let urgent = is_alarm(priority);
-        if !station.works() {
+        if to == from {
+            // It is busy with dialling.
+            Err(Cause::BUSY)
+        } else if !station.works() {
             Err(Cause::OUT_OF_ORDER)
         } else if station.privacy == Switch::On && !urgent && !expected {
             Err(Cause::REJECTED)

@@ -29,6 +29,16 @@ pub(super) enum Gathering {
     },
 }
 
+#[cfg(test)]
+impl Gathering {
+    pub(super) fn has(&self, party: Party) -> bool {
+        match self {
+            Self::Group { talker, listeners } => *talker == party || listeners.contains(&party),
+            Self::Conference { members } => members.contains(&party),
+        }
+    }
+}
+
 impl Site {
     /// False: there is no such group, or somebody talks to it.
     pub(super) fn group_start(

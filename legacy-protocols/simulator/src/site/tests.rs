@@ -1,5 +1,6 @@
 //! Stories of a site and a gateway on one line, in virtual time.
 
+mod random;
 mod world;
 
 use legacy_protocols::command::{CallRef, Cause, Command, Verdict};

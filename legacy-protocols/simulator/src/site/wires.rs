@@ -76,6 +76,11 @@ impl Wires {
         Some(free)
     }
 
+    #[cfg(test)]
+    pub(super) fn taken(&self) -> usize {
+        self.used.iter().filter(|used| **used).count()
+    }
+
     pub(super) fn give_back(&mut self, end: usize) {
         if let Some(used) = self.used.get_mut(end) {
             *used = false;
