@@ -8,6 +8,7 @@
 //! Links no crate of the product: it sees the gateway as a machine beside it
 //! would, through the wire, the command line and the metrics page.
 
+pub mod bad_cable;
 pub mod baresip;
 pub mod capture;
 pub mod certificates;

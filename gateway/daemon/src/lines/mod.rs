@@ -340,7 +340,6 @@ impl Shelled {
                 tracing::info!(line = self.name, peer, "a line is open");
                 self.peer = Some(peer);
                 self.since = now;
-                self.health = Health::default();
                 Some(LineEvent::Opened)
             }
             Told::Closed(end) => {

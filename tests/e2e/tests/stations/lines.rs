@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use anyhow::{Context, Result, ensure};
+use e2e::bad_cable::{BadCable, Quality};
 use e2e::gateway::{Gateway, Setup};
 use e2e::legacy_site::LegacySite;
 use e2e::{Certificates, Site, at_site, house, wait};
@@ -173,6 +174,51 @@ fn a_serial_line_lives_is_cut_and_comes_back_and_the_adapter_may_be_pulled_out()
         let _server = LegacySite::start(at, &line, site.folder())?;
         wait_for_line(&gateway, "up")?;
         wait_for_station(&gateway, "2101", "idle")?;
+        gateway.stop()
+    });
+}
+
+#[test]
+fn a_noisy_cable_loses_nothing_and_a_wrong_speed_is_recognised_and_said() {
+    at_site(|site| {
+        let cable = BadCable::new(Quality::Noisy)?;
+        let [ours, theirs] = &cable.ends;
+        let at = site.host(house::GATEWAY);
+        let line_of_server = format!("serial = \"{}\"\nbaud = 19200", theirs.display());
+        let mut server = LegacySite::start(at, &line_of_server, site.folder())?;
+        let medium = format!("serial = {{ device = {ours:?}, baud = 19200 }}");
+        let mut gateway = Gateway::start(&setup(site, &medium), site.folder())?;
+        wait_for_line(&gateway, "up")?;
+        // Every state arrives, however often it has to be said.
+        for _ in 0..3 {
+            server.order("press gate 1")?;
+            wait_for_station(&gateway, "2001", "ringing")?;
+            server.order("answer porter")?;
+            wait_for_station(&gateway, "2001", "in_call")?;
+            server.order("cancel porter")?;
+            wait_for_station(&gateway, "2001", "idle")?;
+        }
+        let figures = line(&gateway, "hall")?["figures"].clone();
+        ensure!(figures["bad_checksums"].as_u64() > Some(0), "{figures}");
+
+        cable.becomes(Quality::WrongSpeed);
+        wait_for_station(&gateway, "2001", "unknown")?;
+        wait::until_true("the wrong speed to be said", || {
+            let trouble = line(&gateway, "hall")?["trouble"].clone();
+            Ok(trouble
+                .as_str()
+                .is_some_and(|text| text.contains("is the speed right")))
+        })?;
+        let status = gateway.run(&["status"])?;
+        ensure!(status.contains("is the speed right"), "{status}");
+        gateway.wait_for_metric(&["line_unreadable{line=\"hall\"}"], 1.0)?;
+
+        cable.becomes(Quality::Good);
+        wait_for_line(&gateway, "up")?;
+        wait_for_station(&gateway, "2001", "idle")?;
+        wait::until_true("the trouble to be over", || {
+            Ok(line(&gateway, "hall")?["trouble"].is_null())
+        })?;
         gateway.stop()
     });
 }
