@@ -42,6 +42,16 @@ mod urls;
 
 pub use cli::{Exit, run};
 
+/// What `decode` prints about `input`, taken for `kind` as `--as` names it or for what it looks like.
+/// For those who feed it nonsense.
+pub fn decode(input: &[u8], kind: Option<&str>) -> Vec<u8> {
+    let form = kind.and_then(cli::form_named);
+    let mut printed = Vec::new();
+    // Writing to memory does not fail, and what is understood is printed.
+    let _ = decode::decode(input, form, &mut printed);
+    printed
+}
+
 /// Reads the text of a table driver, as `driver` does; what is wrong with it as text. For those who
 /// feed it nonsense.
 pub fn read_driver(text: &str) -> Result<legacy_protocols::table::Manifest, String> {

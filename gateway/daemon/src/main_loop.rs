@@ -360,7 +360,7 @@ impl MainLoop {
     }
 
     /// Has a station's own page asked for; whoever asks hears what came of it.
-    fn ask_page(&self, station: &str, action: RemoteAction, reply: oneshot::Sender<Reply>) {
+    fn ask_page(&mut self, station: &str, action: RemoteAction, reply: oneshot::Sender<Reply>) {
         let actions = self.remotes.get(station);
         let url = actions.and_then(|actions| match action {
             RemoteAction::Answer => actions.answer.clone(),
@@ -372,6 +372,7 @@ impl MainLoop {
             let _ = reply.send(operator::no_page(station));
             return;
         };
+        self.hands.timeline.page_asked(station, action, &url);
         // Dropped when too many wait: the asker is told that nobody answers.
         let _ = self.remote_orders.try_send(RemoteOrder { url, reply });
     }

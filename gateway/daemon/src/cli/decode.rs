@@ -34,6 +34,12 @@ pub(super) fn run(options: &Decode) -> Result<Exit, Failure> {
     })
 }
 
+/// What `--as NAME` means; nothing for a name that is none.
+pub(crate) fn form_named(name: &str) -> Option<Form> {
+    let kind = <Kind as clap::ValueEnum>::from_str(name, false).ok()?;
+    form(kind)
+}
+
 fn form(kind: Kind) -> Option<Form> {
     Some(match kind {
         Kind::Sip => Form::Sip,

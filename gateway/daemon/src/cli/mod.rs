@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+pub(crate) use self::decode::form_named;
 pub use exit::Exit;
 
 use self::args::{Cli, Command};

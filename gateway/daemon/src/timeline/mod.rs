@@ -37,7 +37,7 @@ use bytes::Bytes;
 use gateway_core::{
     LineCommand, LineEvent, LineId, MediaEvent, OperatorCommand, UrlReply, UrlRequest,
 };
-use model::{CallId, CallRecord, CommandId, DoorRecord, LegId};
+use model::{CallId, CallRecord, CommandId, DoorRecord, HttpUrl, LegId};
 use net::flows::{Flow, Transport};
 use sip::flow::Hop;
 
@@ -51,6 +51,7 @@ pub(crate) use self::story::{Story, Wanted};
 use self::streams::Streams;
 pub(crate) use self::telling::{LineSaid, Names};
 pub(crate) use self::verify::{Report, verify};
+use crate::control::protocol::RemoteAction;
 use crate::outgoing::NotSent;
 
 /// Name of its folder in the state folder.
@@ -448,6 +449,14 @@ impl Timeline {
     pub(crate) fn operator(&mut self, command: &OperatorCommand) {
         if let Some(told) = Happened::of_operator(command) {
             self.cause(Raw::Happened(Box::new(told)));
+        }
+    }
+
+    /// Somebody at the command line has a station's own page asked for.
+    pub(crate) fn page_asked(&mut self, station: &str, action: RemoteAction, url: &HttpUrl) {
+        if self.recording.is_some() {
+            let told = Happened::of_page(station, action, url);
+            self.tell(Raw::Happened(Box::new(told)));
         }
     }
 

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use calls::{Claimant, Closure, DoorStage, Event, RequestChange};
 use gateway_core::{KeyForm, OperatorCommand, UrlReply, UrlRequest};
 use model::{
-    Address, Authority, CallRecord, CommandId, Directory, DoorId, DoorRecord, DoorResult, LegId,
-    LegRole, Party, StationId,
+    Address, Authority, CallRecord, CommandId, Directory, DoorId, DoorRecord, DoorResult, HttpUrl,
+    LegId, LegRole, Party, StationId,
 };
 use sip::registrar;
 
@@ -21,6 +21,7 @@ pub(super) use self::lines::{of_line, unnamed};
 
 use super::entry::Happened;
 use super::mask;
+use crate::control::protocol::RemoteAction;
 
 /// What ids are called in the directory.
 #[derive(Clone, Debug, Default)]
@@ -123,6 +124,13 @@ impl Happened {
             leg: Some(leg.get()),
             ..happened("leg_silent")
         }
+    }
+
+    pub(super) fn of_page(station: &str, action: RemoteAction, url: &HttpUrl) -> Self {
+        happened("operator_asks_page")
+            .station(station.to_owned())
+            .with("action", word(action))
+            .with("url", mask::url(url.as_str()))
     }
 
     /// Nothing of those who only look.
