@@ -67,7 +67,7 @@ fn stations_are_as_loud_as_they_are_set_although_they_share_a_codec() {
 }
 
 #[test]
-fn an_operator_makes_a_leg_softer_mutes_it_and_lets_it_be_heard_again() {
+fn an_operator_makes_a_leg_softer_mutes_it_lets_it_be_heard_again_and_plays_a_tone() {
     at_site(|site| {
         let gateway = house::gateway(site)?;
         let mut caller = Baresip::start(
@@ -100,10 +100,16 @@ fn an_operator_makes_a_leg_softer_mutes_it_and_lets_it_be_heard_again() {
             caller.wait_until_heard(from + 2.5)?;
             changes.push((from, wanted));
         }
+        let before_tone = caller.seconds_heard()?;
+        let listener = leg_of(&gateway, "102")?;
+        gateway.run(&["media", "tone", &listener, "--seconds", "2"])?;
+        caller.wait_until_heard(before_tone + 3.0)?;
         let refused = gateway.run(&["media", "gain", "999", "3"]);
         ensure!(refused.is_err(), "there is no such leg");
         caller.hang_up()?;
         callee.event("CALL_CLOSED")?;
+        let tone = sound::course(&caller.heard()?, 1000.0, before_tone)?;
+        tone.must_be_heard(1.7).context("the tone of a test")?;
         for (from, wanted) in changes {
             let found = heard(&caller, from)?;
             if wanted.is_finite() {
