@@ -204,6 +204,10 @@ impl LineShell {
     pub(crate) fn look(&mut self, lines: &[gateway_core::LineView], now: Instant) {
         for (line, view) in self.lines.iter_mut().zip(lines) {
             let Some(handle) = &line.handle else { continue };
+            // Frames of a D channel are checked below, and on an idle one none holds a message.
+            if line.channels.is_some() {
+                continue;
+            }
             let seen = Seen {
                 octets: view.port.octets_in,
                 frames: view.protocol.frames,
