@@ -36,6 +36,8 @@ pub struct Setup<'a> {
     pub answers: Answers,
     /// The tone that it says.
     pub hertz: u32,
+    /// A file of its codec's rate that it says in place of the tone.
+    pub says: Option<&'a Path>,
     /// Offers and takes video.
     pub video: Video,
 }
@@ -77,6 +79,7 @@ impl<'a> Setup<'a> {
             encryption: "",
             answers: Answers::WhenTold,
             hertz: 440,
+            says: None,
             video: Video::Without,
         }
     }
@@ -107,7 +110,11 @@ impl Baresip {
         std::fs::write(folder.join("config"), configuration(setup, &folder))?;
         std::fs::write(folder.join("accounts"), account(setup))?;
         std::fs::write(folder.join("contacts"), "")?;
-        sound::tone(&folder.join("tone.wav"), rate(setup), 60, setup.hertz)?;
+        let said = folder.join("said.wav");
+        match setup.says {
+            Some(file) => drop(std::fs::copy(file, said)?),
+            None => sound::tone(&said, rate(setup), 60, setup.hertz)?,
+        }
         let mut command = Command::new("baresip");
         command.arg("-f").arg(&folder).arg("-v");
         let program = Program::start(&format!("baresip {}", setup.user), setup.address, &command)?;
@@ -252,7 +259,7 @@ fn configuration(setup: &Setup<'_>, folder: &Path) -> String {
         "poll_method epoll\n\
          sip_listen {address}:{port}\n\
          module_path {}\n\
-         audio_source aufile,{folder}/tone.wav\n\
+         audio_source aufile,{folder}/said.wav\n\
          audio_player aufile,/dev/null\n\
          audio_alert aufile,/dev/null\n\
          ausrc_srate {rate}\n\

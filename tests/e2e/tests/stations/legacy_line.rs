@@ -1,6 +1,8 @@
 //! Stations of a legacy site and SIP phones: calls both ways with sound, doors, a line that is cut.
 
 use anyhow::{Context, Result, ensure};
+use audio::judge::{Job, Score, judge};
+use audio::speech::{Length, speak};
 use e2e::baresip::{self, Answers};
 use e2e::house::{self, GATEWAY};
 use e2e::legacy_site::LegacySite;
@@ -110,6 +112,54 @@ fn both_hear_each_other(site: &Site, (mut legacy, gateway): (LegacySite, Gateway
 #[test]
 fn b9_a_button_of_a_legacy_station_rings_a_phone_and_both_hear_each_other() {
     at_site(|site| both_hear_each_other(site, start(site)?));
+}
+
+/// A sentence of each of three voices from both ends, through the codecs, the relay and two networks.
+#[test]
+fn b9_speech_of_a_legacy_station_and_of_a_phone_comes_through() {
+    if let Some(why) = audio::judge::missing() {
+        return audio::not_run::note(why);
+    }
+    at_site(|site| {
+        let said = site.folder().join("gate.wav");
+        let (mut legacy, gateway) = start(site)?;
+        let mut speech = speak(Length::Short, site.folder())?;
+        speech.samples.truncate(14 * 16_000);
+        speech.write(&said)?;
+        let phone = baresip::Setup {
+            says: Some(&said),
+            answers: Answers::ByItself,
+            ..reception(site, &gateway)
+        };
+        let mut phone = Baresip::start(&phone, site.folder())?;
+        legacy.order("press gate 2")?;
+        phone.event("CALL_ESTABLISHED")?;
+        legacy.order("record gate heard.wav")?;
+        legacy.order("play gate gate.wav")?;
+        phone.wait_until_heard(16.0)?;
+        legacy.order("record gate off")?;
+        phone.hang_up()?;
+        let job = |name: &str, heard| Job {
+            name: name.to_owned(),
+            reference: said.clone(),
+            heard,
+            scores: vec![Score::Wide],
+        };
+        let at_gate = site.folder().join("heard.wav");
+        let jobs = [
+            job("at the phone", phone.heard()?),
+            job("at the gate", at_gate),
+        ];
+        for (place, verdict) in judge(&jobs)? {
+            println!("{place}: {verdict:?}");
+            let wide = verdict.wide.context("no score")?;
+            ensure!(
+                wide.mean > 3.4 && verdict.stoi > 0.95,
+                "{place}: {verdict:?}"
+            );
+        }
+        Ok(())
+    });
 }
 
 #[test]
