@@ -49,7 +49,7 @@ ffmpeg|/usr/bin/ffmpeg|a second opinion on G.722 and G.711
 iproute2|/usr/bin/ip /sbin/ip /usr/sbin/ip|gives each test a network of its own
 iptables|/usr/sbin/iptables|loses packets between hosts of a test
 flite|/usr/bin/flite|speaks the sentences that the audio judge listens to
-python3-venv|/usr/bin/python3|folders of their own for the third SIP client and the audio judge
+python3-venv|/usr/bin/python3|folders of their own for the third SIP client, the audio judge and the OpenWebNet client
 python3-dev|/usr/include/python3.11/Python.h /usr/include/python3.13/Python.h|compiles PESQ, which the audio judge scores with
 kamailio|/usr/sbin/kamailio|a foreign registrar, to check the test clients themselves|service
 rtpengine-daemon|/usr/bin/rtpengine|an SRTP of others, to check ours|service
@@ -227,6 +227,25 @@ install_judge() {
     cp "$judge_packages" "$judge_folder/installed.txt"
 }
 
+# ---- the OpenWebNet client -------------------------------------------------
+# A program of others (GPL) that the tests run beside the gateway; nothing links it.
+openwebnet_folder=$state/openwebnet-client
+openwebnet_packages=$root/tests/e2e/clients/openwebnet-requirements.txt
+
+openwebnet_present() {
+    [ -x "$openwebnet_folder/bin/python" ] && cmp -s "$openwebnet_packages" "$openwebnet_folder/installed.txt"
+}
+
+install_openwebnet() {
+    openwebnet_present && return 0
+    say "setup: installing OWNd into $openwebnet_folder (OpenWebNet client)"
+    rm -rf "$openwebnet_folder"
+    /usr/bin/python3 -m venv "$openwebnet_folder"
+    "$openwebnet_folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: -r "$openwebnet_packages" ||
+        die "pip could not install the OpenWebNet client (its message is above)."
+    cp "$openwebnet_packages" "$openwebnet_folder/installed.txt"
+}
+
 # ---- the fuzzer's driver ---------------------------------------------------
 
 install_cargo_fuzz() {
@@ -275,6 +294,7 @@ if [ -n "$check_only" ]; then
     fi
     case "$purposes " in *' test '*)
         if pjsua2_present; then say "pjsua2:    in $pjsua2_folder"; else say "pjsua2:    not yet (scripts/setup.sh test)"; fi
+        if openwebnet_present; then say "OWNd:      in $openwebnet_folder"; else say "OWNd:      not yet (scripts/setup.sh test)"; fi
         if judge_present; then say "judge:     in $judge_folder"; else say "judge:     not yet (scripts/setup.sh test)"; fi ;;
     esac
     say "Nothing is missing for$purposes."
@@ -299,5 +319,5 @@ for tool in clippy fmt; do
     cargo "$tool" --version >/dev/null 2>&1 ||
         die "the toolchain in $rust_dir lacks cargo $tool. With rustup: rustup component add clippy rustfmt; with Debian's: apt-get install rust-web-clippy rustfmt-web"
 done
-case "$purposes " in *' test '*) install_pjsua2; install_judge ;; esac
+case "$purposes " in *' test '*) install_pjsua2; install_judge; install_openwebnet ;; esac
 case "$purposes " in *' fuzz '*) install_cargo_fuzz ;; esac

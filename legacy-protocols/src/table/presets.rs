@@ -108,7 +108,13 @@ pub fn openwebnet(connection: OpenWebNet, outputs: Outputs) -> Manifest {
     };
     match connection {
         OpenWebNet::Events => {
-            let call = vec![constant(b"8*1#1#4#"), digits(Slot::Station)];
+            // Who rings stands in what happens, who is rung in where.
+            let call = vec![
+                constant(b"8*1#1#4#"),
+                digits(Slot::Station),
+                constant(b"*"),
+                digits(Slot::To),
+            ];
             manifest.receive = vec![
                 acknowledged("ACK", b"#*1", Meaning::Nothing),
                 acknowledged("NACK", b"#*0", Meaning::Nothing),

@@ -207,6 +207,19 @@ fn openwebnet_opens_a_door_only_where_outputs_are_enabled() {
     );
 }
 
+/// Who rings and who is rung, as an entrance panel's frame says it; without the second it is none.
+#[test]
+fn openwebnet_tells_who_rings_at_whom() {
+    let now = Instant::now();
+    let mut port = table(openwebnet(OpenWebNet::Events, Outputs::Refused), now);
+    let heard = received(&mut port, b"*8*1#1#4#21*10##*8*1#1#4#21##", now);
+    let [Event::RequestNew(request), Event::Opaque { kind: None }] = &heard[..] else {
+        panic!("{heard:?}");
+    };
+    let CallRequest { from, to, .. } = request;
+    assert_eq!((*from, *to), (party("21"), Some(party("10"))));
+}
+
 #[test]
 fn b9_an_unanswered_output_is_not_sent_again_and_other_commands_are() {
     let mut now = Instant::now();

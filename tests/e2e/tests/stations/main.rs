@@ -14,6 +14,7 @@ mod lines;
 mod link_local;
 mod loudness;
 mod media;
+mod openwebnet;
 mod oracle;
 mod recording;
 mod registration;
