@@ -231,13 +231,14 @@ impl Summary {
 pub(crate) fn demo(root: &Path, words: &[&str]) -> Result<bool> {
     // As the demo itself asks for them: built together, they would be built again there, because
     // cargo adds up the features of what it builds at once.
-    let builds: [&[&str]; 2] = [
-        &["--package", "gateway-daemon", "--package", "e2e"],
-        &["--package", "simulator"],
+    let programs = [
+        ("gateway-daemon", "antiphon-gateway"),
+        ("simulator", "antiphon-site"),
+        ("e2e", "demo"),
     ];
-    for packages in builds {
+    for (package, program) in programs {
         let mut build = crate::in_root(root);
-        build.args(["build", "--locked"]).args(packages);
+        build.args(["build", "--locked", "--package", package, "--bin", program]);
         if !build.status().context("cargo build")?.success() {
             return Ok(false);
         }
