@@ -90,7 +90,7 @@ section! {
         server: Defaulted<ServerWord> = r#""older""#,
         /// Its software, as its configuration tool shows it. At least "11.1.6" for "gateway_side",
         /// and "PRO 800 6.4 build 3" for others; what is older is refused, what is not given is
-        /// remarked. No protocol of these lines tells it.
+        /// remarked, unless the kind is "other". No protocol of these lines tells it.
         version: Optional<VersionText> = r#""PRO 800 6.4 build 3""#,
         /// Its system number in the network of servers.
         system: Defaulted<Whole<1, 65534>> = "1",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use model::{Destination, Directory};
 
-use super::fields::{LineSection, ServerWord};
+use super::fields::{LineSection, LinkWord, ServerWord};
 use crate::config::problems::Problems;
 use crate::config::section::{Located, Repeated};
 use crate::config::settings::DirectorySettings;
@@ -194,7 +194,7 @@ pub(super) fn version_remark(line: &LineSection) -> Option<String> {
         ServerWord::GatewaySide => GATEWAY_SIDE,
         ServerWord::Older => OLDER,
     };
-    line.version
-        .is_none()
-        .then(|| format!("it is not said which version its server has; {name} or newer is needed"))
+    // What stands at the end of any other line has versions of its own.
+    let asked = line.kind.value != LinkWord::Other && line.version.is_none();
+    asked.then(|| format!("it is not said which version its server has; {name} or newer is needed"))
 }

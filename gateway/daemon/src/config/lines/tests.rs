@@ -352,6 +352,11 @@ fn b7_a_server_that_is_too_old_is_refused_and_an_unknown_one_remarked() {
         remarks.contains("PRO 800 6.4 build 3 or newer is needed"),
         "{remarks}"
     );
+    let of_another_make = good("[[line]]\nname = \"x\"\nkind = \"other\"\n").remarks();
+    assert!(
+        !of_another_make.join("\n").contains("version"),
+        "{of_another_make:?}"
+    );
 }
 
 #[test]
