@@ -40,8 +40,9 @@ pub use figures::AudioView;
 pub use io::{Input, LineCommand, LineEvent, MediaEvent, Output, StoreWrite, UrlReply, UrlRequest};
 pub use keys::KeyForm;
 pub use lines::{
-    ChannelTarget, Driver, LineConfig, LineId, LineSound, LineTotals, LineView, LinkKind,
-    Numbering, PrefixError, PrefixMap, Room, Server, Trunk, Trusted,
+    ChannelTarget, Diversion, Driver, LineConfig, LineId, LineSound, LineTotals, LineView,
+    LinkKind, Numbering, OrderError, PrefixError, PrefixMap, Room, Server, StationOrder, Trunk,
+    Trusted,
 };
 pub use operator::{Answer, OperatorCommand, OperatorError, Status};
 pub use plan::{

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use calls::{Command, OpenDoor};
 use media::{Recording, Repeat, Sound};
-use model::{Authority, CallId, CommandId, DoorId, LegId};
+use model::{Authority, CallId, CallNumber, CommandId, DoorId, LegId};
 use thiserror::Error;
 
+use crate::lines::{OrderError, StationOrder};
 use crate::plan::SoundWish;
 use crate::sounds::Lasting;
 use crate::state::GatewayState;
@@ -29,6 +30,8 @@ pub enum OperatorCommand {
     Play(LegId, Recording),
     /// Until the leg ends.
     Sound(LegId, SoundWish),
+    /// Of a station behind a line.
+    Order(CallNumber, StationOrder),
 }
 
 #[derive(Clone, Debug)]
@@ -37,6 +40,8 @@ pub enum Answer {
     Stations(Vec<StationView>),
     Status(Status),
     Done,
+    /// What the other end of a line says to an order.
+    OfLine(legacy_protocols::command::Answer),
     Refused(OperatorError),
 }
 
@@ -49,12 +54,14 @@ pub struct Status {
     pub legs: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum OperatorError {
     #[error(transparent)]
     Command(#[from] calls::CommandError),
     #[error(transparent)]
     Door(#[from] model::DoorDenial),
+    #[error(transparent)]
+    Order(#[from] OrderError),
     #[error("the call is being recorded already; end that with `media record CALL --stop`")]
     RecordedAlready,
     #[error("the call is not being recorded; begin with `media record CALL`")]
@@ -87,10 +94,20 @@ impl GatewayState {
         Answer::Done
     }
 
-    pub(crate) fn operator(&mut self, command: OperatorCommand, now: Instant) -> Answer {
+    /// What is answered at once; an order for a station behind a line is answered by its other end.
+    pub(crate) fn operator(
+        &mut self,
+        asker: u64,
+        command: OperatorCommand,
+        now: Instant,
+    ) -> Option<Answer> {
         // What is shown is as of now, not as of the last thing that happened to a call.
         self.calls.handle_timeout(now);
-        match command {
+        Some(match command {
+            OperatorCommand::Order(station, order) => {
+                let error = self.order((station, &order), asker, now).err()?;
+                Answer::Refused(error.into())
+            }
             OperatorCommand::Calls => Answer::Calls(self.calls_shown(now)),
             OperatorCommand::Stations => Answer::Stations(self.station_views(now)),
             OperatorCommand::Status => Answer::Status(self.status(now)),
@@ -116,6 +133,6 @@ impl GatewayState {
                     Err(denial) => Answer::Refused(denial.into()),
                 }
             }
-        }
+        })
     }
 }

@@ -144,8 +144,9 @@ impl GatewayState {
                 self.refresh_pictures(now);
             }
             Input::Operator { asker, command } => {
-                let answer = self.operator(command, now);
-                self.out(Output::Answer { asker, answer });
+                if let Some(answer) = self.operator(asker, command, now) {
+                    self.out(Output::Answer { asker, answer });
+                }
             }
             Input::UrlAnswered { command, reply } => self.url_answered(command, reply, now),
             Input::Line { line, event } => self.line_event(line, event, now),

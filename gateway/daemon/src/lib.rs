@@ -28,6 +28,7 @@ mod media_shell;
 mod metrics;
 mod open_files;
 mod operator;
+mod orders;
 mod outgoing;
 mod playing;
 mod random;

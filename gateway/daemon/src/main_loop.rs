@@ -33,7 +33,7 @@ use crate::store::{Answer, JournalWrite, RecordingNote, Store};
 use crate::systemd::{self, Watchdog};
 use crate::timeline::Names;
 use crate::urls::{RemoteOrder, UrlAnswered};
-use crate::{machine, random};
+use crate::{machine, orders, random};
 
 /// Events of flows that are taken in one turn.
 const FLOW_EVENTS: usize = 64;
@@ -267,6 +267,15 @@ impl MainLoop {
                 let _ = reply.send(Reply::Lines(lines));
                 return;
             }
+            Request::Order { station, order } => match orders::command(&station, order) {
+                Ok(command) => command,
+                Err(refusal) => {
+                    let Asker::Once { reply } = asker else { return };
+                    // Whoever asked may have left.
+                    let _ = reply.send(refusal);
+                    return;
+                }
+            },
             Request::End { call } => OperatorCommand::End(CallId::new(call)),
             Request::RecordCall { call } => OperatorCommand::Record(CallId::new(call)),
             Request::StopRecording { call } => OperatorCommand::StopRecording(CallId::new(call)),

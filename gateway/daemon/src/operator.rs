@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use gateway_core::{Answer, CallShown, OperatorError, StationView as MachineStation};
+use gateway_core::{Answer, CallShown, OperatorError, OrderError, StationView as MachineStation};
 use model::{Address, CommandId, DoorResult, GainError, Party, Timestamp};
 use tokio::sync::oneshot;
 
@@ -17,6 +17,7 @@ use crate::control::protocol::{
     CallView, Done, LegView, LineBrief, ListenerView, Refusal, RefusalCode, Reply, RunState,
     StationView, StatusView, StoreState, StoreView,
 };
+use crate::orders;
 use crate::store::StoreFigures;
 
 /// Somebody who waits for an answer.
@@ -73,6 +74,7 @@ pub(crate) fn reply(
             directory_read_ms: about.directory_read.unix_ms(),
         })),
         Answer::Done => done("done"),
+        Answer::OfLine(answer) => orders::reply(&answer),
         Answer::Refused(error) => Reply::Error(refusal(error)),
     }
 }
@@ -136,13 +138,15 @@ pub(crate) fn done(text: &str) -> Reply {
 fn refusal(error: OperatorError) -> Refusal {
     use calls::CommandError;
     use model::DoorDenial;
-    let code = match error {
+    let code = match &error {
         OperatorError::Command(CommandError::NoSuchCall | CommandError::NoSuchLeg)
+        | OperatorError::Order(OrderError::NoSuchStation(_))
         | OperatorError::Door(DoorDenial::UnknownDoor) => RefusalCode::NotFound,
         OperatorError::Command(CommandError::Overload)
         | OperatorError::Door(DoorDenial::Busy | DoorDenial::Overload) => RefusalCode::Busy,
         OperatorError::Command(_)
         | OperatorError::Door(_)
+        | OperatorError::Order(_)
         | OperatorError::RecordedAlready
         | OperatorError::NotRecorded
         | OperatorError::NoCodecOfOurs => RefusalCode::NotAllowed,
@@ -190,6 +194,7 @@ fn station(station: &MachineStation) -> StationView {
         number: station.number.to_string(),
         name: station.name.reveal().clone(),
         state: station.state.to_string(),
+        faults: station.faults.names().map(str::to_owned).collect(),
         contacts: station
             .contacts
             .iter()

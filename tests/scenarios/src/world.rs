@@ -338,6 +338,14 @@ impl World {
         answer
     }
 
+    /// Orders something of a station behind a line; `Gateway::answer_to` has what came of it.
+    pub fn order(&mut self, command: gateway_core::OperatorCommand) -> u64 {
+        let now = self.now;
+        let asker = self.gateway.order(command, now);
+        self.post();
+        asker
+    }
+
     /// Time passes, from one thing that happens to the next.
     pub fn wait(&mut self, time: Duration) {
         let until = self.now + time;

@@ -62,7 +62,7 @@ impl Doors {
         }
     }
 
-    fn id(&mut self) -> OutputId {
+    pub(super) fn id(&mut self) -> OutputId {
         self.next = self.next.wrapping_add(1);
         OutputId(self.next)
     }

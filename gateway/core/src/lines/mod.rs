@@ -13,6 +13,7 @@ mod doors;
 mod legs;
 mod line;
 mod numbering;
+mod orders;
 mod parties;
 mod picture;
 mod requests;
@@ -41,10 +42,12 @@ use doors::Doors;
 use legs::LineLegs;
 use line::Line;
 pub use numbering::{Numbering, PrefixError, PrefixMap, Server};
+pub use orders::{Diversion, OrderError, StationOrder};
 use requests::Requests;
 pub use view::{LineTotals, LineView};
 
 use crate::io::{LineCommand, LineEvent, Output};
+use crate::operator;
 use crate::state::GatewayState;
 
 #[derive(Debug)]
@@ -66,8 +69,18 @@ enum Errand {
     Nothing,
     Call(LegId),
     Door(OutputId),
-    Claim { request: RequestId, by: Party },
-    File { request: RequestId, line: LineId },
+    Claim {
+        request: RequestId,
+        by: Party,
+    },
+    File {
+        request: RequestId,
+        line: LineId,
+    },
+    /// Somebody at this machine waits for the answer.
+    Order {
+        asker: u64,
+    },
 }
 
 impl Lines {
@@ -266,6 +279,10 @@ impl GatewayState {
             }
             Some(Errand::File { request, line }) => {
                 self.request_filed(request, line, answer.verdict);
+            }
+            Some(Errand::Order { asker }) => {
+                let answer = operator::Answer::OfLine(answer.clone());
+                self.out(Output::Answer { asker, answer });
             }
             Some(Errand::Nothing) | None => {}
         }

@@ -2,11 +2,15 @@
 //!
 //! Declares; does nothing. What a command does stands in the file of its name.
 
+mod lines;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::control::protocol::RemoteAction;
+
+pub(crate) use self::lines::{DivertWord, Lines, LinesTool, ProgrammeChosen, SwitchWord};
 
 /// Where a gateway of the package listens for its command line.
 pub(crate) const DEFAULT_SOCKET: &str = "/run/antiphon-gateway/control.sock";
@@ -77,10 +81,18 @@ pub(crate) enum Command {
     Calls(Calls),
     /// Show all stations and whether they can be reached
     Stations(Ask),
-    /// Show the lines to older intercom servers: state, peers, counters, what each can carry
-    #[command(after_help = "Examples:\n  antiphon-gateway lines\n  \
-                            antiphon-gateway lines --json | jq '.[].state'")]
-    Lines(Ask),
+    /// Show the lines to older intercom servers, and give orders to stations behind them
+    ///
+    /// Without a tool: state, peers, counters, what each line can carry. An order goes once and now;
+    /// what the server answers is printed, and nothing is kept for a line that is not up.
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  antiphon-gateway lines\n  \
+                      antiphon-gateway lines --json | jq '.[].state'\n  \
+                      antiphon-gateway lines text 2101 \"please wait\"\n  \
+                      antiphon-gateway lines test 2101"
+    )]
+    Lines(Lines),
     /// End a call
     #[command(after_help = "Example: antiphon-gateway end 17      (the number that `calls` shows)")]
     End(End),

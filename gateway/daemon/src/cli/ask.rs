@@ -191,10 +191,14 @@ fn stations_text(stations: &[StationView]) -> String {
             station.number.clone(),
             station.name.clone(),
             station.state.clone(),
+            match station.faults.is_empty() {
+                true => "-".to_owned(),
+                false => station.faults.join(" "),
+            },
             station.contacts.join(" "),
         ]
     });
-    table(["number", "name", "state", "registered at"], rows)
+    table(["number", "name", "state", "faults", "registered at"], rows)
 }
 
 pub(super) fn table<const N: usize>(

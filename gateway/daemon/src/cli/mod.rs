@@ -12,6 +12,7 @@ mod exit;
 mod hash_password;
 mod lines;
 mod media;
+mod orders;
 mod remote;
 mod timeline;
 
@@ -101,7 +102,7 @@ fn dispatch(command: &Command) -> Result<Exit, Failure> {
         Command::Driver(options) => driver::run(options),
         Command::Status(ask) => ask::once(ask, &Request::Status),
         Command::Calls(calls) => ask::calls(calls),
-        Command::Lines(ask) => ask::once(ask, &Request::Lines),
+        Command::Lines(options) => orders::run(options),
         Command::Stations(ask) => ask::once(ask, &Request::Stations),
         Command::End(end) => ask::once(&end.ask, &Request::End { call: end.call }),
         Command::Open(open) => {

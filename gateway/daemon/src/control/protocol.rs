@@ -35,6 +35,11 @@ pub(crate) enum Request {
     },
     /// All lines to older intercom servers.
     Lines,
+    /// Something of a station behind a line; its server's answer is waited for.
+    Order {
+        station: String,
+        order: OrderAsked,
+    },
     /// A station's own page is to be asked for, to answer or end its call.
     Remote {
         station: String,
@@ -84,6 +89,57 @@ pub(crate) enum Request {
     Level {
         of: Option<u64>,
     },
+}
+
+/// What a station behind a line is to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "word", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum OrderAsked {
+    Text {
+        text: String,
+    },
+    /// Without a channel: none.
+    Programme {
+        channel: Option<u8>,
+    },
+    /// A message that its server has recorded.
+    Announce {
+        message: u8,
+        priority: u8,
+    },
+    Divert {
+        when: DivertWhen,
+        to: String,
+    },
+    DivertOff,
+    Privacy {
+        switch: SwitchTo,
+    },
+    Test,
+    Pulse {
+        output: u16,
+        milliseconds: u64,
+    },
+    Switch {
+        output: u16,
+        switch: SwitchTo,
+    },
+}
+
+/// When calls for a station are diverted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DivertWhen {
+    Always,
+    Busy,
+    NoReply,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SwitchTo {
+    On,
+    Off,
 }
 
 /// Which way of a leg.
@@ -370,6 +426,9 @@ pub(crate) struct StationView {
     pub(crate) number: String,
     pub(crate) name: String,
     pub(crate) state: String,
+    /// What is wrong with it, as far as its server or its tests tell.
+    #[serde(default)]
+    pub(crate) faults: Vec<String>,
     /// Where its devices are registered.
     pub(crate) contacts: Vec<String>,
 }

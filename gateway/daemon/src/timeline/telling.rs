@@ -160,6 +160,10 @@ impl Happened {
                 command: Some(command.to_string()),
                 ..happened("operator_opens_door")
             },
+            // What it says, the line's own entry tells.
+            OperatorCommand::Order(station, order) => happened("operator_orders")
+                .station(station.to_string())
+                .with("order", order.name()),
             OperatorCommand::Status | OperatorCommand::Calls | OperatorCommand::Stations => {
                 return None;
             }

@@ -272,3 +272,70 @@ fn b9_over_acdp_the_gateway_knows_what_stations_do() {
         is("unknown")
     });
 }
+
+/// Its second output is no door here.
+fn with_a_lamp(site: &Site) -> Result<(LegacySite, Gateway)> {
+    let server = site.host(SERVER);
+    let line = format!("listen = \"{server}:{LINE}\"");
+    let mut legacy = LegacySite::start(server, &line, site.folder())?;
+    let setup = gateway::Setup::new(site.host(GATEWAY))
+        .station("102", "kind = \"desk_station\"\n")
+        .directory(
+            "[[stations]]\nnumber = \"2101\"\nname = \"Gate East\"\nkind = \"door_station\"\n\
+             behind = \"works\"\n\
+             [[stations.doors]]\nkey = \"gate\"\noutput = 1\ncode = \"#1\"\n",
+        )
+        .more(&format!(
+            "[[line]]\nname = \"works\"\nsystem = 1\nown_system = 2\nkind = \"LAN\"\n\
+             driver = \"versicle\"\nauthority = \"a token of these tests\"\n\
+             tcp = {{ connect = \"{server}:{LINE}\", plain = true }}\n"
+        ));
+    let gateway = Gateway::start(&setup, site.folder())?;
+    legacy.order("wait line gateway up within 20")?;
+    Ok((legacy, gateway))
+}
+
+#[test]
+fn b9_orders_at_the_command_line_reach_a_legacy_station_or_are_refused_with_the_reason() {
+    at_site(|site| {
+        let (mut legacy, gateway) = with_a_lamp(site)?;
+        let order = |words: &[&str]| gateway.run(&[&["lines"], words].concat());
+        let done = |words: &[&str]| {
+            let said = order(words)?;
+            ensure!(said == "done\n", "{words:?}: {said}");
+            Ok(())
+        };
+        done(&["text", "2101", "please wait"])?;
+        legacy.order("wait text gate please wait")?;
+        done(&["output", "2101", "2", "--on"])?;
+        legacy.order("wait relay gate 2 on")?;
+        // An output takes one command a second.
+        wait::until_true("the output to be switched off", || {
+            Ok(order(&["output", "2101", "2", "--off"]).is_ok())
+        })?;
+        legacy.order("wait relay gate 2 off")?;
+        done(&["test", "2101"])?;
+        done(&["programme", "2101", "3"])?;
+        done(&["divert", "2101", "always", "102"])?;
+        done(&["divert", "2101", "off"])?;
+        done(&["privacy", "2101", "on"])?;
+        legacy.order("wait station gate privacy")?;
+        let refused = |words: &[&str], reason: &str| {
+            let said = match order(words) {
+                Ok(said) => said,
+                Err(error) => error.to_string(),
+            };
+            ensure!(said.contains(reason), "{words:?}: {said}");
+            Ok(())
+        };
+        refused(&["text", "102", "x"], "not behind a line")?;
+        refused(&["text", "999", "x"], "no station 999")?;
+        refused(&["output", "2101", "1"], "is a door")?;
+        refused(&["announce", "2101", "7"], "cannot do this")?;
+        legacy.order("line gateway cut")?;
+        wait::until_true("the line to be down", || {
+            let said = order(&["text", "2101", "x"]);
+            Ok(said.is_err_and(|error| error.to_string().contains("is not up")))
+        })
+    });
+}

@@ -262,6 +262,20 @@ impl Gateway {
             .1
     }
 
+    /// Orders something of a station behind a line, and leaves; the answer comes with `answer_to`.
+    pub fn order(&mut self, command: OperatorCommand, now: Instant) -> u64 {
+        self.asked += 1;
+        let asker = self.asked;
+        self.tell(Input::Operator { asker, command }, now);
+        asker
+    }
+
+    /// What this asker was answered, if it was.
+    pub fn answer_to(&mut self, asker: u64) -> Option<Answer> {
+        let at = self.answers.iter().position(|(of, _)| *of == asker)?;
+        Some(self.answers.remove(at).1)
+    }
+
     /// Ids of operators' commands, never twice.
     pub fn fresh_command(&mut self) -> model::CommandId {
         self.commands += 1;

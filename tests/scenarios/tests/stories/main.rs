@@ -18,6 +18,7 @@ mod hold;
 mod line_calls;
 mod line_doors;
 mod line_isdn;
+mod line_orders;
 mod line_requests;
 mod line_trunk;
 mod line_words;
