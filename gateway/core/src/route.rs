@@ -46,8 +46,10 @@ impl GatewayState {
             Event::Subscribe(subscribe) => self.watcher_arrives(*subscribe, now),
             Event::SubscriptionEnded { subscription } => self.watchers.remove(subscription),
             Event::Registrar(event) => self.registrar_says(event, now),
-            // Nothing here sends requests outside calls.
-            Event::RequestAnswered { .. } => {}
+            // Only texts of lines are sent outside calls.
+            Event::RequestAnswered { request, outcome } => {
+                self.text_answered(request, &outcome, now);
+            }
         }
     }
 

@@ -21,6 +21,7 @@ mod rooms;
 mod sound;
 mod stations;
 mod talk;
+mod texts;
 mod trunks;
 mod view;
 mod words;
@@ -44,6 +45,7 @@ use line::Line;
 pub use numbering::{Numbering, PrefixError, PrefixMap, Server};
 pub use orders::{Diversion, OrderError, StationOrder};
 use requests::Requests;
+use texts::Texts;
 pub use view::{LineTotals, LineView};
 
 use crate::io::{LineCommand, LineEvent, Output};
@@ -61,6 +63,7 @@ pub(crate) struct Lines {
     legs: LineLegs,
     doors: Doors,
     requests: Requests,
+    texts: Texts,
 }
 
 /// What a command of ours is for.
@@ -99,6 +102,7 @@ impl Lines {
             legs: LineLegs::default(),
             doors: Doors::new(start_count),
             requests: Requests::default(),
+            texts: Texts::default(),
         }
     }
 
@@ -351,14 +355,19 @@ impl GatewayState {
             Command::SetPrivacy { station, privacy } => {
                 self.privacy_from_line(line, station, privacy, now)
             }
+            Command::ShowText { station, text } => {
+                match self.text_asked(line, ask, (station, &text), now) {
+                    Some(answer) => answer,
+                    None => return,
+                }
+            }
+            Command::LineTest { station } => self.test_asked(line, station, now),
             // Nobody here has a word for these.
             Command::SetTalkMode { .. }
             | Command::OutputSet(_)
-            | Command::ShowText { .. }
             | Command::Programme { .. }
             | Command::Announce { .. }
-            | Command::Divert { .. }
-            | Command::LineTest { .. } => {
+            | Command::Divert { .. } => {
                 if let Some(line) = self.lines.get_mut(line) {
                     line.totals.unsupported += 1;
                 }

@@ -286,6 +286,8 @@ impl Phone {
                     self.line_says(session, event, now);
                 }
                 Output::Event(Event::Message(message)) => {
+                    let text = String::from_utf8_lossy(&message.request.body).into_owned();
+                    self.log.push(format!("shows: {text}"));
                     let code = StatusCode::OK;
                     // It can only be gone already.
                     let _ = self.endpoint.answer_message(message.message, code, now);

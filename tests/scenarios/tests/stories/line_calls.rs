@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use gateway_core::{ChannelTarget, LineConfig, PrefixMap};
-use legacy_protocols::command::{CallRef, CallSetup, Cause, Command, Keys, Verdict};
+use legacy_protocols::command::{CallRef, CallSetup, Cause, Command, Keys, Programme, Verdict};
 use legacy_protocols::event::{CallConnected, CallProgress, Event, Progress, TalkMode};
 use legacy_protocols::number::Party;
 use legacy_protocols::priority::{Priority, Scale};
@@ -383,8 +383,9 @@ fn what_nobody_has_a_word_for_is_refused_and_counted() {
     let mut world = world(line_to("hall"));
     world.old_asks(
         0,
-        Command::LineTest {
+        Command::Programme {
             station: here("101"),
+            programme: Programme::Off,
         },
     );
     world.wait(SECOND);

@@ -3,11 +3,12 @@
 use gateway_core::{LineConfig, Room};
 use legacy_protocols::command::{CallRef, CallSetup, Command, GroupRef, Key, Switch, Verdict};
 use legacy_protocols::event::{
-    CallConnected, CallProgress, Event, Progress, StationState, TalkMode, Talker,
+    CallConnected, CallProgress, Event, Faults, LineTest, Progress, StationState, TalkMode, Talker,
 };
 use legacy_protocols::number::Party;
 use legacy_protocols::priority::Priority;
 use legacy_protocols::sound::{SoundCodecs, SoundEnd, SoundKeys};
+use legacy_protocols::text::Text;
 use model::{CallNumber, TalkStyle};
 use scenarios::clock::SECOND;
 use scenarios::old_server::{here, there};
@@ -238,4 +239,64 @@ fn who_waits_at_a_desk_of_ours_from_behind_the_line_is_told_so() {
             .any(|event| matches!(event, Event::CallConnected(_))),
         "{told:?}"
     );
+}
+
+#[test]
+fn b9_a_text_for_a_phone_goes_to_it_as_a_message_and_is_answered_when_it_has_come() {
+    let mut world = world(TalkStyle::OpenDuplex);
+    let ask = |world: &mut World, station, text: &str| {
+        let text = Text::clip(text);
+        world.old_asks(0, Command::ShowText { station, text });
+        world.wait(SECOND);
+        world.old(0).take_done()
+    };
+    assert_eq!(ask(&mut world, here("101"), "gate open"), [Verdict::Done]);
+    world.expect("101", &["shows: gate open"]);
+    assert_eq!(ask(&mut world, here("101"), ""), [Verdict::Unsupported]);
+    assert_eq!(ask(&mut world, here("999"), "x"), [Verdict::NoSuchNumber]);
+    // It is not kept for one that is not there.
+    world.unregister("102");
+    world.wait(SECOND);
+    assert_eq!(
+        ask(&mut world, here("102"), "x"),
+        [Verdict::NodeUnreachable]
+    );
+    world.register("102");
+    world.wait(SECOND);
+    assert!(
+        !world
+            .phone("102")
+            .log()
+            .iter()
+            .any(|said| said.contains("shows"))
+    );
+}
+
+#[test]
+fn b9_a_test_of_a_phone_tells_whether_it_is_there_and_disturbs_no_call() {
+    let mut world = world(TalkStyle::OpenDuplex);
+    let test = |world: &mut World, number: &str| {
+        world.old(0).take_told();
+        let station = here(number);
+        world.old_asks(0, Command::LineTest { station });
+        world.wait(SECOND);
+        assert_eq!(world.old(0).take_done(), [Verdict::Done]);
+        let told = world.old(0).take_told();
+        told.iter().find_map(|event| match event {
+            Event::LineTested { result, .. } => Some(*result),
+            _ => None,
+        })
+    };
+    assert_eq!(test(&mut world, "101"), Some(LineTest::Passed));
+    world.dial("101", "102");
+    world.wait(SECOND);
+    world.act("102", Act::Answer);
+    world.wait(SECOND);
+    assert_eq!(test(&mut world, "101"), Some(LineTest::Skipped));
+    world.act("102", Act::HangUp);
+    world.wait(SECOND);
+    world.unregister("102");
+    world.wait(SECOND);
+    let gone = LineTest::Failed(Faults::NO_REPLY);
+    assert_eq!(test(&mut world, "102"), Some(gone));
 }
