@@ -5,12 +5,15 @@
 //! at once, one is heard.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use calls::Input;
 use model::{Digit, KeyWay, LegId};
 
 use crate::state::GatewayState;
+
+/// How long a key is held that is passed on by events: ITU-T Q.24 knows receivers that need 90 ms.
+const KEY_LASTS: Duration = Duration::from_millis(100);
 
 /// How a key came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +85,14 @@ impl GatewayState {
             Some(KeyForm::Tones) => self.key_way(leg) == KeyWay::Tones,
             Some(KeyForm::Info) | None => false,
         };
-        if !relayed {
+        if relayed {
+            return;
+        }
+        let by_events = match self.key_way(leg) {
+            KeyWay::Auto | KeyWay::Events | KeyWay::Tones => !self.lines.has_leg(leg),
+            KeyWay::Info => false,
+        };
+        if !(by_events && self.plan.press(leg, digit, KEY_LASTS)) {
             self.press_key(leg, digit, now);
         }
     }

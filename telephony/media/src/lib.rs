@@ -24,6 +24,7 @@ mod measure;
 mod observe;
 mod pitch;
 mod player;
+mod pressing;
 mod program;
 mod quality;
 mod rate;

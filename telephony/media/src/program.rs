@@ -1,4 +1,4 @@
-//! What a leg is told by us, on our own clock: sounds, and what is mixed for it.
+//! What a leg is told by us, on our own clock: sounds, keys, and what is mixed for it.
 //!
 //! A leg that hears another one follows that one's packets, and needs no clock ([`Leg::give`]).
 //! While a sound is played to it, or a room with many voices is heard, a frame is made for it every
@@ -18,10 +18,11 @@ use crate::guard::Outlet;
 use crate::leg::{Inbound, Leg, Medium};
 use crate::mixer::{Frame, RATE};
 use crate::player::{Goes, Player, SoundKey};
+use crate::pressing::{Full, Pressing};
 use crate::quality::Reason;
 use crate::rate::FRAME;
 use crate::relay::Sink;
-use crate::telephone_event::KeyPacket;
+use crate::telephone_event::{Digit, KeyPacket};
 use crate::voice::{Hearing, Speaking, Spoken};
 
 #[derive(Debug)]
@@ -31,10 +32,20 @@ pub(crate) struct Program {
     /// Tells what is said here from what was said before under the same numbers.
     epoch: u32,
     player: Option<Player>,
+    /// Keys that are pressed for its peer.
+    pressing: Pressing,
     /// Whom the leg hears beneath the sound.
     beneath: Option<Beneath>,
     /// Nothing was said in the last frame.
     rests: bool,
+}
+
+/// Why a key cannot be pressed for a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PressError {
+    /// It has agreed on none, or has no codec that we can speak beside them.
+    NoEvents,
+    TooMany,
 }
 
 #[derive(Debug)]
@@ -85,6 +96,24 @@ impl Leg {
         }
     }
 
+    /// Presses a key for the peer, by events.
+    pub(crate) fn press(&mut self, digit: Digit, duration: Duration) -> Result<(), PressError> {
+        let has_events = |leg: &Leg| {
+            let voice = leg.formats.voice();
+            voice.is_some_and(|(voice, _)| leg.formats.events(voice.clock_rate).is_some())
+        };
+        if self.medium != Medium::Audio || !has_events(self) || !self.open_program() {
+            return Err(PressError::NoEvents);
+        }
+        match &mut self.program {
+            Some(program) => {
+                let pressed = program.pressing.press(digit, duration);
+                pressed.map_err(|Full| PressError::TooMany)
+            }
+            None => Err(PressError::NoEvents),
+        }
+    }
+
     /// Makes sure that there is a program. `false`: there is no codec for it.
     pub(crate) fn open_program(&mut self) -> bool {
         if self.program.is_some() {
@@ -103,6 +132,7 @@ impl Leg {
             format,
             epoch,
             player: None,
+            pressing: Pressing::default(),
             beneath: None,
             rests: false,
         }));
@@ -122,6 +152,7 @@ impl Leg {
             && let Some(program) = &mut self.program
         {
             program.player = before.player;
+            program.pressing = before.pressing;
             program.beneath = before.beneath;
         }
     }
@@ -187,6 +218,12 @@ impl Leg {
         let Some(mut program) = self.program.take() else {
             return Ok(());
         };
+        if program.pressing.is_busy() {
+            // Many devices send a key in two forms; this one is being told already.
+            program.pressing.wait();
+            self.program = Some(program);
+            return Ok(());
+        }
         let events = self.formats.events(program.clock_rate());
         let mouth = self.mouth(program.epoch, program.clock_rate(), now, outlet);
         let outcome = match (events, mouth) {
@@ -231,6 +268,7 @@ impl Leg {
                 program.player = None;
             }
         }
+        self.tell_keys(&mut program, now, outlet);
         if says {
             let (payload_type, marker) = (program.format.payload_type, program.rests);
             let mut mouth = self.mouth(program.epoch, program.clock_rate(), now, outlet);
@@ -247,10 +285,37 @@ impl Leg {
         over
     }
 
-    /// Whether a sound is being played to it.
+    /// The next packet about the key that is being pressed.
+    fn tell_keys(
+        &mut self,
+        program: &mut Program,
+        now: Instant,
+        outlet: &mut Outlet<'_, impl Sink>,
+    ) {
+        let Some(events) = self.formats.events(program.clock_rate()) else {
+            return program.pressing = Pressing::default();
+        };
+        let Some(update) = program.pressing.next(events.clock_rate) else {
+            return;
+        };
+        let mut mouth = self.mouth(program.epoch, program.clock_rate(), now, outlet);
+        let packet = KeyPacket {
+            timestamp: update.number,
+            clock_rate: events.clock_rate,
+            told_clock_rate: events.clock_rate,
+            payload: &update.payload,
+        };
+        program.speaking.press(packet, now, |spoken| {
+            if let Some(mouth) = &mut mouth {
+                mouth.say(&spoken, events.payload_type, update.begins);
+            }
+        });
+    }
+
+    /// Whether a sound is being played to it, or a key pressed for it.
     pub(crate) fn is_played_to(&self) -> bool {
         let program = self.program.as_ref();
-        program.is_some_and(|program| program.player.is_some())
+        program.is_some_and(|program| program.player.is_some() || program.pressing.is_busy())
     }
 
     /// What it hears comes from others alone again.

@@ -25,6 +25,7 @@ use crate::latch::LatchWindow;
 use crate::leg::{Component, LegKey, LegSetup, LegUpdate, PortKey, SessionId};
 use crate::limiter::Rate;
 use crate::player::SoundKey;
+use crate::pressing::MAX_WAITING;
 use crate::quality::{Drops, Quality};
 use crate::seed::Seed;
 use crate::session::Session;
@@ -166,6 +167,10 @@ pub enum CommandError {
     SameLeg,
     #[error("leg {0:?} has no codec that sound can be made for: only G.711, G.722 and Opus are")]
     NoCodec(LegKey),
+    #[error("leg {0:?} has agreed on no events for keys beside a codec of ours; send them by INFO")]
+    NoEvents(LegKey),
+    #[error("{MAX_WAITING} keys wait for leg {0:?} already; press the next one later")]
+    TooManyKeys(LegKey),
     #[error("the formats of the leg cannot be used")]
     Format(#[from] FormatError),
 }

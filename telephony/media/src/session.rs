@@ -12,15 +12,16 @@ mod clock;
 pub(crate) mod room;
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::format::{FormatError, FormatTable};
 use crate::guard::Outlet;
 use crate::leg::{Direction, Leg, LegKey, LegSetup, LegUpdate, SessionId};
 use crate::player::Player;
+use crate::program::PressError;
 use crate::relay::{Config, Event, KeyForm, OpenError, Output, Sink};
 use crate::seed::Seed;
-use crate::telephone_event::Press;
+use crate::telephone_event::{Digit, Press};
 use room::Room;
 
 /// Legs of one session: the bits of `heard_by`.
@@ -250,6 +251,26 @@ impl Session {
         let played = self.leg_mut(slot).is_some_and(|leg| leg.play(player));
         self.wind_clock(now);
         played
+    }
+
+    /// Presses a key for a leg's peer, unless whom it hears is telling it that key already: many
+    /// devices send one in two forms.
+    pub(crate) fn press(
+        &mut self,
+        slot: u8,
+        digit: Digit,
+        duration: Duration,
+        now: Instant,
+    ) -> Result<(), PressError> {
+        let source = self.leg(slot).and_then(|leg| leg.hears);
+        let source = source.and_then(|source| self.leg(source));
+        if source.is_some_and(|source| source.digits.hears(digit, now)) {
+            return Ok(());
+        }
+        let leg = self.leg_mut(slot);
+        let pressed = leg.map_or(Ok(()), |leg| leg.press(digit, duration));
+        self.wind_clock(now);
+        pressed
     }
 
     /// How much louder a leg hears what it is told.

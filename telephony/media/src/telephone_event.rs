@@ -38,6 +38,18 @@ impl Digit {
             17.. => return None,
         })
     }
+
+    /// RFC 4733 3.2; `None`: no telephone has this key.
+    pub(crate) fn event(self) -> Option<u8> {
+        Some(match self {
+            Digit::Key(key @ '0'..='9') => key as u8 - b'0',
+            Digit::Key('*') => 10,
+            Digit::Key('#') => 11,
+            Digit::Key(key @ 'A'..='D') => key as u8 - b'A' + 12,
+            Digit::Key(_) => return None,
+            Digit::Flash => 16,
+        })
+    }
 }
 
 /// A finished press.
@@ -86,6 +98,8 @@ pub(crate) struct Reader {
     held: Option<Held>,
     /// The last timestamp that was told.
     told: Option<u32>,
+    /// The key that was told last, and when it was heard last.
+    last: Option<(Digit, Instant)>,
 }
 
 impl Reader {
@@ -136,6 +150,16 @@ impl Reader {
         Some(presses)
     }
 
+    /// Whether this key is being heard, or was a moment ago.
+    pub(crate) fn hears(&self, digit: Digit, now: Instant) -> bool {
+        let held = self.held.as_ref().map(|held| (held.digit, held.heard));
+        let recent = |at: Instant| now.saturating_duration_since(at) < END_LOST_AFTER;
+        let known = held.into_iter().chain(self.last);
+        known
+            .into_iter()
+            .any(|(key, at)| key == digit && recent(at))
+    }
+
     /// When the press that is being heard counts as ended.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.held.as_ref().map(|held| held.heard + END_LOST_AFTER)
@@ -150,6 +174,7 @@ impl Reader {
     pub(crate) fn finish(&mut self) -> Option<Press> {
         let held = self.held.take()?;
         self.told = Some(held.timestamp);
+        self.last = Some((held.digit, held.heard));
         Some(held.press())
     }
 

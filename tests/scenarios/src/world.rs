@@ -240,6 +240,14 @@ impl World {
         Some(sound)
     }
 
+    /// The keys that the newest call of a telephone was told as events.
+    pub fn events_at(&self, number: &str) -> String {
+        let newest = self.phone(number).lines().last().map(|(_, line)| line);
+        newest.map_or(String::new(), |line| {
+            self.gateway.media.pressed_for(line.media_port())
+        })
+    }
+
     /// The media threads have played it to its end.
     pub fn sound_ends(&mut self, number: &str) {
         let newest = self.phone(number).lines().last().map(|(_, line)| line);

@@ -1,10 +1,11 @@
 //! What the media threads are told. Plain data: the shell hands it over, media carry it out.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use calls::Part;
 use media::{Sound, SoundKey};
-use model::{CallId, LegId};
+use model::{CallId, Digit, LegId};
 use sip::sdp::Format;
 
 use super::listening::Treatment;
@@ -82,6 +83,13 @@ pub enum MediaCommand {
     StopSound {
         leg: LegId,
         stream: StreamIndex,
+    },
+    /// A key for whoever is at the leg, told by events (RFC 4733).
+    Press {
+        leg: LegId,
+        stream: StreamIndex,
+        digit: Digit,
+        lasting: Duration,
     },
     /// What is done to the sound of the leg from now on.
     Treat {

@@ -6,9 +6,10 @@
 //! Invariant: a leg is played one sound at a time; what could not be played is counted.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use media::{Sound, SoundKey};
-use model::LegId;
+use model::{Digit, LegId};
 use sip::sdp::{self, Format, Kind};
 
 use super::{MediaCommand, MediaPlan, StreamIndex};
@@ -63,6 +64,21 @@ impl MediaPlan {
     pub(crate) fn can_hear(&self, leg: LegId) -> bool {
         let stream = self.live(leg, &Kind::Audio);
         self.is_agreed(leg) && stream.is_some_and(|stream| self.can_be_spoken(leg, stream))
+    }
+
+    /// Presses a key for whoever is at the leg. `false`: nobody there takes events.
+    pub(crate) fn press(&mut self, leg: LegId, digit: Digit, lasting: Duration) -> bool {
+        let stream = self.live(leg, &Kind::Audio);
+        let Some(stream) = stream.filter(|_| self.can_hear(leg) && self.has_events(leg)) else {
+            return false;
+        };
+        self.commands.push_back(MediaCommand::Press {
+            leg,
+            stream,
+            digit,
+            lasting,
+        });
+        true
     }
 
     /// There is somebody to hear now.

@@ -258,6 +258,20 @@ impl MediaShell {
             MediaCommand::StopSound { leg, stream } => {
                 (leg, ThreadCommand::StopSound { leg, stream })
             }
+            MediaCommand::Press {
+                leg,
+                stream,
+                digit,
+                lasting,
+            } => {
+                let command = ThreadCommand::Press {
+                    leg,
+                    stream,
+                    digit,
+                    lasting,
+                };
+                (leg, command)
+            }
             MediaCommand::Treat { leg, treatment } => {
                 (leg, ThreadCommand::Treat { leg, treatment })
             }

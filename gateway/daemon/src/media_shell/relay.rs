@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use calls::Part;
 use gateway_core::{KeyForm, MediaEvent, Medium, Remote, StreamIndex, Treatment};
@@ -83,6 +83,12 @@ pub(super) enum ThreadCommand {
     StopSound {
         leg: LegId,
         stream: StreamIndex,
+    },
+    Press {
+        leg: LegId,
+        stream: StreamIndex,
+        digit: Digit,
+        lasting: Duration,
     },
     Treat {
         leg: LegId,
@@ -353,6 +359,17 @@ impl RelayThread {
         }
     }
 
+    fn press(&mut self, stream: Stream, digit: Digit, lasting: Duration, now: Instant) {
+        let Some(opened) = self.streams.get(&stream) else {
+            return;
+        };
+        let digit = media::Digit::Key(digit.to_char());
+        let pressed = (self.relay).press(opened.session, opened.key, digit, lasting, now);
+        if let Err(error) = pressed {
+            tracing::warn!(%error, leg = %stream.0, "a key was not passed on");
+        }
+    }
+
     fn stop_sound(&mut self, stream: Stream) {
         let Some(opened) = self.streams.get(&stream) else {
             return;
@@ -576,6 +593,12 @@ impl Handler for RelayThread {
                 sound,
             } => self.play((leg, stream), key, &sound, now),
             ThreadCommand::StopSound { leg, stream } => self.stop_sound((leg, stream)),
+            ThreadCommand::Press {
+                leg,
+                stream,
+                digit,
+                lasting,
+            } => self.press((leg, stream), digit, lasting, now),
             ThreadCommand::Treat { leg, treatment } => self.treat(leg, &treatment, now),
             ThreadCommand::Close { leg } => self.close(leg, now, io),
             ThreadCommand::Give { legs, to } => self.give(&legs, &to, io),

@@ -1,14 +1,17 @@
-//! Commands for the sound of a leg beside who hears whom: what else it is played, the room that it
+//! Commands for the sound of a leg beside who hears whom: what else it is played, keys for
+//! its peer, the room that it
 //! is in, who else listens to it, and what is done to it on the way.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{CommandError, Relay};
 use crate::leg::{LegKey, SessionId};
 use crate::noise::Treatment;
 use crate::player::{Player, Sound, SoundKey};
+use crate::program::PressError;
 use crate::session::room::{Part, RoomKey};
 use crate::tap::Tap;
+use crate::telephone_event::Digit;
 
 impl Relay {
     /// Plays a sound to a leg, over what it hears otherwise and in place of another sound. Its end
@@ -39,6 +42,28 @@ impl Relay {
         if let Some(leg) = leg {
             leg.stop_sound();
         }
+        Ok(())
+    }
+
+    /// Presses a key for a leg's peer, once those before it are told: by events, in place of what
+    /// it hears otherwise. A leg that hears another one telling the same key is not told it twice.
+    pub fn press(
+        &mut self,
+        session: SessionId,
+        leg: LegKey,
+        digit: Digit,
+        duration: Duration,
+        now: Instant,
+    ) -> Result<(), CommandError> {
+        let (index, slot) = self.find(session, leg)?;
+        if let Some(session) = &mut self.sessions[index as usize] {
+            let pressed = session.press(slot, digit, duration, now);
+            pressed.map_err(|error| match error {
+                PressError::NoEvents => CommandError::NoEvents(leg),
+                PressError::TooMany => CommandError::TooManyKeys(leg),
+            })?;
+        }
+        self.schedule(index);
         Ok(())
     }
 

@@ -8,6 +8,7 @@ mod joints;
 mod latching;
 mod limits;
 mod noise;
+mod pressing;
 mod properties;
 mod reporting;
 mod reports;

@@ -1,11 +1,12 @@
 //! Peers that do exactly what a script says, down to the races: sipp.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use anyhow::Result;
 use e2e::gateway::{Gateway, password};
 use e2e::sipp::Load;
-use e2e::{Sipp, Site, at_site, house, sound};
+use e2e::{Capture, Sipp, Site, at_site, house, sound};
 
 /// Host of the scripted peer; it is called as 110 and may call without a password.
 const SCRIPTED: u8 = 10;
@@ -194,4 +195,30 @@ fn the_code_as_tones_opens_the_door_where_the_station_is_to_dial_so() {
 #[test]
 fn the_code_by_info_in_either_form_opens_the_door() {
     dial_the_code("dial_info", "");
+}
+
+/// B6: tshark sees each key as one event, and no INFO beside it.
+#[test]
+fn keys_by_info_reach_a_station_that_has_events_as_events() {
+    at_site(|site| {
+        let gateway = gateway(site)?;
+        let mut callee = house::answering_station(site, &gateway, "103")?;
+        let capture = Capture::start(site.folder())?;
+        calling(site, &gateway, "dial_info", "109", "103", Load::ONCE)?.must_succeed()?;
+        for key in ["#", "1"] {
+            assert_eq!(callee.event("CALL_DTMF_START")?["param"], key);
+        }
+        callee.event("CALL_CLOSED")?;
+        let wire = capture.stop()?;
+        let to_callee = format!("ip.dst == {}", site.host(3));
+        let ends = format!("{to_callee} && rtpevent.end_of_event == 1");
+        let ends = wire.fields(&ends, &["rtpevent.event_id", "rtp.timestamp"])?;
+        let keys: Vec<&str> = ends.iter().map(|end| end[0].as_str()).collect();
+        assert_eq!(keys, ["11", "11", "11", "1", "1", "1"]);
+        let times: BTreeSet<&str> = ends.iter().map(|end| end[1].as_str()).collect();
+        assert_eq!(times.len(), 2, "each key has its own time: {ends:?}");
+        let by_info = format!("{to_callee} && sip.Method == \"INFO\"");
+        assert_eq!(wire.count(&by_info)?, 0);
+        wire.must_be_well_formed(gateway.address)
+    });
 }

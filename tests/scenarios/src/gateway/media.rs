@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use calls::Part;
 use gateway_core::{FreePort, MediaCommand, Remote, StreamIndex};
 use media::{Sound, SoundKey};
-use model::{CallId, Carried, LegAudio, LegId, Received, Sent};
+use model::{CallId, Carried, Digit, LegAudio, LegId, Received, Sent};
 use sip::sdp::{self, Format};
 
 /// Whether the media threads can carry it over into another codec.
@@ -27,6 +27,8 @@ pub struct Media {
     rooms: BTreeMap<LegId, (CallId, StreamIndex, Part)>,
     /// What each leg was played last, until it was stopped.
     sounds: BTreeMap<LegId, (SoundKey, Sound)>,
+    /// Keys that were told as events, in order.
+    pressed: Vec<(LegId, Digit)>,
     /// Whether the threads say what they have closed.
     pub speaks: bool,
 }
@@ -52,6 +54,7 @@ impl Media {
             routes: BTreeMap::new(),
             rooms: BTreeMap::new(),
             sounds: BTreeMap::new(),
+            pressed: Vec::new(),
             speaks: true,
         }
     }
@@ -148,6 +151,16 @@ impl Media {
             }
             MediaCommand::StopSound { leg, .. } => {
                 assert!(self.sounds.remove(&leg).is_some(), "{leg} hears no sound");
+            }
+            MediaCommand::Press {
+                leg, stream, digit, ..
+            } => {
+                let remotes = self.legs.get(&leg).map(|leg| &leg.remotes);
+                let remote = remotes.and_then(|known| known.get(&stream));
+                let is_event = |format: &Format| format.codec() == Some(sdp::Codec::TelephoneEvent);
+                let takes_events = remote.is_some_and(|of| of.formats.iter().any(is_event));
+                assert!(takes_events, "{leg}, stream {stream} takes no events");
+                self.pressed.push((leg, digit));
             }
             MediaCommand::Move { legs, thread } => {
                 for leg in &legs {
@@ -290,6 +303,13 @@ impl Media {
         let mut sounds = self.sounds.iter();
         let is_there = |leg: LegId| self.remotes(leg).any(|at| at == remote);
         sounds.find_map(|(leg, (key, sound))| is_there(*leg).then_some((*leg, *key, sound)))
+    }
+
+    /// The keys that whoever takes sound at `remote` was told as events.
+    pub fn pressed_for(&self, remote: SocketAddr) -> String {
+        let is_there = |leg: LegId| self.remotes(leg).any(|at| at == remote);
+        let pressed = self.pressed.iter().filter(|(leg, _)| is_there(*leg));
+        pressed.map(|(_, digit)| digit.to_char()).collect()
     }
 
     pub fn carries_anything(&self) -> bool {

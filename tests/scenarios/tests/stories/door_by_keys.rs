@@ -134,6 +134,7 @@ fn c4_nobody_listens_for_tones_where_they_could_open_nothing() {
     world.wait(5 * SECOND);
     // It would have been passed on.
     world.expect("103", &[]);
+    assert_eq!(world.events_at("103"), "");
     goodbye(&mut world, &["102"]);
 }
 

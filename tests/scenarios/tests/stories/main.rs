@@ -15,6 +15,7 @@ mod forwarding;
 mod glare;
 mod group_call;
 mod hold;
+mod keys_passed_on;
 mod line_calls;
 mod line_doors;
 mod line_isdn;

@@ -3,7 +3,9 @@
 use media::Sound;
 use media::tones::{Region, Signal};
 
-use model::{Gain, Loudness, Mute, NoiseAround};
+use std::time::Duration;
+
+use model::{Digit, Gain, Loudness, Mute, NoiseAround};
 
 use super::*;
 use crate::sounds::Lasting;
@@ -152,4 +154,33 @@ fn what_an_operator_wants_of_a_leg_holds_whatever_its_station_is_set_to() {
     plan.close(A);
     plan.wish(A, SoundWish::Mute(Mute::Off));
     assert_eq!(treated(&mut plan), [], "nobody is there");
+}
+
+/// The keys that are pressed by events.
+fn pressed(plan: &mut MediaPlan) -> Vec<(LegId, Digit)> {
+    let pressed = |command| match command {
+        MediaCommand::Press { leg, digit, .. } => Some((leg, digit)),
+        _ => None,
+    };
+    commands(plan).into_iter().filter_map(pressed).collect()
+}
+
+#[test]
+fn a_key_is_told_by_events_only_where_they_are_agreed_on() {
+    let five = Digit::from_char('5').unwrap();
+    let held = Duration::from_millis(100);
+    let mut plan = plan(8);
+    a_calls(&mut plan, Some(CALLER)).unwrap();
+    assert!(!plan.press(A, five, held), "nothing is agreed on yet");
+    plan.final_answer(A).unwrap();
+    assert!(plan.press(A, five, held));
+    assert_eq!(pressed(&mut plan), [(A, five)]);
+    for formats in ["9 8", "18 101"] {
+        let mut plan = super::plan(8);
+        let offer = CALLER.replace("9 8 101", formats);
+        a_calls(&mut plan, Some(&offer)).unwrap();
+        plan.final_answer(A).unwrap();
+        assert!(!plan.press(A, five, held), "{formats}");
+        assert_eq!(pressed(&mut plan), []);
+    }
 }
