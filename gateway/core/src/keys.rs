@@ -72,10 +72,10 @@ impl GatewayState {
     pub(crate) fn treat_sound(&mut self, leg: LegId) {
         let station = self.calls.station_of(leg);
         let station = station.and_then(|station| self.directory.station(station));
-        let (noise, loudness) = station
-            .map(|station| (station.noise, station.loudness))
+        let (noise, echo, loudness) = station
+            .map(|station| (station.noise, station.echo, station.loudness))
             .unwrap_or_default();
-        self.plan.treat(leg, noise, loudness);
+        self.plan.treat(leg, noise, echo, loudness);
     }
 
     /// A key of the other side, for whoever is at this leg.

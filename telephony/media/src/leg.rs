@@ -18,6 +18,7 @@ pub use self::setup::{
 };
 use crate::codec::{AudioCodec, DecodeError};
 use crate::decoded::{Decoding, Past};
+use crate::echo;
 use crate::format::{Codec, Format, FormatError, FormatMap, FormatTable};
 use crate::guard::Guard;
 use crate::jitter;
@@ -55,7 +56,7 @@ pub(crate) struct Port {
 
 /// A packet that was accepted, before anybody's header is on it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Inbound {
+pub(crate) struct Inbound<'k> {
     pub(crate) origin: Origin,
     pub(crate) position: Position,
     pub(crate) header: Header,
@@ -63,9 +64,11 @@ pub(crate) struct Inbound {
     pub(crate) index: u8,
     pub(crate) format: Format,
     pub(crate) treatment: Treatment,
+    /// What its speaker was told, if an echo of that is to be taken away.
+    pub(crate) told: Option<&'k echo::Told>,
 }
 
-impl Inbound {
+impl Inbound<'_> {
     /// Sound of a muted leg that no codec of ours makes silent. Keys are not sound.
     fn is_kept_back(&self) -> bool {
         self.treatment.muted
@@ -114,6 +117,8 @@ pub(crate) struct Leg {
     pub(crate) tapping: Tapping,
     /// Of what this leg says.
     pub(crate) treatment: Treatment,
+    /// What this leg was told, while its echo is taken away.
+    pub(crate) kept: Option<Box<echo::Told>>,
     /// How much louder this leg hears what it is told.
     pub(crate) volume_db: i8,
     /// What this leg is told on our own clock.
@@ -175,6 +180,7 @@ impl Leg {
             voice: None,
             tapping: Tapping::default(),
             treatment: Treatment::default(),
+            kept: None,
             volume_db: 0,
             program: None,
             reporting: None,
@@ -249,6 +255,17 @@ impl Leg {
         Ok(inside)
     }
 
+    /// What is done to what this leg says, from now on.
+    pub(crate) fn treat(&mut self, treatment: Treatment) {
+        self.treatment = treatment;
+        match treatment.echo {
+            None => self.kept = None,
+            Some(_) => {
+                self.kept.get_or_insert_default();
+            }
+        }
+    }
+
     pub(crate) fn ports_mut(&mut self) -> impl Iterator<Item = &mut Port> {
         std::iter::once(&mut self.rtp).chain(&mut self.rtcp)
     }
@@ -259,7 +276,7 @@ impl Leg {
         header: Header,
         packet: &[u8],
         now: Instant,
-    ) -> Result<(Inbound, Option<Presses>), Reason> {
+    ) -> Result<(Inbound<'static>, Option<Presses>), Reason> {
         if !self.direction.receives() {
             return Err(Reason::NotToSend);
         }
@@ -305,6 +322,7 @@ impl Leg {
             index,
             format,
             treatment: self.treatment,
+            told: None,
         };
         Ok((inbound, presses))
     }

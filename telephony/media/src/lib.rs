@@ -43,6 +43,7 @@ mod translate;
 pub mod codec;
 pub mod conceal;
 pub mod dtmf;
+pub mod echo;
 pub mod jitter;
 pub mod level;
 pub mod mixer;

@@ -5,6 +5,7 @@
 
 use std::fmt::Debug;
 
+use crate::echo::MakeEchoControl;
 use crate::rate::SampleRate;
 
 /// Takes the noise out of one voice.
@@ -21,6 +22,9 @@ pub type MakeSuppressor = fn(SampleRate) -> Box<dyn Suppressor>;
 pub struct Treatment {
     /// `None`: the noise around the speaker stays.
     pub noise: Option<MakeSuppressor>,
+    /// `None`: what comes back of what the leg was told stays. Otherwise what it is told is decoded
+    /// as well.
+    pub echo: Option<MakeEchoControl>,
     /// How much louder it is made; up to [`crate::level::Gain::MAX_DB`].
     pub gain_db: i8,
     /// Nobody hears it.
@@ -30,6 +34,6 @@ pub struct Treatment {
 impl Treatment {
     /// Whether the voice has to be decoded for it.
     pub(crate) fn is_any(self) -> bool {
-        self.noise.is_some() || self.gain_db != 0 || self.muted
+        self.noise.is_some() || self.echo.is_some() || self.gain_db != 0 || self.muted
     }
 }

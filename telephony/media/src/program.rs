@@ -199,6 +199,7 @@ impl Leg {
         };
         let packet = inbound.packet(payload, beneath.hearing.ticks_in(payload));
         beneath.hearing.treat(inbound.treatment);
+        beneath.hearing.overhear(inbound.told);
         if let Ok(packet) = &packet {
             beneath.hearing.hear(packet, now);
         }
@@ -270,6 +271,9 @@ impl Leg {
         }
         self.tell_keys(&mut program, now, outlet);
         if says {
+            if let Some(kept) = &mut self.kept {
+                kept.tell(&frame, RATE, now);
+            }
             let (payload_type, marker) = (program.format.payload_type, program.rests);
             let mut mouth = self.mouth(program.epoch, program.clock_rate(), now, outlet);
             program.speaking.say(&frame, now, |spoken: Spoken<'_>| {

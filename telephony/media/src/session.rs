@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use crate::format::{FormatError, FormatTable};
 use crate::guard::Outlet;
 use crate::leg::{Direction, Leg, LegKey, LegSetup, LegUpdate, SessionId};
+use crate::noise::Treatment;
 use crate::player::Player;
 use crate::program::PressError;
 use crate::relay::{Config, Event, KeyForm, OpenError, Output, Sink};
@@ -271,6 +272,15 @@ impl Session {
         let pressed = leg.map_or(Ok(()), |leg| leg.press(digit, duration));
         self.wind_clock(now);
         pressed
+    }
+
+    /// What is done to what a leg says.
+    pub(crate) fn treat(&mut self, slot: u8, treatment: Treatment, now: Instant) {
+        if let Some(leg) = self.leg_mut(slot) {
+            leg.treat(treatment);
+        }
+        self.rearrange(slot);
+        self.wind_clock(now);
     }
 
     /// How much louder a leg hears what it is told.

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::guard::Outlet;
-use crate::leg::{Component, Leg};
+use crate::leg::{Component, Inbound, Leg};
 use crate::quality::Reason;
 use crate::relay::{Arrival, Config, Event, KeyForm, Output, Sink};
 use crate::rtcp::{Compound, Packet};
@@ -98,6 +98,12 @@ impl Session {
         for press in presses.into_iter().flatten().flatten() {
             self.tell_digit(key, press, KeyForm::Event, outputs);
         }
+        // Out of the leg for as long as others look at it.
+        let kept = self.leg_mut(slot).and_then(|leg| leg.kept.take());
+        let inbound = Inbound {
+            told: kept.as_deref(),
+            ..inbound
+        };
         // Before the listeners' headers are on it.
         if is_mixed
             && let Err(reason) = self.say_in_room(slot, &inbound, packet, now)
@@ -118,6 +124,9 @@ impl Session {
                 waiting = Waiting::Yes;
                 decoded = true;
             }
+        }
+        if let Some(leg) = self.leg_mut(slot) {
+            leg.kept = kept;
         }
         if let Some(leg) = self.leg_mut(slot)
             && (decoded || heard_by != 0)

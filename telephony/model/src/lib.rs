@@ -59,8 +59,8 @@ pub use schedule::{DateRange, DayPeriod, Schedule, ScheduleError, Weekdays};
 pub use site::{Site, ZoneError};
 pub use state::{Faults, StationState};
 pub use station::{
-    AutoAnswer, BusyPolicy, CallButton, Condition, Encryption, KeyWay, NoiseAround, PrivacyRight,
-    Reach, Station, StationKind, TalkStyle,
+    AutoAnswer, BusyPolicy, CallButton, Condition, Echo, Encryption, KeyWay, NoiseAround,
+    PrivacyRight, Reach, Station, StationKind, TalkStyle,
 };
 pub use talk::{TalkMode, Talker};
 pub use time::Timestamp;

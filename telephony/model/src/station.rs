@@ -28,6 +28,7 @@ pub struct Station {
     pub talk: TalkStyle,
     pub keys: KeyWay,
     pub noise: NoiseAround,
+    pub echo: Echo,
     pub loudness: Loudness,
     /// `None`: as everywhere on this site.
     pub encryption: Option<Encryption>,
@@ -128,6 +129,15 @@ pub enum NoiseAround {
     Suppressed,
 }
 
+/// What becomes of that which a station sends back of what it hears.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Echo {
+    /// As the station sends it: most take it away themselves.
+    #[default]
+    Kept,
+    TakenAway,
+}
+
 /// In which form a station tells keys that are pressed during a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeyWay {
@@ -161,6 +171,7 @@ impl Station {
             talk: TalkStyle::default(),
             keys: KeyWay::default(),
             noise: NoiseAround::default(),
+            echo: Echo::default(),
             loudness: Loudness::default(),
             encryption: None,
             forwarding: Vec::new(),

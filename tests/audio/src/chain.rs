@@ -193,7 +193,7 @@ impl Call {
     }
 }
 
-fn leg(key: LegKey, codec: Spoken) -> LegSetup {
+pub(crate) fn leg(key: LegKey, codec: Spoken) -> LegSetup {
     LegSetup {
         rtp: rtp_port(key),
         rtcp: None,
@@ -211,16 +211,16 @@ fn leg(key: LegKey, codec: Spoken) -> LegSetup {
     }
 }
 
-fn rtp_port(leg: LegKey) -> PortKey {
+pub(crate) fn rtp_port(leg: LegKey) -> PortKey {
     PortKey(leg.0 as u32)
 }
 
-fn peer(leg: LegKey) -> SocketAddr {
+pub(crate) fn peer(leg: LegKey) -> SocketAddr {
     ([192, 0, 2, leg.0 as u8], 4000).into()
 }
 
 /// RFC 3550 5.1; numbers and times wrap early in the call.
-fn packet(codec: Spoken, number: usize, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn packet(codec: Spoken, number: usize, payload: &[u8]) -> Vec<u8> {
     let format = codec.format();
     let sequence = (number as u16).wrapping_add(65_500);
     let timestamp = (number as u32)

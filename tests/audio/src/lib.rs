@@ -11,6 +11,7 @@
 
 pub mod bare;
 pub mod chain;
+pub mod echo;
 pub mod far_end;
 pub mod judge;
 pub mod near_end;

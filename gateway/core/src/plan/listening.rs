@@ -3,7 +3,7 @@
 //! How a leg is treated its station says; an operator may say otherwise, and that holds until the
 //! leg ends.
 
-use model::{Gain, LegId, Loudness, Mute, NoiseAround};
+use model::{Echo, Gain, LegId, Loudness, Mute, NoiseAround};
 use sip::sdp::{self, Codec};
 
 use super::{LegPlan, MediaCommand, MediaPlan};
@@ -29,9 +29,10 @@ impl MediaPlan {
     }
 
     /// What the leg's station is set to.
-    pub(crate) fn treat(&mut self, leg: LegId, noise: NoiseAround, loudness: Loudness) {
+    pub(crate) fn treat(&mut self, leg: LegId, noise: NoiseAround, echo: Echo, loudness: Loudness) {
         self.change_treatment(leg, |set| {
             set.noise = noise;
+            set.echo = echo;
             set.loudness = loudness;
         });
     }
@@ -65,6 +66,8 @@ impl MediaPlan {
 pub struct Treatment {
     /// Of what it says.
     pub noise: NoiseAround,
+    /// Of what it says, of what it hears.
+    pub echo: Echo,
     pub loudness: Loudness,
     /// Of what it says.
     pub mute: Mute,
@@ -84,6 +87,7 @@ pub enum SoundWish {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Settings {
     noise: NoiseAround,
+    echo: Echo,
     loudness: Loudness,
     microphone: Option<Gain>,
     loudspeaker: Option<Gain>,
@@ -94,6 +98,7 @@ impl Settings {
     fn treatment(self) -> Treatment {
         Treatment {
             noise: self.noise,
+            echo: self.echo,
             loudness: Loudness {
                 microphone: self.microphone.unwrap_or(self.loudness.microphone),
                 loudspeaker: self.loudspeaker.unwrap_or(self.loudness.loudspeaker),

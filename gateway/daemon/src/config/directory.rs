@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use hyper::Uri;
 use model::{
     AccountUser, Address, AnswerBack, AutoAnswer, BusyPolicy, CallButton, CallNumber, Conference,
-    ConferenceId, Desk, DeskId, Directory, Door, DoorId, DoorOutput, EarlyMedia, Escalation,
+    ConferenceId, Desk, DeskId, Directory, Door, DoorId, DoorOutput, EarlyMedia, Echo, Escalation,
     Feedback, ForwardWhen, ForwardingRule, GroupCall, GroupCallId, HttpUrl, InCallRight, KeyWay,
     Lists, Loudness, NodeId, NoiseAround, Pii, Priority, PrivacyRight, Pulse, Reach, RingGroup,
     RingGroupId, RoomTalk, Schedule, Site, Station, StationId, StationKind, TalkStyle, Weekdays,
@@ -129,6 +129,9 @@ impl<'a> Reading<'a> {
         };
         if section.noise_suppression.value {
             station.noise = NoiseAround::Suppressed;
+        }
+        if section.echo_control.value {
+            station.echo = Echo::TakenAway;
         }
         station.loudness = Loudness {
             microphone: section.microphone_gain.value.0,

@@ -158,6 +158,11 @@ section! {
         /// always decoded and encoded again, 10 to 18 ms later; music and tones do not survive it.
         /// Recordings have it as it came.
         noise_suppression: Defaulted<bool> = "false",
+        /// Takes away what others hear of themselves through it: for a telephone or loudspeaker
+        /// without a canceller of its own. What it says and hears is then always decoded and encoded
+        /// again; while both speak some of its voice goes with the echo. Recordings have it as it
+        /// came.
+        echo_control: Defaulted<bool> = "false",
         /// How much louder others hear it, in whole dB from -24 to 24. Where it is not 0, what it
         /// says is always decoded and encoded again.
         microphone_gain: Defaulted<Decibels> = "0",

@@ -7,6 +7,7 @@
 //! of it.
 
 mod ears;
+pub(crate) mod echo;
 mod figures;
 mod keys;
 mod noise;

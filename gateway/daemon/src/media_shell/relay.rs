@@ -21,7 +21,7 @@ use media::{
     LegKey, LegSetup, LegUpdate, Overheard, PortKey, Reason, Relay, SessionId, Sound, SoundKey,
     Totals,
 };
-use model::{CallId, Digit, LegAudio, LegId, Mute, NoiseAround};
+use model::{CallId, Digit, Echo, LegAudio, LegId, Mute, NoiseAround};
 use net::packets::{Arrival, Datagram, Handler, Io, PortPair, SocketKey};
 use sip::sdp::Format;
 
@@ -29,6 +29,7 @@ use crate::recorder::FrameSender;
 
 pub(super) use self::handover::Moving;
 use super::ears::{Ears, Use, Wanted};
+use super::echo::echo_control;
 use super::figures::{Looks, leg_audio};
 use super::keys;
 use super::noise::suppressor;
@@ -326,11 +327,15 @@ impl RelayThread {
                 NoiseAround::Kept => None,
                 NoiseAround::Suppressed => Some(suppressor),
             },
+            echo: match treatment.echo {
+                Echo::Kept => None,
+                Echo::TakenAway => Some(echo_control),
+            },
             gain_db: treatment.loudness.microphone.db(),
             muted: treatment.mute == Mute::On,
         };
         let volume = treatment.loudness.loudspeaker.db();
-        let done = self.relay.treat(session, key, said);
+        let done = self.relay.treat(session, key, said, now);
         let done = done.and_then(|()| self.relay.set_volume(session, key, volume, now));
         if let Err(error) = done {
             tracing::error!(%error, %leg, "the sound of a leg stays as it was");

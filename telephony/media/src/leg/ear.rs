@@ -126,16 +126,16 @@ impl Leg {
         }
     }
 
-    /// Whether what it hears cannot be what others hear.
-    pub(crate) fn has_volume(&self) -> bool {
-        self.volume_db != 0
+    /// Whether what it hears cannot be what others hear, or has to be known.
+    pub(crate) fn hears_by_itself(&self) -> bool {
+        self.volume_db != 0 || self.treatment.echo.is_some()
     }
 
     /// Whether a packet that the peer understands may go to it as it is.
     fn passes_on(&self, inbound: &Inbound) -> bool {
         let is_voice = AudioCodec::of(inbound.format.codec).is_some();
         let is_key = inbound.format.codec == Codec::TelephoneEvent;
-        let changed = inbound.treatment.is_any() || self.has_volume();
+        let changed = inbound.treatment.is_any() || self.hears_by_itself();
         let decoded = is_voice && changed && self.formats.voice().is_some();
         !decoded && (self.voice.is_none() || !is_key)
     }
@@ -176,7 +176,7 @@ impl Leg {
             self.set_volume(self.volume_db);
         }
         let voice = self.voice.as_mut().ok_or(Reason::NoPayloadType)?;
-        voice.treat(inbound.treatment);
+        voice.treat(inbound.treatment, inbound.told);
         voice.hear(&inbound.packet(payload, voice.ticks_in(payload))?, now);
         self.speak(now, outlet);
         Ok(())
@@ -220,13 +220,15 @@ impl Leg {
         let Some(mut voice) = self.voice.take() else {
             return;
         };
+        let mut kept = self.kept.take();
         let mut mouth = self.mouth(voice.epoch(), voice.clock_rate(), now, outlet);
         let payload_type = voice.payload_type();
-        voice.speak(now, |spoken| {
+        voice.speak(now, kept.as_deref_mut(), |spoken| {
             if let Some(mouth) = &mut mouth {
                 mouth.say(&spoken, payload_type, false);
             }
         });
+        self.kept = kept;
         self.voice = Some(voice);
     }
 

@@ -108,17 +108,19 @@ impl Relay {
 
     /// What is done to a leg's voice before others hear it, from now on; the recorder and whoever
     /// waits for keys have it as it came. Such a leg is decoded even where it could be relayed.
+    /// Where its echo is taken away, so is what it hears.
     pub fn treat(
         &mut self,
         session: SessionId,
         leg: LegKey,
         treatment: Treatment,
+        now: Instant,
     ) -> Result<(), CommandError> {
         let (index, slot) = self.find(session, leg)?;
-        let session = self.sessions[index as usize].as_mut();
-        if let Some(leg) = session.and_then(|session| session.leg_mut(slot)) {
-            leg.treatment = treatment;
+        if let Some(session) = &mut self.sessions[index as usize] {
+            session.treat(slot, treatment, now);
         }
+        self.schedule(index);
         Ok(())
     }
 

@@ -235,7 +235,7 @@ impl Session {
             (Some(one), None, _) if room.members.len() == 2 => Way::Passed(one),
             (Some(one), None, _) if self.passes(one, slot) => Way::Passed(one),
             (Some(_), _, Some((_, codec))) => match part {
-                Part::Listen if !self.has_volume(slot) => Way::InCrowd(codec),
+                Part::Listen if !self.hears_by_itself(slot) => Way::InCrowd(codec),
                 Part::TalkAndListen | Part::Talk | Part::Listen => Way::Alone,
             },
             // No codec of ours, so only whom it understands can be heard.
@@ -247,8 +247,8 @@ impl Session {
         }
     }
 
-    fn has_volume(&self, slot: u8) -> bool {
-        self.leg(slot).is_some_and(Leg::has_volume)
+    fn hears_by_itself(&self, slot: u8) -> bool {
+        self.leg(slot).is_some_and(Leg::hears_by_itself)
     }
 
     /// Whether the packets of one can be passed to the other as they are.
@@ -329,6 +329,7 @@ impl Session {
         let payload = inbound.header.payload(packet);
         let packet = inbound.packet(payload, said.hearing.ticks_in(payload));
         said.hearing.treat(inbound.treatment);
+        said.hearing.overhear(inbound.told);
         if let Ok(packet) = &packet {
             said.hearing.hear(packet, now);
         }

@@ -13,6 +13,7 @@ use crate::codec::opus::OpenError;
 use crate::codec::{self, AudioCodec, DecodeError, Decoder};
 use crate::conceal::Concealer;
 use crate::decoded::{Decoded, Decoding};
+use crate::echo::{EchoPath, Told};
 use crate::jitter::{Elastic, JitterBuffer, Packet, Setup, Step, Wish};
 use crate::level::{self, Gain};
 use crate::noise::{Suppressor, Treatment};
@@ -38,6 +39,7 @@ pub struct Hearing {
     concealer: Option<Concealer>,
     elastic: Elastic,
     gain: Gain,
+    echo: Option<Box<EchoPath>>,
     suppressor: Option<Box<dyn Suppressor>>,
     resampler: Option<Resampler>,
     /// Of what is decoded.
@@ -78,6 +80,7 @@ impl Hearing {
             concealer: (!own_concealment).then(|| Concealer::new(decoded, seed)),
             elastic: Elastic::new(decoded),
             gain: Gain::default(),
+            echo: None,
             suppressor: None,
             resampler: (decoded != rate).then(|| Resampler::new(decoded, rate)),
             decoded,
@@ -119,7 +122,7 @@ impl Hearing {
         }
     }
 
-    /// What is done to the voice from now on. To suppress noise takes time.
+    /// What is done to the voice from now on. To suppress noise takes time, and so does echo.
     pub fn treat(&mut self, treatment: Treatment) {
         self.gain.set_db(treatment.gain_db.into());
         self.gain.mute(treatment.muted);
@@ -129,6 +132,21 @@ impl Hearing {
                 let rate = self.decoded;
                 self.suppressor.get_or_insert_with(|| make(rate));
             }
+        }
+        match treatment.echo {
+            None => self.echo = None,
+            Some(make) => {
+                let rate = self.decoded;
+                let path = || Box::new(EchoPath::new(make(rate)));
+                self.echo.get_or_insert_with(path);
+            }
+        }
+    }
+
+    /// What the speaker was told by now, of which an echo may come.
+    pub(crate) fn overhear(&mut self, told: Option<&Told>) {
+        if let (Some(echo), Some(told)) = (&mut self.echo, told) {
+            echo.learn(told);
         }
     }
 
@@ -193,6 +211,10 @@ impl Hearing {
             }
         }
         self.weigh(frame);
+        // Before the noise: a suppressor changes from moment to moment, and so would the echo.
+        if let Some(echo) = &mut self.echo {
+            echo.process(frame, now);
+        }
         if let Some(suppressor) = &mut self.suppressor {
             suppressor.process(frame);
         }

@@ -29,6 +29,7 @@ pub use speaking::{Speaking, Spoken};
 
 use crate::codec::opus::OpenError;
 use crate::codec::{AudioCodec, DecodeError};
+use crate::echo::Told;
 use crate::jitter::Packet;
 use crate::noise::Treatment;
 use crate::rate::{MAX_FRAME, SampleRate};
@@ -136,16 +137,26 @@ impl Voice {
         self.speaking.press(packet, now, send);
     }
 
-    /// What is done to the voice from now on.
-    pub(crate) fn treat(&mut self, treatment: Treatment) {
+    /// What is done to the voice from now on, and what its speaker was told.
+    pub(crate) fn treat(&mut self, treatment: Treatment, told: Option<&Told>) {
         self.hearing.treat(treatment);
+        self.hearing.overhear(told);
     }
 
-    /// Carries over what is due.
-    pub(crate) fn speak(&mut self, now: Instant, mut send: impl FnMut(Spoken<'_>)) {
+    /// Carries over what is due; `told` keeps it.
+    pub(crate) fn speak(
+        &mut self,
+        now: Instant,
+        mut told: Option<&mut Told>,
+        mut send: impl FnMut(Spoken<'_>),
+    ) {
+        let rate = self.hearing.rate();
         let mut frame = [0; MAX_FRAME];
-        let frame = &mut frame[..self.hearing.rate().frame()];
+        let frame = &mut frame[..rate.frame()];
         while self.hearing.next_due(frame, now) {
+            if let Some(told) = &mut told {
+                told.tell(frame, rate, now);
+            }
             self.speaking.say(frame, now, &mut send);
         }
     }

@@ -3,6 +3,7 @@
 mod bench;
 mod contract;
 mod corpus;
+mod echo;
 mod figures;
 mod joints;
 mod latching;

@@ -69,7 +69,8 @@ fn suppress(bench: &mut Bench) {
 }
 
 fn treat(bench: &mut Bench, treatment: Treatment) {
-    let done = bench.relay.treat(CALL, LegKey(1), treatment);
+    let now = bench.now;
+    let done = bench.relay.treat(CALL, LegKey(1), treatment, now);
     done.expect("the leg is open");
 }
 

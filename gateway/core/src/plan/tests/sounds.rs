@@ -5,7 +5,7 @@ use media::tones::{Region, Signal};
 
 use std::time::Duration;
 
-use model::{Digit, Gain, Loudness, Mute, NoiseAround};
+use model::{Digit, Echo, Gain, Loudness, Mute, NoiseAround};
 
 use super::*;
 use crate::sounds::Lasting;
@@ -137,10 +137,10 @@ fn what_an_operator_wants_of_a_leg_holds_whatever_its_station_is_set_to() {
     plan.final_answer(A).unwrap();
     let gain = |db| Gain::from_db(db).unwrap();
     let mut expected = Treatment::default();
-    plan.treat(A, NoiseAround::Kept, Loudness::default());
+    plan.treat(A, NoiseAround::Kept, Echo::Kept, Loudness::default());
     assert_eq!(treated(&mut plan), [], "it is so already");
     expected.loudness.microphone = gain(3);
-    plan.treat(A, NoiseAround::Kept, expected.loudness);
+    plan.treat(A, NoiseAround::Kept, Echo::Kept, expected.loudness);
     assert_eq!(treated(&mut plan), [(A, expected)]);
     expected.loudness.microphone = gain(-6);
     plan.wish(A, SoundWish::Microphone(gain(-6)));
@@ -149,7 +149,7 @@ fn what_an_operator_wants_of_a_leg_holds_whatever_its_station_is_set_to() {
     plan.wish(A, SoundWish::Mute(Mute::On));
     assert_eq!(treated(&mut plan), [(A, expected)]);
     // It is connected again.
-    plan.treat(A, NoiseAround::Kept, Loudness::default());
+    plan.treat(A, NoiseAround::Kept, Echo::Kept, Loudness::default());
     assert_eq!(treated(&mut plan), []);
     plan.close(A);
     plan.wish(A, SoundWish::Mute(Mute::Off));
