@@ -62,6 +62,8 @@ struct Rule {
 enum Kind {
     /// No sockets, clock, randomness, files, serde, logging.
     Pure,
+    /// As pure, but it is where documents become JSON: serde is its work.
+    Wire,
     /// Owns a part of the world.
     Shell,
     /// Tests, benches and this program.
@@ -91,7 +93,14 @@ impl Rules {
     fn is_pure(&self, name: &str) -> bool {
         self.crates
             .get(name)
-            .is_some_and(|rule| rule.kind == Kind::Pure)
+            .is_some_and(|rule| rule.kind != Kind::Shell && rule.kind != Kind::Tool)
+    }
+
+    /// Whether `linked` may not be in the crate, and why.
+    fn forbidden(&self, name: &str, linked: &str) -> Option<&String> {
+        let wire = self.crates.get(name).is_some_and(|rule| rule.kind == Kind::Wire);
+        let reason = self.forbidden_in_pure.get(linked)?;
+        (!wire || !DOCUMENTS.contains(&linked)).then_some(reason)
     }
 
     /// Outside crates are followed to the end; our own shells are caught as
@@ -99,7 +108,7 @@ impl Rules {
     fn judge_links(&self, name: &str, links: &Links, findings: &mut Vec<String>) {
         for (linked, way) in links {
             let way = way.join(" -> ");
-            if let Some(reason) = self.forbidden_in_pure.get(linked) {
+            if let Some(reason) = self.forbidden(name, linked) {
                 findings.push(format!(
                     "{name}: is pure but links {linked} ({reason}); the way: {way}"
                 ));
@@ -112,6 +121,9 @@ impl Rules {
         }
     }
 }
+
+/// What a crate of kind "wire" may use and a pure one may not.
+const DOCUMENTS: [&str; 2] = ["serde", "serde_json"];
 
 /// The declared dependencies of one crate against its rule.
 fn judge_crate(rule: &Rule, package: &Package, workspace: &Workspace, findings: &mut Vec<String>) {
@@ -142,7 +154,7 @@ fn judge_crate(rule: &Rule, package: &Package, workspace: &Workspace, findings: 
         ours,
         findings,
     );
-    if rule.kind == Kind::Pure {
+    if matches!(rule.kind, Kind::Pure | Kind::Wire) {
         let outside = declared(None, false);
         compare(
             name,
