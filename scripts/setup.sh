@@ -53,6 +53,7 @@ python3-venv|/usr/bin/python3|folders of their own for the third SIP client, the
 python3-dev|/usr/include/python3.11/Python.h /usr/include/python3.13/Python.h|compiles PESQ, which the audio judge scores with
 kamailio|/usr/sbin/kamailio|a foreign registrar, to check the test clients themselves|service
 rtpengine-daemon|/usr/bin/rtpengine|an SRTP of others, to check ours|service
+postgresql|/usr/lib/postgresql/15/bin/initdb /usr/lib/postgresql/17/bin/initdb|the second database of the cloud core, a server of its own for each test|service
 '
 bench_packages='
 kamailio|/usr/sbin/kamailio|peer: proxy and registrar|service

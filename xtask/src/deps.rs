@@ -98,7 +98,10 @@ impl Rules {
 
     /// Whether `linked` may not be in the crate, and why.
     fn forbidden(&self, name: &str, linked: &str) -> Option<&String> {
-        let wire = self.crates.get(name).is_some_and(|rule| rule.kind == Kind::Wire);
+        let wire = self
+            .crates
+            .get(name)
+            .is_some_and(|rule| rule.kind == Kind::Wire);
         let reason = self.forbidden_in_pure.get(linked)?;
         (!wire || !DOCUMENTS.contains(&linked)).then_some(reason)
     }

@@ -1,1 +1,18 @@
-//! Core.
+//! antiphon-cloud: store, API, front door of devices and command line of the cloud core.
+//!
+//! Everything that touches the world is here: databases, listeners, disk, clock, mail. What is
+//! allowed and what follows from what is decided in `cloud-logic`. One folder per domain, each with
+//! its rows and its routes.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "the ground is laid before what stands on it"
+)]
+
+mod api;
+mod clock;
+mod core;
+mod random;
+mod service;
+mod store;

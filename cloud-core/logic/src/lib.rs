@@ -1,1 +1,6 @@
-//! Rules.
+//! The rules of the cloud core, without I/O.
+//!
+//! Who may do what, what a code or a document must look like, what follows from what. Time and
+//! randomness are arguments; the daemon owns the world. Invariant: equal inputs give equal outputs.
+
+pub mod ids;

@@ -1,0 +1,40 @@
+//! What every part of the core works with: the store, the clock, the settings.
+
+use cloud_logic::ids;
+use model::Timestamp;
+
+use crate::clock::Clock;
+use crate::random;
+use crate::store::Store;
+
+/// The running core. A clone is the same core.
+#[derive(Clone, Debug)]
+pub(crate) struct Core {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+}
+
+impl Core {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// A kind of id that can be made anew.
+pub(crate) trait NewId {
+    fn new_at(now: Timestamp) -> Self;
+}
+
+macro_rules! new_ids {
+    ($($id:ident)*) => {$(
+        impl NewId for ids::$id {
+            fn new_at(now: Timestamp) -> Self {
+                Self::from_bits(random::id_bits(now))
+            }
+        }
+    )*};
+}
+
+new_ids! {
+    CompanyId ProjectId SiteId FolderId UserId GrantId DeviceId LabelId HandOverId RequestId
+}

@@ -1,0 +1,316 @@
+//! The audit log: who did what to what, append-only, chained by hashes per company.
+//!
+//! An entry is written in the transaction of the change it tells of, so neither can be without the
+//! other. Each entry's hash covers the one before it: an entry that is changed or taken out breaks
+//! the chain from there on. Invariant: entries of a company are counted without a gap.
+
+use cloud_logic::ids::CompanyId;
+use model::Timestamp;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::sql::{Row, StoreError, Tx, query};
+
+/// The chain of what belongs to no company: the installation itself.
+const INSTALLATION: &str = "";
+
+/// Who did it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Actor {
+    /// `us-...`, `cli`, `core`, or a device.
+    pub(crate) name: String,
+    pub(crate) address: Option<String>,
+    pub(crate) session: Option<String>,
+}
+
+impl Actor {
+    /// The core itself: what follows from a rule.
+    pub(crate) fn core() -> Self {
+        Self::named("core")
+    }
+
+    pub(crate) fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            address: None,
+            session: None,
+        }
+    }
+}
+
+/// What was done.
+#[derive(Clone, Debug)]
+pub(crate) struct Audit<'a> {
+    pub(crate) at: Timestamp,
+    pub(crate) company: Option<CompanyId>,
+    pub(crate) actor: &'a Actor,
+    /// `site.update`, `user.login`, ...
+    pub(crate) action: &'static str,
+    pub(crate) object_kind: &'static str,
+    pub(crate) object_id: String,
+    /// What it was and what it is now, without secrets.
+    pub(crate) before: Option<serde_json::Value>,
+    pub(crate) after: Option<serde_json::Value>,
+}
+
+/// The part of an entry that its hash covers, in this order.
+#[derive(Serialize)]
+struct Covered<'a> {
+    company: &'a str,
+    seq: i64,
+    at: i64,
+    actor: &'a str,
+    address: Option<&'a str>,
+    session: Option<&'a str>,
+    action: &'a str,
+    object_kind: &'a str,
+    object_id: &'a str,
+    before: Option<&'a str>,
+    after: Option<&'a str>,
+}
+
+impl Covered<'_> {
+    fn hash(&self, previous: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let text = serde_json::to_vec(self).map_err(|error| StoreError::Content {
+            column: "audit".to_owned(),
+            what: error.to_string(),
+        })?;
+        let hash = Sha256::new().chain_update(previous).chain_update(text);
+        Ok(hash.finalize().to_vec())
+    }
+}
+
+/// Where a chain does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Broken {
+    pub(crate) seq: i64,
+    pub(crate) why: &'static str,
+}
+
+impl Tx {
+    /// Writes an entry at the end of its company's chain.
+    pub(crate) async fn audit(&mut self, entry: Audit<'_>) -> Result<(), StoreError> {
+        let company = entry.company.map(|id| id.to_string());
+        let company = company.as_deref().unwrap_or(INSTALLATION);
+        let (seq, previous) = self.next_of_chain(company).await?;
+        let before = entry.before.map(|value| value.to_string());
+        let after = entry.after.map(|value| value.to_string());
+        let hash = Covered {
+            company,
+            seq,
+            at: entry.at.unix_ms(),
+            actor: &entry.actor.name,
+            address: entry.actor.address.as_deref(),
+            session: entry.actor.session.as_deref(),
+            action: entry.action,
+            object_kind: entry.object_kind,
+            object_id: &entry.object_id,
+            before: before.as_deref(),
+            after: after.as_deref(),
+        }
+        .hash(&previous)?;
+        let written = query(
+            "INSERT INTO audit (company_id, seq, at, actor, address, session, action,
+                                object_kind, object_id, before, after, hash)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        )
+        .bind(company)
+        .bind(seq)
+        .bind(entry.at)
+        .bind(&entry.actor.name)
+        .bind(entry.actor.address.as_deref())
+        .bind(entry.actor.session.as_deref())
+        .bind(entry.action)
+        .bind(entry.object_kind)
+        .bind(&entry.object_id)
+        .bind(before)
+        .bind(after)
+        .bind(hash.clone());
+        self.execute(written).await?;
+        self.execute(
+            query("UPDATE audit_head SET hash = $2 WHERE company_id = $1")
+                .bind(company)
+                .bind(hash),
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// The number of the next entry and the hash of the last. Holds the chain until commit, so that
+    /// two transactions cannot take the same number.
+    async fn next_of_chain(&mut self, company: &str) -> Result<(i64, Vec<u8>), StoreError> {
+        let row = self
+            .one(
+                query(
+                    "INSERT INTO audit_head (company_id, seq, hash) VALUES ($1, 1, $2)
+                     ON CONFLICT (company_id) DO UPDATE SET seq = audit_head.seq + 1
+                     RETURNING seq, hash",
+                )
+                .bind(company)
+                .bind(Vec::new()),
+            )
+            .await?;
+        Ok((row.int("seq")?, row.octets("hash")?))
+    }
+
+    /// Whether a company's chain holds from its first entry to its last.
+    pub(crate) async fn audit_holds(
+        &mut self,
+        company: Option<CompanyId>,
+    ) -> Result<Result<i64, Broken>, StoreError> {
+        let company = company.map(|id| id.to_string());
+        let company = company.as_deref().unwrap_or(INSTALLATION);
+        let mut previous = Vec::new();
+        let mut seq = 0;
+        loop {
+            let rows = self
+                .all(
+                    query("SELECT * FROM audit WHERE company_id = $1 AND seq > $2 ORDER BY seq LIMIT 500")
+                        .bind(company)
+                        .bind(seq),
+                )
+                .await?;
+            if rows.is_empty() {
+                break;
+            }
+            for row in rows {
+                if row.int("seq")? != seq + 1 {
+                    let why = "an entry before it is missing";
+                    return Ok(Err(Broken {
+                        seq: row.int("seq")?,
+                        why,
+                    }));
+                }
+                seq += 1;
+                previous = match hash_of(company, &row, &previous)? {
+                    hash if hash == row.octets("hash")? => hash,
+                    _ => {
+                        return Ok(Err(Broken {
+                            seq,
+                            why: "it was changed after it was written",
+                        }));
+                    }
+                };
+            }
+        }
+        let head = self
+            .optional(query("SELECT seq, hash FROM audit_head WHERE company_id = $1").bind(company))
+            .await?;
+        let end = head.map_or(Ok(0), |head| head.int("seq"))?;
+        if end == seq {
+            Ok(Ok(seq))
+        } else {
+            let why = "the last entries are missing";
+            Ok(Err(Broken { seq, why }))
+        }
+    }
+}
+
+fn hash_of(company: &str, row: &Row, previous: &[u8]) -> Result<Vec<u8>, StoreError> {
+    Covered {
+        company,
+        seq: row.int("seq")?,
+        at: row.int("at")?,
+        actor: &row.text("actor")?,
+        address: row.maybe_text("address")?.as_deref(),
+        session: row.maybe_text("session")?.as_deref(),
+        action: &row.text("action")?,
+        object_kind: &row.text("object_kind")?,
+        object_id: &row.text("object_id")?,
+        before: row.maybe_text("before")?.as_deref(),
+        after: row.maybe_text("after")?.as_deref(),
+    }
+    .hash(previous)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::testing::on_both;
+
+    async fn write(store: &Store, object: &str) {
+        let mut tx = store.write().await.unwrap();
+        let actor = Actor::core();
+        tx.audit(Audit {
+            at: Timestamp::from_unix_ms(7),
+            company: None,
+            actor: &actor,
+            action: "site.update",
+            object_kind: "site",
+            object_id: object.to_owned(),
+            before: None,
+            after: Some(serde_json::json!({"name": object})),
+        })
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    async fn holds(store: &Store) -> Result<i64, Broken> {
+        store.read().await.unwrap().audit_holds(None).await.unwrap()
+    }
+
+    async fn tamper(store: &Store, statement: &'static str) {
+        let mut tx = store.write().await.unwrap();
+        assert_eq!(tx.execute(query(statement)).await.unwrap(), 1);
+        tx.commit().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_chain_that_nobody_touched_holds_u4() {
+        on_both(async |store| {
+            for object in ["a", "b", "c"] {
+                write(&store, object).await;
+            }
+            assert_eq!(holds(&store).await, Ok(3));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_changed_entry_shows_u4() {
+        on_both(async |store| {
+            for object in ["a", "b", "c"] {
+                write(&store, object).await;
+            }
+            tamper(&store, "UPDATE audit SET actor = 'somebody' WHERE seq = 2").await;
+            assert_eq!(holds(&store).await.unwrap_err().seq, 2);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_missing_entry_shows_wherever_it_was_u4() {
+        for (taken, shown) in [
+            ("DELETE FROM audit WHERE seq = 1", 2),
+            ("DELETE FROM audit WHERE seq = 3", 2),
+        ] {
+            on_both(async |store| {
+                for object in ["a", "b", "c"] {
+                    write(&store, object).await;
+                }
+                tamper(&store, taken).await;
+                assert_eq!(holds(&store).await.unwrap_err().seq, shown);
+            })
+            .await;
+        }
+    }
+
+    #[tokio::test]
+    async fn entries_written_at_the_same_time_make_one_chain_u4() {
+        on_both(async |store| {
+            let writers: Vec<_> = (0..20)
+                .map(|n| {
+                    let store = store.clone();
+                    tokio::spawn(async move { write(&store, &n.to_string()).await })
+                })
+                .collect();
+            for writer in writers {
+                writer.await.unwrap();
+            }
+            assert_eq!(holds(&store).await, Ok(20));
+        })
+        .await;
+    }
+}

@@ -1,0 +1,17 @@
+//! Where the core keeps what must not be lost: SQLite in a folder, or PostgreSQL.
+//!
+//! One text of SQL serves both engines; `sql` hides what differs. Reads run beside each other; in
+//! SQLite there is one writer at a time, in PostgreSQL as many as there are connections. Beside each
+//! change stands its entry of the audit log (`audit`) and its line of the cursor table (`changes`),
+//! in the same transaction. Invariant: what `commit` has confirmed survives a power cut.
+
+pub(crate) mod audit;
+pub(crate) mod changes;
+mod migrations;
+mod open;
+mod sql;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub(crate) use open::{OpenError, Place, Store};
+pub(crate) use sql::{Engine, Query, Row, StoreError, Tx, query};

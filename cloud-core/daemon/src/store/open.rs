@@ -1,0 +1,187 @@
+//! Opening the store: one folder, or one address of a PostgreSQL server.
+//!
+//! In SQLite there is one connection that writes and several that read; every commit reaches the
+//! disk (WAL, synchronous FULL). In PostgreSQL one pool serves both. Migrations run at opening, each
+//! once. Invariant: a store that opened has the tables of this version.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use thiserror::Error;
+use tokio::sync::Notify;
+
+use super::migrations;
+use super::sql::{Engine, StoreError, Tx};
+
+/// How long a statement may wait for the writer before it is an error.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// How long a request may wait for a connection.
+const ACQUIRE: Duration = Duration::from_secs(10);
+
+/// Where the store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A file of SQLite.
+    File(PathBuf),
+    /// A PostgreSQL server: `postgres://user@host/database`.
+    Server(PgPlace),
+}
+
+/// The address of a database with its password, which is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct PgPlace(pub(crate) String);
+
+impl std::fmt::Debug for PgPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PostgreSQL")
+    }
+}
+
+/// Why the store cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum OpenError {
+    #[error(
+        "the database {place} cannot be opened; it must be there, writable and of this program"
+    )]
+    Open {
+        place: String,
+        #[source]
+        source: sqlx::Error,
+    },
+    #[error(
+        "the tables cannot be brought to this version; a database of a newer version needs the newer program"
+    )]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+}
+
+/// The open store. A clone is the same store.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    pools: Pools,
+    changed: Arc<Notify>,
+}
+
+#[derive(Clone, Debug)]
+enum Pools {
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+impl Store {
+    pub(crate) async fn open(place: &Place) -> Result<Self, OpenError> {
+        let pools = match place {
+            Place::File(file) => open_file(file).await?,
+            Place::Server(address) => open_server(address).await?,
+        };
+        match &pools {
+            Pools::Sqlite { writer, .. } => migrations::SQLITE.run(writer).await,
+            Pools::Postgres(pool) => migrations::POSTGRES.run(pool).await,
+        }
+        .map_err(OpenError::Migrate)?;
+        Ok(Self {
+            pools,
+            changed: Arc::new(Notify::new()),
+        })
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        match self.pools {
+            Pools::Sqlite { .. } => Engine::Sqlite,
+            Pools::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// A transaction that only reads; it sees one state of the whole.
+    pub(crate) async fn read(&self) -> Result<Tx, StoreError> {
+        match &self.pools {
+            Pools::Sqlite { readers, .. } => Ok(Tx::sqlite(readers.begin().await?, None)),
+            Pools::Postgres(pool) => {
+                let snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                Ok(Tx::postgres(pool.begin_with(snapshot).await?, None))
+            }
+        }
+    }
+
+    /// A transaction that writes.
+    pub(crate) async fn write(&self) -> Result<Tx, StoreError> {
+        let changed = Some(Arc::clone(&self.changed));
+        match &self.pools {
+            // Begun as a writer, so that it never has to become one and fail at it.
+            Pools::Sqlite { writer, .. } => Ok(Tx::sqlite(
+                writer.begin_with("BEGIN IMMEDIATE").await?,
+                changed,
+            )),
+            Pools::Postgres(pool) => Ok(Tx::postgres(pool.begin().await?, changed)),
+        }
+    }
+
+    /// Wakes when a transaction of this process committed a change. A hint: ask `changes` what.
+    pub(crate) fn changed(&self) -> &Notify {
+        &self.changed
+    }
+
+    pub(crate) async fn close(&self) {
+        match &self.pools {
+            Pools::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+async fn open_file(file: &std::path::Path) -> Result<Pools, OpenError> {
+    let reading = SqliteConnectOptions::new()
+        .filename(file)
+        .busy_timeout(BUSY);
+    let writing = reading
+        .clone()
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .auto_vacuum(SqliteAutoVacuum::Incremental)
+        .foreign_keys(true);
+    let failed = |source| OpenError::Open {
+        place: file.display().to_string(),
+        source,
+    };
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE)
+        .connect_with(writing)
+        .await
+        .map_err(failed)?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(8)
+        .acquire_timeout(ACQUIRE)
+        .connect_with(reading.read_only(true))
+        .await
+        .map_err(failed)?;
+    Ok(Pools::Sqlite { writer, readers })
+}
+
+async fn open_server(address: &PgPlace) -> Result<Pools, OpenError> {
+    let failed = |source| OpenError::Open {
+        place: "PostgreSQL".to_owned(),
+        source,
+    };
+    let options: PgConnectOptions = address.0.parse().map_err(failed)?;
+    let pool = PgPoolOptions::new()
+        .max_connections(16)
+        .acquire_timeout(ACQUIRE)
+        .connect_with(options)
+        .await
+        .map_err(failed)?;
+    Ok(Pools::Postgres(pool))
+}

@@ -1,0 +1,442 @@
+//! Statements, transactions and rows over two engines.
+//!
+//! The same SQL text goes to both: placeholders `$1`, ids as TEXT, times as BIGINT of epoch
+//! milliseconds, flags as 0 and 1, JSON as TEXT. Text that is put together at run time comes from
+//! `Query::text`, which takes only literals, so no input can become SQL. Invariant: a transaction
+//! that is not committed leaves nothing behind.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use model::Timestamp;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Arguments, AssertSqlSafe, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite, Transaction};
+use thiserror::Error;
+use tokio::sync::Notify;
+
+/// Why the store did not do what it was told.
+#[derive(Debug, Error)]
+pub(crate) enum StoreError {
+    /// What a statement may meet: a row with this name is there already.
+    #[error("there is such a row already")]
+    Duplicate(#[source] sqlx::Error),
+    /// A row that something else still points to, or that points to nothing.
+    #[error("a row is used elsewhere, or names one that is not there")]
+    Reference(#[source] sqlx::Error),
+    #[error("the database did not carry out a statement")]
+    Engine(#[source] sqlx::Error),
+    /// A row that this program did not write, or wrote wrongly.
+    #[error("the column {column} holds what it must not: {what}")]
+    Content { column: String, what: String },
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let database = error.as_database_error();
+        if database.is_some_and(|e| e.is_unique_violation()) {
+            Self::Duplicate(error)
+        } else if database.is_some_and(|e| e.is_foreign_key_violation()) {
+            Self::Reference(error)
+        } else {
+            Self::Engine(error)
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// A value for a placeholder. Nothing has a type too: PostgreSQL insists.
+#[derive(Clone, Debug)]
+enum Value {
+    Int(Option<i64>),
+    Text(Option<String>),
+    Octets(Option<Vec<u8>>),
+}
+
+/// What can stand at a placeholder.
+pub(crate) trait Bind {
+    fn into_argument(self) -> Argument;
+}
+
+/// A value on its way into a statement.
+#[derive(Clone, Debug)]
+pub(crate) struct Argument(Value);
+
+macro_rules! bind {
+    ($($type:ty => |$value:ident| $argument:expr;)*) => {$(
+        impl Bind for $type {
+            fn into_argument(self) -> Argument {
+                let $value = self;
+                Argument($argument)
+            }
+        }
+    )*};
+}
+
+bind! {
+    i64 => |value| Value::Int(Some(value));
+    Option<i64> => |value| Value::Int(value);
+    u32 => |value| Value::Int(Some(i64::from(value)));
+    bool => |value| Value::Int(Some(i64::from(value)));
+    Timestamp => |value| Value::Int(Some(value.unix_ms()));
+    Option<Timestamp> => |value| Value::Int(value.map(Timestamp::unix_ms));
+    &str => |value| Value::Text(Some(value.to_owned()));
+    String => |value| Value::Text(Some(value));
+    &String => |value| Value::Text(Some(value.clone()));
+    Option<&str> => |value| Value::Text(value.map(str::to_owned));
+    Option<String> => |value| Value::Text(value);
+    Vec<u8> => |value| Value::Octets(Some(value));
+    &[u8] => |value| Value::Octets(Some(value.to_vec()));
+    Option<Vec<u8>> => |value| Value::Octets(value);
+}
+
+/// An id is bound as its text.
+macro_rules! bind_ids {
+    ($($id:ident)*) => {$(
+        impl Bind for cloud_logic::ids::$id {
+            fn into_argument(self) -> Argument {
+                self.to_string().into_argument()
+            }
+        }
+
+        impl Bind for Option<cloud_logic::ids::$id> {
+            fn into_argument(self) -> Argument {
+                self.map(|id| id.to_string()).into_argument()
+            }
+        }
+    )*};
+}
+
+bind_ids! {
+    CompanyId ProjectId SiteId FolderId UserId GrantId DeviceId LabelId HandOverId RequestId
+}
+
+/// One statement with its values.
+#[derive(Clone, Debug)]
+#[must_use]
+pub(crate) struct Query {
+    text: Text,
+    arguments: Vec<Value>,
+}
+
+#[derive(Clone, Debug)]
+enum Text {
+    Whole(&'static str),
+    Built(String),
+}
+
+/// A statement whose text is known.
+pub(crate) fn query(text: &'static str) -> Query {
+    Query {
+        text: Text::Whole(text),
+        arguments: Vec::new(),
+    }
+}
+
+impl Query {
+    /// The value of the next placeholder.
+    pub(crate) fn bind(mut self, value: impl Bind) -> Self {
+        self.arguments.push(value.into_argument().0);
+        self
+    }
+
+    /// More text. Only literals: input is bound, never written.
+    pub(crate) fn text(mut self, more: &'static str) -> Self {
+        self.built().push_str(more);
+        self
+    }
+
+    /// A placeholder here, with its value.
+    pub(crate) fn value(mut self, value: impl Bind) -> Self {
+        self.arguments.push(value.into_argument().0);
+        let placeholder = format!("${}", self.arguments.len());
+        self.built().push_str(&placeholder);
+        self
+    }
+
+    /// `(a, b, c)`; where there is none, a list that holds nothing.
+    pub(crate) fn values<B: Bind>(mut self, values: impl IntoIterator<Item = B>) -> Self {
+        self.built().push('(');
+        let mut any = false;
+        for value in values {
+            if any {
+                self.built().push_str(", ");
+            }
+            self = self.value(value);
+            any = true;
+        }
+        self.text(if any { ")" } else { "NULL)" })
+    }
+
+    fn built(&mut self) -> &mut String {
+        if let Text::Whole(text) = self.text {
+            self.text = Text::Built(text.to_owned());
+        }
+        match &mut self.text {
+            Text::Built(text) => text,
+            Text::Whole(_) => unreachable!("it was made a built text above"),
+        }
+    }
+
+    fn into_sql(self) -> (SqlStr, Vec<Value>) {
+        let text = match self.text {
+            Text::Whole(text) => text.into_sql_str(),
+            Text::Built(text) => AssertSqlSafe(text).into_sql_str(),
+        };
+        (text, self.arguments)
+    }
+}
+
+/// A transaction. Dropped without `commit`, it is as if it had never been.
+#[derive(Debug)]
+pub(crate) struct Tx {
+    inner: Inner,
+    /// Told at commit when something changed that others listen for.
+    changed: Option<Arc<Notify>>,
+    any_change: bool,
+}
+
+#[derive(Debug)]
+enum Inner {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Tx {
+    pub(super) fn sqlite(tx: Transaction<'static, Sqlite>, changed: Option<Arc<Notify>>) -> Self {
+        Self::new(Inner::Sqlite(tx), changed)
+    }
+
+    pub(super) fn postgres(
+        tx: Transaction<'static, Postgres>,
+        changed: Option<Arc<Notify>>,
+    ) -> Self {
+        Self::new(Inner::Postgres(tx), changed)
+    }
+
+    fn new(inner: Inner, changed: Option<Arc<Notify>>) -> Self {
+        Self {
+            inner,
+            changed,
+            any_change: false,
+        }
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        match self.inner {
+            Inner::Sqlite(_) => Engine::Sqlite,
+            Inner::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// All rows that a statement gives.
+    pub(crate) async fn all(&mut self, query: Query) -> Result<Vec<Row>, StoreError> {
+        let (text, values) = query.into_sql();
+        match &mut self.inner {
+            Inner::Sqlite(tx) => {
+                let rows = sqlx::query_with(text, sqlite_arguments(values)?)
+                    .fetch_all(&mut **tx)
+                    .await?;
+                Ok(rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Inner::Postgres(tx) => {
+                let rows = sqlx::query_with(text, postgres_arguments(values)?)
+                    .fetch_all(&mut **tx)
+                    .await?;
+                Ok(rows.into_iter().map(Row::Postgres).collect())
+            }
+        }
+    }
+
+    /// The row, if there is one.
+    pub(crate) async fn optional(&mut self, query: Query) -> Result<Option<Row>, StoreError> {
+        let (text, values) = query.into_sql();
+        match &mut self.inner {
+            Inner::Sqlite(tx) => {
+                let row = sqlx::query_with(text, sqlite_arguments(values)?)
+                    .fetch_optional(&mut **tx)
+                    .await?;
+                Ok(row.map(Row::Sqlite))
+            }
+            Inner::Postgres(tx) => {
+                let row = sqlx::query_with(text, postgres_arguments(values)?)
+                    .fetch_optional(&mut **tx)
+                    .await?;
+                Ok(row.map(Row::Postgres))
+            }
+        }
+    }
+
+    /// The row that must be there.
+    pub(crate) async fn one(&mut self, query: Query) -> Result<Row, StoreError> {
+        let row = self.optional(query).await?;
+        row.ok_or_else(|| StoreError::Engine(sqlx::Error::RowNotFound))
+    }
+
+    /// Carries out a statement; how many rows it touched.
+    pub(crate) async fn execute(&mut self, query: Query) -> Result<u64, StoreError> {
+        let (text, values) = query.into_sql();
+        match &mut self.inner {
+            Inner::Sqlite(tx) => {
+                let done = sqlx::query_with(text, sqlite_arguments(values)?)
+                    .execute(&mut **tx)
+                    .await?;
+                Ok(done.rows_affected())
+            }
+            Inner::Postgres(tx) => {
+                let done = sqlx::query_with(text, postgres_arguments(values)?)
+                    .execute(&mut **tx)
+                    .await?;
+                Ok(done.rows_affected())
+            }
+        }
+    }
+
+    /// Those who wait for changes are woken when this commits.
+    pub(super) fn wakes_listeners(&mut self) {
+        self.any_change = true;
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), StoreError> {
+        match self.inner {
+            Inner::Sqlite(tx) => tx.commit().await?,
+            Inner::Postgres(tx) => tx.commit().await?,
+        }
+        if let Some(changed) = self.changed.filter(|_| self.any_change) {
+            changed.notify_waiters();
+        }
+        Ok(())
+    }
+}
+
+fn sqlite_arguments(values: Vec<Value>) -> Result<SqliteArguments, StoreError> {
+    let mut arguments = SqliteArguments::default();
+    for value in values {
+        add(&mut arguments, value).map_err(StoreError::Engine)?;
+    }
+    Ok(arguments)
+}
+
+fn postgres_arguments(values: Vec<Value>) -> Result<PgArguments, StoreError> {
+    let mut arguments = PgArguments::default();
+    for value in values {
+        add(&mut arguments, value).map_err(StoreError::Engine)?;
+    }
+    Ok(arguments)
+}
+
+fn add<A>(arguments: &mut A, value: Value) -> Result<(), sqlx::Error>
+where
+    A: Arguments,
+    Option<i64>: for<'q> sqlx::Encode<'q, A::Database> + sqlx::Type<A::Database>,
+    Option<String>: for<'q> sqlx::Encode<'q, A::Database> + sqlx::Type<A::Database>,
+    Option<Vec<u8>>: for<'q> sqlx::Encode<'q, A::Database> + sqlx::Type<A::Database>,
+{
+    match value {
+        Value::Int(value) => arguments.add(value),
+        Value::Text(value) => arguments.add(value),
+        Value::Octets(value) => arguments.add(value),
+    }
+    .map_err(sqlx::Error::Encode)
+}
+
+/// One row of an answer.
+#[derive(Debug)]
+pub(crate) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+macro_rules! column {
+    ($row:expr, $column:expr) => {
+        match $row {
+            Row::Sqlite(row) => row.try_get($column),
+            Row::Postgres(row) => row.try_get($column),
+        }
+        .map_err(StoreError::Engine)
+    };
+}
+
+impl Row {
+    pub(crate) fn int(&self, column: &str) -> Result<i64, StoreError> {
+        column!(self, column)
+    }
+
+    pub(crate) fn maybe_int(&self, column: &str) -> Result<Option<i64>, StoreError> {
+        column!(self, column)
+    }
+
+    pub(crate) fn flag(&self, column: &str) -> Result<bool, StoreError> {
+        Ok(self.int(column)? != 0)
+    }
+
+    pub(crate) fn time(&self, column: &str) -> Result<Timestamp, StoreError> {
+        self.int(column).map(Timestamp::from_unix_ms)
+    }
+
+    pub(crate) fn maybe_time(&self, column: &str) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.maybe_int(column)?.map(Timestamp::from_unix_ms))
+    }
+
+    pub(crate) fn text(&self, column: &str) -> Result<String, StoreError> {
+        column!(self, column)
+    }
+
+    pub(crate) fn maybe_text(&self, column: &str) -> Result<Option<String>, StoreError> {
+        column!(self, column)
+    }
+
+    pub(crate) fn octets(&self, column: &str) -> Result<Vec<u8>, StoreError> {
+        column!(self, column)
+    }
+
+    pub(crate) fn maybe_octets(&self, column: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        column!(self, column)
+    }
+
+    /// A text column as what it stands for: an id, a role, a mode.
+    pub(crate) fn parsed<T>(&self, column: &str) -> Result<T, StoreError>
+    where
+        T: FromStr,
+        T::Err: std::fmt::Display,
+    {
+        parsed(column, &self.text(column)?)
+    }
+
+    pub(crate) fn maybe_parsed<T>(&self, column: &str) -> Result<Option<T>, StoreError>
+    where
+        T: FromStr,
+        T::Err: std::fmt::Display,
+    {
+        let text = self.maybe_text(column)?;
+        text.map(|text| parsed(column, &text)).transpose()
+    }
+
+    /// A column of JSON as what was written into it.
+    pub(crate) fn json<T>(&self, column: &str) -> Result<T, StoreError>
+    where
+        T: serde::de::DeserializeOwned,
+    {
+        let text = self.text(column)?;
+        serde_json::from_str(&text).map_err(|error| StoreError::Content {
+            column: column.to_owned(),
+            what: error.to_string(),
+        })
+    }
+}
+
+fn parsed<T>(column: &str, text: &str) -> Result<T, StoreError>
+where
+    T: FromStr,
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error: T::Err| StoreError::Content {
+        column: column.to_owned(),
+        what: error.to_string(),
+    })
+}
