@@ -3,6 +3,8 @@
 //! Who may do what, what a code or a document must look like, what follows from what. Time and
 //! randomness are arguments; the daemon owns the world. Invariant: equal inputs give equal outputs.
 
+pub mod catalogue;
+pub mod claims;
 pub mod commands;
 pub mod ids;
 pub mod presence;

@@ -1,6 +1,7 @@
-//! What a device (or gateway) and the cloud core say to each other over MQTT, version 1.
+//! What a device (or gateway) and the cloud core say to each other, version 1.
 //!
-//! Topics, documents and limits, once for both ends. The rules in words stand in
+//! Topics, documents and limits of MQTT, and how a device gets its certificate (`enrolment`,
+//! over HTTPS), once for both ends. The rules in words stand in
 //! `docs/link.md`, the same for other people's tools in `docs/asyncapi.yaml`; a test
 //! compares that file with these types.
 //!
@@ -11,6 +12,7 @@
 pub mod device;
 pub mod document;
 pub mod down;
+pub mod enrolment;
 pub mod limits;
 pub mod merge;
 pub mod topic;
