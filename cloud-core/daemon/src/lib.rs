@@ -13,6 +13,7 @@
 mod api;
 mod clock;
 mod core;
+mod keys;
 mod random;
 mod service;
 mod store;
