@@ -8,3 +8,4 @@ pub mod claims;
 pub mod commands;
 pub mod ids;
 pub mod presence;
+pub mod rights;
