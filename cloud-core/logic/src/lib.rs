@@ -3,6 +3,7 @@
 //! Who may do what, what a code or a document must look like, what follows from what. Time and
 //! randomness are arguments; the daemon owns the world. Invariant: equal inputs give equal outputs.
 
+pub mod attempts;
 pub mod catalogue;
 pub mod claims;
 pub mod commands;

@@ -42,7 +42,8 @@ fn any_grant() -> impl Strategy<Value = Grant> {
             id: GrantId::from_bits(id.into()),
             role,
             scope,
-            period: Period::new(at(from), lasts.map(|lasts| at(from + lasts))).unwrap(),
+            period: Period::new(at(from), lasts.map(|lasts| at(from + lasts)))
+                .expect("it ends after it begins"),
             withheld: Withheld::from_bits(withheld),
         })
 }

@@ -1,10 +1,11 @@
 //! "Why can she see this?": what each grant says to a question.
 
+use model::Timestamp;
+
 use super::grant::Grant;
 use super::permission::Permission;
 use super::scope::Scope;
 use super::{Decision, Rights};
-use model::Timestamp;
 
 /// The answer and what led to it.
 #[derive(Debug, Clone, PartialEq, Eq)]

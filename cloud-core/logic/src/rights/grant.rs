@@ -1,10 +1,11 @@
 //! One grant: a role over a scope for a period, less what it withholds.
 
+use model::Timestamp;
+
 use super::permission::{Permission, PermissionSet};
 use super::role::Role;
 use super::scope::Scope;
 use crate::ids::GrantId;
-use model::Timestamp;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {

@@ -1,7 +1,8 @@
 //! Who may give rights to whom, and take them away.
 
-use model::Timestamp;
 use std::time::Duration;
+
+use model::Timestamp;
 
 use super::Rights;
 use super::grant::{Grant, Period, Withheld};

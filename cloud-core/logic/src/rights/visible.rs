@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use model::Timestamp;
+
 use super::Rights;
 use super::permission::Permission;
 use super::scope::Scope;
 use crate::ids::{CompanyId, ProjectId, SiteId};
-use model::Timestamp;
 
 /// Rows of these companies, projects and sites are seen, no others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
