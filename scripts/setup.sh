@@ -36,6 +36,7 @@ make|/usr/bin/make|runs the front doors
 run_packages='
 iproute2|/usr/bin/ip /sbin/ip /usr/sbin/ip|gives the smoke test a network of its own
 baresip-core|/usr/bin/baresip|two headless SIP stations for the demo
+openssl|/usr/bin/openssl|judges certificates and lists of the cloud core
 sox|/usr/bin/sox|makes the test tone and measures what arrived
 '
 test_packages='

@@ -36,5 +36,5 @@ macro_rules! new_ids {
 }
 
 new_ids! {
-    CompanyId ProjectId SiteId FolderId UserId GrantId DeviceId LabelId HandOverId RequestId
+    CompanyId ProjectId SiteId FolderId UserId GrantId DeviceId LabelId HandOverId RequestId AuthorityId UnitId
 }

@@ -120,6 +120,10 @@ ids! {
     LabelId = "la", "label";
     /// An offered hand-over of a project or company.
     HandOverId = "ho", "hand-over";
+    /// A certificate authority of the core.
+    AuthorityId = "au", "authority";
+    /// A piece of hardware, or a software gateway, with a claim code.
+    UnitId = "un", "unit";
     /// One call of a route that acts in the world.
     RequestId = "rq", "request";
 }

@@ -4,6 +4,7 @@
 //! and of our own listeners and tells which are void. Invariant: a key stands in a row only sealed,
 //! and whatever a device asks for, nothing of its request but the public key reaches a certificate.
 
+pub(crate) mod authority;
 mod key_file;
 mod sealer;
 

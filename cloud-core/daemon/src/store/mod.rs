@@ -14,4 +14,4 @@ mod sql;
 pub(crate) mod testing;
 
 pub(crate) use open::{OpenError, Place, Store};
-pub(crate) use sql::{Engine, Query, Row, StoreError, Tx, query};
+pub(crate) use sql::{Argument, Bind, Engine, Query, Row, StoreError, Tx, query};

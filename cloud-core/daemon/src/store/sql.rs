@@ -113,7 +113,7 @@ macro_rules! bind_ids {
 }
 
 bind_ids! {
-    CompanyId ProjectId SiteId FolderId UserId GrantId DeviceId LabelId HandOverId RequestId
+    CompanyId ProjectId SiteId FolderId UserId GrantId DeviceId LabelId HandOverId RequestId AuthorityId UnitId
 }
 
 /// One statement with its values.
