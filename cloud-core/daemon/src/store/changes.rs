@@ -247,6 +247,27 @@ mod tests {
         (seen.into_iter().map(|change| change.id).collect(), last)
     }
 
+    /// Reads on until so many are there. Transactions of the other tests, which run in the same
+    /// server of PostgreSQL, hold them back for a moment.
+    async fn wait_for(
+        count: usize,
+        store: &crate::store::Store,
+        mut position: Position,
+    ) -> (Vec<String>, Position) {
+        let mut seen = Vec::new();
+        let enough = async {
+            while seen.len() < count {
+                let (more, last) = seen_after(store, position).await;
+                seen.extend(more);
+                position = last;
+                tokio::task::yield_now().await;
+            }
+        };
+        let limit = std::time::Duration::from_secs(60);
+        tokio::time::timeout(limit, enough).await.unwrap();
+        (seen, position)
+    }
+
     #[tokio::test]
     async fn a_reader_that_goes_on_sees_each_change_once() {
         on_both(async |store| {
@@ -255,12 +276,12 @@ mod tests {
                 tx.changed(change(id)).await.unwrap();
                 tx.commit().await.unwrap();
             }
-            let (seen, position) = seen_after(&store, Position::default()).await;
+            let (seen, position) = wait_for(2, &store, Position::default()).await;
             assert_eq!(seen, ["a", "b"]);
             let mut tx = store.write().await.unwrap();
             tx.changed(change("c")).await.unwrap();
             tx.commit().await.unwrap();
-            let (seen, position) = seen_after(&store, position).await;
+            let (seen, position) = wait_for(1, &store, position).await;
             assert_eq!(seen, ["c"]);
             let text = position.to_string();
             assert_eq!(text.parse(), Ok(position));
@@ -294,7 +315,7 @@ mod tests {
             quick.commit().await.unwrap();
             let (early, position) = seen_after(&store, Position::default()).await;
             slow.commit().await.unwrap();
-            let (late, _) = seen_after(&store, position).await;
+            let (late, _) = wait_for(2 - early.len(), &store, position).await;
             assert_eq!([early, late].concat(), ["slow", "quick"]);
         })
         .await;
