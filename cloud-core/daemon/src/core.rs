@@ -4,6 +4,7 @@ use cloud_logic::ids;
 use model::Timestamp;
 
 use crate::clock::Clock;
+use crate::keys::Keys;
 use crate::random;
 use crate::store::Store;
 
@@ -12,6 +13,7 @@ use crate::store::Store;
 pub(crate) struct Core {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
+    pub(crate) keys: Keys,
 }
 
 impl Core {

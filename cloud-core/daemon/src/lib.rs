@@ -14,6 +14,7 @@ mod api;
 mod clock;
 mod core;
 mod keys;
+mod listener;
 mod random;
 mod service;
 mod store;

@@ -9,7 +9,7 @@ use model::Timestamp;
 use rustls::pki_types::CertificateDer;
 
 use super::crl;
-use super::ground::{self, AuthorityError, Kind};
+use super::ground::{self, AuthorityError, Kind, two_thirds};
 use super::public_key::PublicKey;
 use super::serial::Serial;
 use super::signing::{self, DeviceCertificate, Life};
@@ -273,9 +273,4 @@ fn read(row: &Row) -> Result<Certificate, StoreError> {
 
 pub(crate) fn number(epoch: Epoch) -> i64 {
     i64::try_from(epoch.number()).unwrap_or(i64::MAX)
-}
-
-fn two_thirds(from: Timestamp, until: Timestamp) -> Timestamp {
-    let length = until.unix_ms().saturating_sub(from.unix_ms());
-    Timestamp::from_unix_ms(from.unix_ms().saturating_add(length / 3 * 2))
 }

@@ -81,7 +81,6 @@ pub(super) struct Issuing {
 }
 
 /// The root with its key, to be kept apart.
-#[derive(Debug)]
 pub(crate) struct Root {
     pub(crate) certificate: CertificateDer<'static>,
     /// PKCS #8.
@@ -143,7 +142,7 @@ pub(crate) async fn renew(
     Ok(())
 }
 
-/// The root with its key, for a copy on paper or a stick.
+/// The only certificates that devices trust.
 pub(crate) async fn roots(tx: &mut Tx) -> Result<Vec<CertificateDer<'static>>, AuthorityError> {
     certificates(tx, Kind::Root).await
 }
@@ -168,6 +167,15 @@ pub(crate) async fn anchors(
     certificates(tx, kind).await
 }
 
+/// A certificate for our own listeners.
+pub(crate) struct Server {
+    /// Its own, then the authority's.
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    /// PKCS #8.
+    pub(crate) key: Zeroizing<Vec<u8>>,
+    pub(crate) renew_after: Timestamp,
+}
+
 /// A certificate for our own listeners with the authority that signed it, and its key. Lives in
 /// memory: every node, at every start, takes a new one.
 pub(crate) async fn issue_server(
@@ -175,12 +183,16 @@ pub(crate) async fn issue_server(
     sealer: &Sealer,
     now: Timestamp,
     names: &[String],
-) -> Result<(Vec<CertificateDer<'static>>, Zeroizing<Vec<u8>>), AuthorityError> {
+) -> Result<Server, AuthorityError> {
     let by = issuing(tx, sealer, Kind::Servers).await?;
     let mut life = Life::starting(now, SERVER_LIFE);
     life.until = life.until.min(by.not_after);
     let server = signing::server(names, Serial::random(), life, &by.signer)?;
-    Ok((vec![server.certificate, by.signer.certificate], server.key))
+    Ok(Server {
+        chain: vec![server.certificate, by.signer.certificate],
+        key: server.key,
+        renew_after: two_thirds(now, life.until),
+    })
 }
 
 /// The authority of a kind that signs at present.
@@ -280,6 +292,12 @@ fn open_key(row: &Row, sealer: &Sealer) -> Result<Option<Zeroizing<Vec<u8>>>, Au
         row: &id,
     };
     Ok(Some(sealer.unseal(place, &sealed)?))
+}
+
+/// When what is given out at `from` is to be replaced.
+pub(super) fn two_thirds(from: Timestamp, until: Timestamp) -> Timestamp {
+    let length = until.unix_ms().saturating_sub(from.unix_ms());
+    Timestamp::from_unix_ms(from.unix_ms().saturating_add(length / 3 * 2))
 }
 
 /// Names are never the same, so that a chain is never built over the wrong one.

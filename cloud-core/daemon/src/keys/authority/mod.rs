@@ -24,7 +24,7 @@ pub(crate) use device::{
     revoke, revoke_device,
 };
 pub(crate) use ground::{
-    AuthorityError, Kind, Root, anchors, found, issue_server, remove_root_key, renew, roots,
+    AuthorityError, Kind, Root, Server, anchors, found, issue_server, remove_root_key, renew, roots,
 };
 pub(crate) use public_key::{BadSigningRequest, PublicKey, hash_of_key};
 pub(crate) use serial::Serial;
