@@ -5,6 +5,7 @@ use model::Timestamp;
 
 use crate::clock::Clock;
 use crate::keys::Keys;
+use crate::people::People;
 use crate::random;
 use crate::store::Store;
 
@@ -14,6 +15,7 @@ pub(crate) struct Core {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) keys: Keys,
+    pub(crate) people: People,
 }
 
 impl Core {
@@ -39,4 +41,5 @@ macro_rules! new_ids {
 
 new_ids! {
     CompanyId ProjectId SiteId FolderId UserId GrantId DeviceId LabelId HandOverId RequestId AuthorityId UnitId
+    SessionId PasskeyId CeremonyId InvitationId IntegrationId TokenKeyId LetterId
 }

@@ -15,6 +15,7 @@ mod clock;
 mod core;
 mod keys;
 mod listener;
+mod people;
 mod random;
 mod service;
 mod store;

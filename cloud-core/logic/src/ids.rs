@@ -59,6 +59,12 @@ macro_rules! ids {
             pub fn from_bits(bits: u128) -> Self {
                 Self(bits)
             }
+
+            /// The bits of the ULID.
+            #[must_use]
+            pub fn bits(self) -> u128 {
+                self.0
+            }
         }
 
         impl fmt::Display for $name {
@@ -126,6 +132,20 @@ ids! {
     UnitId = "un", "unit";
     /// One call of a route that acts in the world.
     RequestId = "rq", "request";
+    /// Somebody signed in somewhere.
+    SessionId = "se", "session";
+    /// A passkey of a user.
+    PasskeyId = "pk", "passkey";
+    /// A passkey's registration or proof that is under way.
+    CeremonyId = "ce", "ceremony";
+    /// An invitation to join.
+    InvitationId = "iv", "invitation";
+    /// A program of a company that uses the interface.
+    IntegrationId = "in", "integration";
+    /// A key that signs tokens.
+    TokenKeyId = "tk", "token key";
+    /// A letter that goes out by mail.
+    LetterId = "le", "letter";
 }
 
 #[cfg(test)]

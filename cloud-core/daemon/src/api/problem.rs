@@ -42,8 +42,12 @@ codes! {
     /// Something in it is not as it must be; `errors` says what.
     Invalid = UNPROCESSABLE_ENTITY, "invalid", "Something in the request is not right";
     NotSignedIn = UNAUTHORIZED, "not_signed_in", "Sign in first";
+    /// Mail address and password, passkey, link or token: which of it is wrong is not told.
+    WrongCredentials = UNAUTHORIZED, "wrong_credentials", "That does not fit";
     /// The place is visible, the action is not allowed.
     NotAllowed = FORBIDDEN, "not_allowed", "Your role does not allow this";
+    /// The route asks for a password or passkey shown a short while ago.
+    ProofNeeded = FORBIDDEN, "proof_needed", "Show once more that it is you";
     /// A request that another page may have caused.
     ForeignOrigin = FORBIDDEN, "foreign_origin", "The request comes from another site";
     /// There is none, or none the caller may see.

@@ -8,6 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::problem::{Code, Problem, ProblemBody};
 use crate::core::Core;
+use crate::people;
 use crate::service;
 
 /// A body of more than this is refused, where a route does not say more.
@@ -25,7 +26,9 @@ const BODY: usize = 64 * 1024;
 struct Description;
 
 fn routes() -> OpenApiRouter<Core> {
-    OpenApiRouter::with_openapi(Description::openapi()).merge(service::routes())
+    OpenApiRouter::with_openapi(Description::openapi())
+        .merge(service::routes())
+        .merge(people::routes())
 }
 
 /// The interface.

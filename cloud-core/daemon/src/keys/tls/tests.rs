@@ -28,6 +28,7 @@ fn core(store: &Store, world: &TestKeys) -> Core {
         store: store.clone(),
         clock: world.clock.clone(),
         keys: world.keys.clone(),
+        people: crate::people::testing::people(),
     }
 }
 

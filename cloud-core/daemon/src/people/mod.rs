@@ -1,0 +1,119 @@
+//! People: who they are, how they show it, and what they may do where.
+//!
+//! A person has one account, whatever the number of companies she works for; what she may do
+//! stands in grants. She signs in with a password or a passkey and is then known by a cookie, or,
+//! for a few minutes, by a token. Every other domain meets people as a `Caller` and asks it.
+//!
+//! Not here: what a right means (`cloud_logic::rights`), sending of letters. Invariant: no secret
+//! is stored in the clear, and whatever is wrong with credentials, the answer is the same.
+
+mod caller;
+mod cookie;
+mod grants;
+mod logins;
+mod passwords;
+mod peer;
+mod secret;
+mod sessions;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod users;
+mod visible;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::core::Core;
+
+pub(crate) use caller::{Caller, Who};
+pub(crate) use peer::Peer;
+pub(crate) use visible::{Columns, VisibleRows};
+
+use logins::Logins;
+use passwords::Passwords;
+
+/// What the portal's address says about cookies, origins and passkeys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Site {
+    /// `https://core.example.com`, without a slash at its end.
+    pub(crate) origin: String,
+    pub(crate) name: String,
+}
+
+/// How long people stay signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Patience {
+    pub(crate) idle: Duration,
+    pub(crate) absolute: Duration,
+    /// How long a password or passkey counts as just shown.
+    pub(crate) proof: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            // An operator's shift.
+            idle: Duration::from_secs(12 * 3600),
+            absolute: Duration::from_secs(7 * 24 * 3600),
+            proof: Duration::from_secs(10 * 60),
+        }
+    }
+}
+
+/// What this domain keeps while the core runs. A clone is the same.
+#[derive(Clone, Debug)]
+pub(crate) struct People {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    site: Site,
+    patience: Patience,
+    passwords: Passwords,
+    logins: Mutex<Logins>,
+}
+
+impl People {
+    pub(crate) fn new(site: Site) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                site,
+                patience: Patience::default(),
+                passwords: Passwords::new(),
+                logins: Mutex::new(Logins::new()),
+            }),
+        }
+    }
+
+    pub(crate) fn site(&self) -> &Site {
+        &self.inner.site
+    }
+
+    pub(crate) fn patience(&self) -> Patience {
+        self.inner.patience
+    }
+
+    fn passwords(&self) -> &Passwords {
+        &self.inner.passwords
+    }
+
+    /// Never held over an await.
+    fn logins(&self) -> std::sync::MutexGuard<'_, Logins> {
+        self.inner
+            .logins
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Core> {
+    OpenApiRouter::new()
+        .merge(sessions::routes())
+        .merge(users::routes())
+        .merge(grants::routes())
+}
