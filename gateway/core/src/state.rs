@@ -142,6 +142,7 @@ impl GatewayState {
                 self.calls
                     .handle(calls::Input::DirectoryChanged(directory), now);
                 self.refresh_pictures(now);
+                self.review_surveillance();
             }
             Input::Operator { asker, command } => {
                 if let Some(answer) = self.operator(asker, command, now) {
@@ -162,6 +163,7 @@ impl GatewayState {
         self.sip.handle_timeout(now);
         self.calls.handle_timeout(now);
         self.lines.handle_timeout(now);
+        self.surveil(now);
         while let Some(record) = self.figures.expired(now) {
             self.plan.closed(record.leg);
             self.write_record(record);

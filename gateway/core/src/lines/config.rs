@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use legacy_protocols::command::{Authority, GroupRef};
+use legacy_protocols::coverage::{CommandKind, Coverage, EventKind};
 use legacy_protocols::{acdp, isdn, open_link, port, table};
 use model::{Address, CallNumber, DeskId, StationId};
 
@@ -38,6 +40,8 @@ pub struct LineConfig {
     pub trusted: Vec<Trusted>,
     /// Groups and conferences that the other end may command stations of ours into.
     pub rooms: Vec<Room>,
+    /// Each station behind the line is tested once in this time, unless it is in a call.
+    pub surveillance: Option<Duration>,
 }
 
 /// How the line is built, as the label of the older server says it.
@@ -146,6 +150,19 @@ impl Driver {
             Self::Missing { .. } => "missing",
         }
     }
+
+    /// Whether stations can be tested, and the result be heard.
+    pub fn can_test(&self) -> bool {
+        match self {
+            Self::Versicle(_) => true,
+            Self::Table(manifest) => tests(manifest.coverage()),
+            Self::Acdp(_) | Self::Isdn(_) | Self::Missing { .. } => false,
+        }
+    }
+}
+
+pub(super) const fn tests(coverage: Coverage) -> bool {
+    coverage.can_command(CommandKind::LineTest) && coverage.can_hear(EventKind::LineTested)
 }
 
 impl LineConfig {
@@ -166,6 +183,7 @@ impl LineConfig {
             authority: Authority::default(),
             trusted: Vec::new(),
             rooms: Vec::new(),
+            surveillance: None,
         }
     }
 

@@ -11,7 +11,7 @@ use legacy_protocols::port::{self, LinkState, Port, Protocol};
 use legacy_protocols::{acdp, isdn, open_link, table};
 use model::{CallNumber, NodeId};
 
-use super::config::{Driver, LineConfig};
+use super::config::{self, Driver, LineConfig};
 use super::numbering::Server;
 use super::view::LineTotals;
 
@@ -92,6 +92,11 @@ impl Line {
     pub(super) fn can_command(&self, command: &Command) -> bool {
         let coverage = self.port().map(Port::coverage);
         self.is_up() && coverage.is_some_and(|coverage| coverage.can_command(command.kind()))
+    }
+
+    pub(super) fn can_test(&self) -> bool {
+        let coverage = self.port().map(Port::coverage);
+        coverage.is_some_and(config::tests)
     }
 
     pub(super) fn server_numbered(&self, number: Node) -> Option<&Server> {

@@ -20,6 +20,7 @@ mod requests;
 mod rooms;
 mod sound;
 mod stations;
+mod surveillance;
 mod talk;
 mod texts;
 mod trunks;
@@ -34,7 +35,7 @@ use legacy_protocols::command::{Answer, Command, OutputId, Purpose, RequestRef, 
 use legacy_protocols::event::{Event, Provenance};
 use legacy_protocols::number::Party;
 use legacy_protocols::port::{self, AskId, LinkState, Picture, Reference};
-use model::{LegId, NodeId, RequestId};
+use model::{LegId, NodeId, RequestId, StationId};
 
 pub use config::{
     ChannelTarget, Driver, LineConfig, LineId, LineSound, LinkKind, Room, Trunk, Trusted,
@@ -45,12 +46,16 @@ use line::Line;
 pub use numbering::{Numbering, PrefixError, PrefixMap, Server};
 pub use orders::{Diversion, OrderError, StationOrder};
 use requests::Requests;
+use surveillance::Surveillance;
 use texts::Texts;
 pub use view::{LineTotals, LineView};
 
 use crate::io::{LineCommand, LineEvent, Output};
 use crate::operator;
 use crate::state::GatewayState;
+
+/// The draws of the surveillance are not those of a line.
+const SURVEILLANCE: u64 = 0x7465_7374;
 
 #[derive(Debug)]
 pub(crate) struct Lines {
@@ -64,6 +69,7 @@ pub(crate) struct Lines {
     doors: Doors,
     requests: Requests,
     texts: Texts,
+    surveillance: Surveillance,
 }
 
 /// What a command of ours is for.
@@ -79,6 +85,11 @@ enum Errand {
     File {
         request: RequestId,
         line: LineId,
+    },
+    /// A station is tested because it is its turn.
+    Test {
+        line: LineId,
+        station: StationId,
     },
     /// Somebody at this machine waits for the answer.
     Order {
@@ -103,6 +114,7 @@ impl Lines {
             doors: Doors::new(start_count),
             requests: Requests::default(),
             texts: Texts::default(),
+            surveillance: Surveillance::new(seed ^ SURVEILLANCE),
         }
     }
 
@@ -116,7 +128,8 @@ impl Lines {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.lines.iter().filter_map(Line::deadline).min()
+        let ports = self.lines.iter().filter_map(Line::deadline);
+        ports.chain(self.surveillance.deadline()).min()
     }
 
     /// What the lines have to say, until they have no more.
@@ -221,6 +234,7 @@ impl GatewayState {
         if was_up != is_up {
             self.stations_of_line(id, state, now);
         }
+        self.surveil_line(id, state, now);
         if !was_up && is_up {
             if state == LinkState::Up(Picture::Whole) {
                 self.picture_is_whole(id, now);
@@ -283,6 +297,9 @@ impl GatewayState {
             }
             Some(Errand::File { request, line }) => {
                 self.request_filed(request, line, answer.verdict);
+            }
+            Some(Errand::Test { line, station }) => {
+                self.test_answered((line, station), answer.verdict, now);
             }
             Some(Errand::Order { asker }) => {
                 let answer = operator::Answer::OfLine(answer.clone());

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use calls::Input;
 use legacy_protocols::command::Command;
-use legacy_protocols::event::{Event, LineTest, StationState as TheirState};
+use legacy_protocols::event::{Event, StationState as TheirState};
 use legacy_protocols::number::Party;
 use legacy_protocols::port::{LinkState, Picture};
 use model::{Faults, Reach, Station, StationId, StationState};
@@ -46,42 +46,8 @@ impl GatewayState {
         }
     }
 
-    pub(super) fn station_has_faults(
-        &mut self,
-        line: LineId,
-        station: Party,
-        faults: Faults,
-        now: Instant,
-    ) {
-        if let Some(station) = self.known_station(line, station) {
-            self.calls
-                .handle(Input::StationFaults { station, faults }, now);
-        }
-    }
-
-    pub(super) fn station_tested(
-        &mut self,
-        line: LineId,
-        station: Party,
-        result: LineTest,
-        now: Instant,
-    ) {
-        let Some(known) = self.station_behind(line, station).map(|known| known.id) else {
-            return;
-        };
-        let before = words::without_tested(self.calls.faults(known));
-        match result {
-            LineTest::Passed => self.station_has_faults(line, station, before, now),
-            LineTest::Failed(found) => {
-                let faults = before.with(words::faults(found));
-                self.station_has_faults(line, station, faults, now);
-            }
-            LineTest::Skipped => {}
-        }
-    }
-
     /// Stations that nobody has written into the directory are counted only.
-    fn known_station(&mut self, line: LineId, station: Party) -> Option<StationId> {
+    pub(super) fn known_station(&mut self, line: LineId, station: Party) -> Option<StationId> {
         let known = self.station_behind(line, station).map(|known| known.id);
         if let (None, Some(line)) = (known, self.lines.get_mut(line)) {
             line.totals.unknown_stations += 1;
@@ -103,10 +69,9 @@ impl GatewayState {
                 |station| Input::StationLost { station }
             }
         };
-        for station in self.stations_only_by(line) {
-            let faults = Faults::NONE;
-            self.calls
-                .handle(Input::StationFaults { station, faults }, now);
+        let stations = self.stations_only_by(line);
+        self.forget_faults(&stations, now);
+        for station in stations {
             self.calls.handle(input(station), now);
         }
     }

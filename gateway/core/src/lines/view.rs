@@ -1,5 +1,7 @@
 //! What one can see of the lines: for status, metrics and pages.
 
+use std::time::Duration;
+
 use legacy_protocols::counters::{LineCounters, PortCounters};
 use legacy_protocols::coverage::Coverage;
 use legacy_protocols::port::{LinkState, Port};
@@ -20,6 +22,10 @@ pub struct LineView {
     pub node: NodeId,
     pub further_nodes: Vec<NodeId>,
     pub link: LinkState,
+    /// In which time each of its stations is tested.
+    pub surveillance: Option<Duration>,
+    /// Stations behind it that have a fault.
+    pub faulty_stations: usize,
     /// What its protocol can carry.
     pub coverage: Coverage,
     pub totals: LineTotals,
@@ -40,18 +46,25 @@ pub struct LineTotals {
     pub requests_not_filed: u64,
     /// Transfers that the other end asked for and that came to nothing.
     pub transfers_failed: u64,
+    /// Tests of stations by the clock, those that were left out because of a call, and all that
+    /// failed or came to no result.
+    pub tests: u64,
+    pub tests_skipped: u64,
+    pub tests_failed: u64,
 }
 
 impl GatewayState {
     /// All lines of the configuration, in the order of their ids.
     pub fn lines(&self) -> Vec<LineView> {
         let lines = (0..).map(LineId).zip(&self.lines.lines);
-        lines.map(|(id, line)| line.view(id)).collect()
+        lines
+            .map(|(id, line)| line.view(id, self.faulty_behind(id)))
+            .collect()
     }
 }
 
 impl Line {
-    fn view(&self, id: LineId) -> LineView {
+    fn view(&self, id: LineId, faulty_stations: usize) -> LineView {
         let port = self.port();
         LineView {
             line: id,
@@ -62,6 +75,8 @@ impl Line {
             node: self.config.node.node,
             further_nodes: self.config.further_nodes.iter().map(|s| s.node).collect(),
             link: self.link,
+            surveillance: self.config.surveillance.filter(|_| self.can_test()),
+            faulty_stations,
             coverage: port.map_or(Coverage::NONE, Port::coverage),
             totals: self.totals,
             port: port.map(|port| *port.counters()).unwrap_or_default(),

@@ -53,6 +53,19 @@ fn details(line: &LineShown) -> String {
         "server version",
         line.version.as_deref().unwrap_or("not given"),
     );
+    if let Some(seconds) = line.surveillance_seconds {
+        row(
+            "surveillance",
+            &format!("each station once in {}", span(seconds)),
+        );
+    }
+    if line.faulty_stations > 0 {
+        let faulty = line.faulty_stations;
+        row(
+            "faults",
+            &format!("of {faulty} stations; `stations` shows which"),
+        );
+    }
     let figures = line.figures;
     let counted = [
         ("failures", figures.failures),
@@ -67,6 +80,9 @@ fn details(line: &LineShown) -> String {
         ("requests refused", figures.requests_refused),
         ("requests not filed", figures.requests_not_filed),
         ("transfers failed", figures.transfers_failed),
+        ("tests", figures.tests),
+        ("tests skipped", figures.tests_skipped),
+        ("tests failed", figures.tests_failed),
         ("outputs refused", figures.outputs_refused),
         ("unanswered", figures.unanswered),
         ("stalls", figures.stalls),

@@ -460,6 +460,12 @@ pub(crate) struct LineShown {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) trouble: Option<String>,
     pub(crate) covers: Covers,
+    /// In which time each of its stations is tested; absent where they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) surveillance_seconds: Option<u64>,
+    /// How many stations behind it have a fault.
+    #[serde(default)]
+    pub(crate) faulty_stations: u64,
     pub(crate) figures: LineFigures,
 }
 
@@ -489,6 +495,12 @@ pub(crate) struct LineFigures {
     pub(crate) requests_refused: u64,
     pub(crate) requests_not_filed: u64,
     pub(crate) transfers_failed: u64,
+    #[serde(default)]
+    pub(crate) tests: u64,
+    #[serde(default)]
+    pub(crate) tests_skipped: u64,
+    #[serde(default)]
+    pub(crate) tests_failed: u64,
     pub(crate) outputs_refused: u64,
     pub(crate) unanswered: u64,
     pub(crate) lost_with_line: u64,

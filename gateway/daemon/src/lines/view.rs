@@ -31,6 +31,8 @@ fn shown(line: LineView, shelled: &super::Shelled, now: Instant) -> LineShown {
         version: shelled.version.clone(),
         trouble: shelled.health.trouble().map(|trouble| trouble.to_string()),
         covers: covers(line.coverage),
+        surveillance_seconds: line.surveillance.map(|period| period.as_secs()),
+        faulty_stations: u64::try_from(line.faulty_stations).unwrap_or(u64::MAX),
         figures: LineFigures {
             openings: line.port.openings,
             losses: line.port.losses,
@@ -55,6 +57,9 @@ fn shown(line: LineView, shelled: &super::Shelled, now: Instant) -> LineShown {
             requests_refused: line.totals.requests_refused,
             requests_not_filed: line.totals.requests_not_filed,
             transfers_failed: line.totals.transfers_failed,
+            tests: line.totals.tests,
+            tests_skipped: line.totals.tests_skipped,
+            tests_failed: line.totals.tests_failed,
             outputs_refused: line.port.outputs_refused + line.port.outputs_refused_to_them,
             unanswered: line.port.unanswered,
             lost_with_line: line.port.lost_with_line,

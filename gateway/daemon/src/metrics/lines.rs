@@ -48,6 +48,12 @@ const GAUGES: &[Figure] = &[
         help: "1 while octets arrive and no frame fits, as with a wrong speed.",
         of: |line| u64::from(line.trouble.is_some()),
     },
+    Figure {
+        name: "antiphon_line_faulty_stations",
+        kind: "gauge",
+        help: "Stations behind the line that have a fault.",
+        of: |line| line.faulty_stations,
+    },
 ];
 
 const COUNTERS: &[Figure] = counters! {
@@ -74,6 +80,9 @@ const COUNTERS: &[Figure] = counters! {
     requests_refused "requests_refused" "Call requests of the other end that no desk here took.";
     requests_not_filed "requests_not_filed" "Call requests of ours that the other end did not take.";
     transfers_failed "transfers_failed" "Transfers that the other end asked for and that came to nothing.";
+    tests "tests" "Tests of stations by the clock.";
+    tests_skipped "tests_skipped" "Tests that were left out because of a call.";
+    tests_failed "tests_failed" "Tests, ordered ones too, that failed or came to no result.";
     outputs_refused "outputs_refused" "Commands of either end that were not let through to an output.";
     unanswered "unanswered" "Commands without an answer in time.";
     lost_with_line "commands_lost" "Commands that were open when the line was lost.";

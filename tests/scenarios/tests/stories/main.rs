@@ -21,6 +21,7 @@ mod line_doors;
 mod line_isdn;
 mod line_orders;
 mod line_requests;
+mod line_surveillance;
 mod line_trunk;
 mod line_words;
 mod lines;

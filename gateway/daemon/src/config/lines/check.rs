@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gateway_core::{
     ChannelTarget, Driver, LineConfig, LineSound, LinkKind, Numbering, PrefixMap, Room, Server,
@@ -33,6 +34,9 @@ use crate::config::values::Secret;
 
 /// More lines than any house has; ids have room for many more.
 const MOST_LINES: usize = 256;
+/// In which time all stations of a line may be tested.
+const SHORTEST_ROUND: Duration = Duration::from_secs(10);
+const LONGEST_ROUND: Duration = Duration::from_hours(24);
 
 /// The lines; meaningless if anything was reported.
 pub(crate) fn settings(
@@ -107,6 +111,7 @@ impl Reading<'_> {
                 .filter_map(|one| self.trusted(one))
                 .collect(),
             rooms: self.rooms(section),
+            surveillance: self.surveillance(section, &driver),
             ..LineConfig::new(&section.name, driver, node, numbering)
         };
         LineSettings {
@@ -432,6 +437,26 @@ impl Reading<'_> {
                 None
             }
         }
+    }
+
+    fn surveillance(&mut self, section: &LineSection, driver: &Driver) -> Option<Duration> {
+        let period = section.surveillance.as_ref()?;
+        if !(SHORTEST_ROUND..=LONGEST_ROUND).contains(&period.value) {
+            self.problems.report(
+                &period.place,
+                "stations cannot be tested so often, or so seldom",
+                "give \"10s\" to \"1d\"; \"60s\" is usual",
+            );
+        }
+        // Why nobody speaks there has been said.
+        if !driver.can_test() && !matches!(driver, Driver::Missing { .. }) {
+            self.problems.report(
+                &period.place,
+                format!("the driver \"{}\" has no word for a test", driver.name()),
+                "remove it; the server may test its stations itself and tell their faults",
+            );
+        }
+        Some(period.value)
     }
 
     fn rooms(&mut self, section: &LineSection) -> Vec<Room> {

@@ -122,6 +122,11 @@ section! {
         authority_file: Optional<PathBuf> = r#""/etc/antiphon-gateway/hall.token""#,
         /// How long the other end may take to answer a command.
         answer_within: Defaulted<Duration> = r#""5s""#,
+        /// Each of its stations is tested (microphone and loudspeaker) once in this time, with a
+        /// fifth more or less, never in a call: "10s" to "1d". Two failures in a row are a fault,
+        /// two passes take it away.
+        /// Without it, stations are tested by order only.
+        surveillance: Optional<Duration> = r#""60s""#,
         /// A serial device.
         serial: Perhaps<SerialSection>,
         /// A connection over TCP, with TLS unless `plain` is written.

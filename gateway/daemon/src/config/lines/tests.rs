@@ -390,6 +390,25 @@ fn isdn_follows_the_kind_of_the_link() {
 }
 
 #[test]
+fn b9_surveillance_is_for_drivers_that_have_a_word_for_it() {
+    let line = |driver: &str, surveillance: &str| {
+        format!(
+            "[[line]]\nname = \"x\"\nkind = \"LAN\"\ndriver = \"{driver}\"\n\
+             surveillance = \"{surveillance}\"\n\
+             tcp = {{ connect = \"127.0.0.1:20000\", plain = true }}\n"
+        )
+    };
+    let settings = good(&line("versicle", "60s"));
+    let period = settings.lines[0].config.surveillance;
+    assert_eq!(period, Some(std::time::Duration::from_secs(60)));
+    let path = "line[0].surveillance";
+    one_complaint(&line("acdp", "60s"), path, "\"acdp\" has no word for a test");
+    one_complaint(&line("versicle", "1s"), path, "so often");
+    // Why nobody speaks there is enough.
+    good("[[line]]\nname = \"x\"\nkind = \"LAN\"\nsurveillance = \"60s\"\n");
+}
+
+#[test]
 fn a_changed_line_needs_a_restart_and_moved_text_does_not() {
     let line = "[[line]]\nname = \"x\"\nkind = \"LAN\"\n";
     let settings = good(line);
