@@ -168,6 +168,9 @@ pub enum Progress {
     /// It waits at a desk.
     Queued,
     Held,
+    /// Tones or words of the called end can be heard on the call's channel before it is answered,
+    /// on lines that have channels.
+    Audible,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

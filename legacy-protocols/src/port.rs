@@ -109,6 +109,9 @@ pub enum Output {
         why: &'static str,
     },
     Link(LinkState),
+    /// A picture of the other end comes, at the start and whenever events were lost: items with
+    /// `Origin::Snapshot` lie between its beginning and its end.
+    Picture(PictureStage),
     Happened {
         event: Event,
         from: Provenance,
@@ -136,6 +139,14 @@ pub enum LinkState {
     Up(Picture),
     /// It was up and is silent; outputs are not driven.
     Suspect,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PictureStage {
+    /// What was told of an earlier one that did not end does not count.
+    Begins,
+    /// After a whole one, what it has not named is not there any more.
+    Ends(Picture),
 }
 
 /// How much of the other end is known.
@@ -363,6 +374,7 @@ impl Port {
                     self.outputs.push_back(Output::Send(bytes));
                 }
                 Said::Link(state) => self.enter(state),
+                Said::Picture(stage) => self.outputs.push_back(Output::Picture(stage)),
                 Said::Happened(event, from) => {
                     self.counters.events += 1;
                     self.counters.opaque += u64::from(matches!(event, Event::Opaque { .. }));

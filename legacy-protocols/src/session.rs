@@ -9,7 +9,7 @@ use crate::command::{Answer, CallRef, Command, Purpose};
 use crate::counters::LineCounters;
 use crate::coverage::Coverage;
 use crate::event::{Event, Provenance};
-use crate::port::{AskId, LinkState, Reference};
+use crate::port::{AskId, LinkState, PictureStage, Reference};
 
 pub(crate) trait Session {
     fn coverage(&self) -> Coverage;
@@ -42,6 +42,7 @@ pub(crate) trait Session {
 pub(crate) enum Said {
     Send(Vec<u8>),
     Link(LinkState),
+    Picture(PictureStage),
     Happened(Event, Provenance),
     /// None where the protocol has no way to answer.
     Asked(Option<AskId>, Command, Provenance),

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::codec::{CauseValue, Message};
+use super::codec::{CauseValue, Location, Message, ProgressDescription, ProgressIndicator};
 use super::codec::{Number as Digits, Numbering};
 use super::link::{Side, Topology};
 use super::session::{self, CallError, CallEvent, CallId, IncomingCall, Line, Setup};
@@ -51,6 +51,12 @@ const COVERAGE: Coverage = Coverage::NONE
     .tells(EventKind::CallProgress)
     .tells(EventKind::CallConnected)
     .tells(EventKind::CallReleased);
+
+/// Tones or announcements of ours can be heard (Q.931 4.5.23).
+const IN_BAND: ProgressIndicator = ProgressIndicator {
+    location: Location::PrivateLocal,
+    description: ProgressDescription::InBand,
+};
 
 #[derive(Debug)]
 pub struct Session {
@@ -162,13 +168,19 @@ impl Session {
                 self.dialled(id, complete, from, now);
             }
             CallEvent::DialingEnded => self.dialled(id, true, from, now),
-            CallEvent::Proceeding { .. } => self.progress(id, Progress::Trying, from),
-            CallEvent::Alerting { .. } => self.progress(id, Progress::Ringing, from),
+            CallEvent::Proceeding { in_band } => {
+                self.progress(id, Progress::Trying, from.clone());
+                self.audible(id, in_band, from);
+            }
+            CallEvent::Alerting { in_band } => {
+                self.progress(id, Progress::Ringing, from.clone());
+                self.audible(id, in_band, from);
+            }
+            CallEvent::Progress { in_band } => self.audible(id, in_band, from),
             CallEvent::Answered => self.connected(id, from),
             CallEvent::Information { keypad, .. } => self.keys(id, &keypad, from),
             CallEvent::Ended(cause) => self.ended(id, cause, from),
-            CallEvent::Progress { .. }
-            | CallEvent::MoreDigitsWanted
+            CallEvent::MoreDigitsWanted
             | CallEvent::Connected
             | CallEvent::Notified(_)
             | CallEvent::Facility => {}
@@ -232,6 +244,15 @@ impl Session {
         self.next_ask += 1;
         self.asks.insert(ask, id);
         self.said.push_back(Said::Asked(Some(ask), command, from));
+    }
+
+    /// Q.931 5.4.1: the channel of a call that we make may be heard from here on.
+    fn audible(&mut self, id: CallId, in_band: bool, from: Provenance) {
+        let known = self.calls.get(&id);
+        let made_here = known.is_some_and(|known| known.call.0 & CallRef::OF_PORT == 0);
+        if in_band && made_here {
+            self.progress(id, Progress::Audible, from);
+        }
     }
 
     fn progress(&mut self, id: CallId, progress: Progress, from: Provenance) {
@@ -461,10 +482,18 @@ impl crate::session::Session for Session {
     fn tell(&mut self, event: &Event, now: Instant) {
         let id = |call| self.by_ref.get(&call).copied();
         if let Event::CallProgress(progress) = event
-            && progress.progress == Progress::Ringing
             && let Some(id) = id(progress.call)
         {
-            self.told(|line| line.alert(id, None, now).is_ok());
+            match progress.progress {
+                Progress::Ringing => {
+                    self.told(|line| line.alert(id, None, now).is_ok());
+                }
+                Progress::Audible => {
+                    self.told(|line| line.progress(id, IN_BAND, now).is_ok());
+                }
+                // It has been told that the call is on its way; more is not to be said.
+                Progress::Trying | Progress::Queued | Progress::Held => {}
+            }
         } else if let Event::CallConnected(connected) = event
             && let Some(id) = id(connected.call)
         {

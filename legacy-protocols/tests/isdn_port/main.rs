@@ -233,6 +233,37 @@ fn a_call_is_made_rings_is_answered_and_ends_both_ways_on_every_kind_of_line() {
 }
 
 #[test]
+fn tones_before_the_answer_are_announced_both_ways_on_every_kind_of_line() {
+    for config in configs() {
+        for from in [USER, NETWORK] {
+            let (to, mut wire) = (1 - from, Wire::new(config));
+            let call = wire.call(from);
+            let setup = wire.answer(to, Verdict::Accepted.into());
+            let audible = CallProgress {
+                call: setup.call,
+                progress: Progress::Audible,
+                from: None,
+                to: None,
+                priority: None,
+                sound: None,
+            };
+            wire.give(to, Input::Tell(Event::CallProgress(audible)));
+            wire.pass(Duration::from_secs(1));
+            let events = wire.events(from);
+            let heard = |event: &&&Event| {
+                matches!(event, Event::CallProgress(told)
+                    if told.call == call && told.progress == Progress::Audible)
+            };
+            // Q.931 5.2.9: on a bus nobody has the channel before one terminal has the call.
+            let bus = config(Side::User).link.topology == Topology::PointToMultipoint;
+            let once = usize::from(!(bus && from == NETWORK));
+            assert_eq!(events.iter().filter(heard).count(), once, "{events:?}");
+            assert!(wire.ports[from].channel(call).is_some());
+        }
+    }
+}
+
+#[test]
 fn a_refused_call_tells_why() {
     for config in configs() {
         let mut wire = Wire::new(config);

@@ -143,6 +143,7 @@ fn drain(port: &mut Port, now: Instant) -> usize {
             | Output::Send(_)
             | Output::Close { .. }
             | Output::Link(_)
+            | Output::Picture(_)
             | Output::Asked { .. }
             | Output::Done { .. } => {}
         }

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use gateway_core::{Driver, LineEvent, LineId};
+use legacy_protocols::acdp;
 use legacy_protocols::command::{Answer, Command, Purpose, Verdict};
 use legacy_protocols::event::Event;
 use legacy_protocols::isdn;
@@ -92,7 +93,15 @@ impl OldServer {
                 let session = isdn::port::Session::new(config);
                 Self::speaking(Protocol::Isdn(Box::new(session)), line, seed, now)
             }
-            Driver::Versicle(_) | Driver::Acdp(_) | Driver::Table(_) | Driver::Missing { .. } => {
+            Driver::Acdp(config) => {
+                let server = acdp::Server::new(acdp::Config {
+                    own: config.server,
+                    server: config.own,
+                    ..*config
+                });
+                Self::speaking(Protocol::AcdpServer(Box::new(server)), line, seed, now)
+            }
+            Driver::Versicle(_) | Driver::Table(_) | Driver::Missing { .. } => {
                 let session = open_link::Config::tcp(Role::Server, THERE, HERE, "old");
                 let session = open_link::Session::new(session, now);
                 Self::speaking(Protocol::OpenLink(Box::new(session)), line, seed, now)
@@ -241,7 +250,11 @@ impl OldServer {
                     self.to_gateway.push_back((now + WAY, LineEvent::Closed));
                 }
                 // It opens nothing itself.
-                Output::Send(_) | Output::Close { .. } | Output::Open | Output::Link(_) => {}
+                Output::Send(_)
+                | Output::Close { .. }
+                | Output::Open
+                | Output::Link(_)
+                | Output::Picture(_) => {}
                 Output::Happened { event, .. } => self.told.push(event),
                 Output::Asked { ask, command, .. } => self.asked(ask, command, now),
                 Output::Done { reference, answer } => self.done.push((reference, answer)),

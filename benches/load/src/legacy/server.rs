@@ -134,6 +134,7 @@ impl Server {
                 Output::Close { why } => bail!("the line was given up: {why}"),
                 Output::Open
                 | Output::Link(_)
+                | Output::Picture(_)
                 | Output::Happened { .. }
                 | Output::Asked { ask: None, .. } => {}
                 Output::Timeout(_) => break,

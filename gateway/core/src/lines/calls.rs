@@ -138,6 +138,7 @@ impl GatewayState {
         progress: CallerProgress,
         now: Instant,
     ) {
+        let heard = matches!(progress, CallerProgress::EarlyMedia { .. });
         let (progress, sound) = match progress {
             CallerProgress::Trying => (event::Progress::Trying, None),
             CallerProgress::Ringing => (event::Progress::Ringing, None),
@@ -154,15 +155,23 @@ impl GatewayState {
             return;
         };
         let (from, to) = entry.ends();
-        let event = Event::CallProgress(CallProgress {
+        let told = CallProgress {
             call: entry.call,
             progress,
             from: Some(from),
             to: Some(to),
             priority: None,
             sound,
-        });
-        self.tell_line(entry.line, event, now);
+        };
+        self.tell_line(entry.line, Event::CallProgress(told.clone()), now);
+        // A line with channels is not told where sound is, but that there is some.
+        if heard && entry.channel.is_some() {
+            let told = CallProgress {
+                progress: event::Progress::Audible,
+                ..told
+            };
+            self.tell_line(entry.line, Event::CallProgress(told), now);
+        }
     }
 
     pub(crate) fn answer_by_line(&mut self, leg: LegId, now: Instant) {
@@ -345,7 +354,17 @@ impl GatewayState {
                 };
                 self.calls.handle(Input::LegProgress { leg, progress }, now);
             }
-            (event::Progress::Held | event::Progress::Trying, _)
+            (event::Progress::Audible, Talk::Not) if entry.way == Way::Started => {
+                match self.hear_line(leg, told.sound) {
+                    Ok(true) => {
+                        let progress = Progress::EarlyMedia;
+                        self.calls.handle(Input::LegProgress { leg, progress }, now);
+                    }
+                    Ok(false) => {}
+                    Err(_) => self.counters.early_answers_unusable += 1,
+                }
+            }
+            (event::Progress::Held | event::Progress::Trying | event::Progress::Audible, _)
             | (event::Progress::Ringing | event::Progress::Queued, _) => {}
         }
     }

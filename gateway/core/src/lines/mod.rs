@@ -34,7 +34,7 @@ use ::calls::{Input, Privacy, Withdrawal};
 use legacy_protocols::command::{Answer, Command, OutputId, Purpose, RequestRef, Switch, Verdict};
 use legacy_protocols::event::{Event, Provenance};
 use legacy_protocols::number::Party;
-use legacy_protocols::port::{self, AskId, LinkState, Picture, Reference};
+use legacy_protocols::port::{self, AskId, LinkState, Reference};
 use model::{LegId, NodeId, RequestId, StationId};
 
 pub use config::{
@@ -202,6 +202,7 @@ impl GatewayState {
             port::Output::Send(bytes) => self.line_wants(line, LineCommand::Send(bytes)),
             port::Output::Close { why } => self.line_wants(line, LineCommand::Close { why }),
             port::Output::Link(state) => self.line_is(line, state, now),
+            port::Output::Picture(stage) => self.picture_stage(line, stage, now),
             port::Output::Happened { event, from } => self.line_tells(line, event, from, now),
             port::Output::Asked { ask, command, from } => {
                 self.line_asks(line, ask, command, from, now);
@@ -225,9 +226,6 @@ impl GatewayState {
         let was_up = line.is_up();
         line.link = state;
         let is_up = line.is_up();
-        if state == LinkState::Syncing {
-            self.picture_begins(id);
-        }
         if was_up && !is_up {
             self.calls_of_line_lost(id, now);
         }
@@ -236,9 +234,6 @@ impl GatewayState {
         }
         self.surveil_line(id, state, now);
         if !was_up && is_up {
-            if state == LinkState::Up(Picture::Whole) {
-                self.picture_is_whole(id, now);
-            }
             self.file_all_at_lines(id, now);
         }
     }

@@ -13,12 +13,14 @@ use calls::{
     Withdrawal,
 };
 use legacy_protocols::command::{Answer, Cause, Command, RequestRef, Verdict};
+use legacy_protocols::coverage::{CommandKind, Coverage};
 use legacy_protocols::event::{CallRequest, Event};
 use legacy_protocols::number::Party;
+use legacy_protocols::port::{Picture, PictureStage, Port};
 use legacy_protocols::text::Text;
 use model::{DeskId, Destination, Pii, Reach, RequestId};
 
-use super::{Errand, LineId, words};
+use super::{Errand, LineId, LineSound, words};
 use crate::state::GatewayState;
 
 /// Requests of other servers that are mirrored here at most; the engine holds no more either.
@@ -52,6 +54,17 @@ enum Standing {
     InDoubt(Party),
     /// It was granted to us.
     Ours,
+}
+
+/// What a protocol has to take a request with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ClaimWords {
+    /// It is asked for, and one has it.
+    Claim,
+    /// Whoever asked is called back; the server takes its request away by itself.
+    CallBack,
+    /// Neither: nobody here can answer it.
+    None,
 }
 
 impl Requests {
@@ -161,13 +174,21 @@ impl GatewayState {
         let _ = self.calls.command(withdraw, now);
     }
 
-    /// The line is being told what is; what it names not is over.
-    pub(super) fn picture_begins(&mut self, line: LineId) {
-        let begun = BTreeSet::new();
-        self.lines.requests.pictured.insert(line, begun);
+    /// A line is told what is; what a whole picture does not name is over.
+    pub(super) fn picture_stage(&mut self, line: LineId, stage: PictureStage, now: Instant) {
+        let pictured = &mut self.lines.requests.pictured;
+        match stage {
+            PictureStage::Begins => {
+                pictured.insert(line, BTreeSet::new());
+            }
+            PictureStage::Ends(Picture::Whole) => self.picture_is_whole(line, now),
+            PictureStage::Ends(Picture::Partial | Picture::None) => {
+                pictured.remove(&line);
+            }
+        }
     }
 
-    pub(super) fn picture_is_whole(&mut self, line: LineId, now: Instant) {
+    fn picture_is_whole(&mut self, line: LineId, now: Instant) {
         let Some(pictured) = self.lines.requests.pictured.remove(&line) else {
             return;
         };
@@ -198,6 +219,14 @@ impl GatewayState {
         if !up {
             return self.claim_decided(request, ClaimVerdict::Unreachable, now);
         }
+        match self.claim_words(mirrored.line) {
+            ClaimWords::Claim => {}
+            ClaimWords::CallBack => return self.claim_decided(request, ClaimVerdict::Granted, now),
+            ClaimWords::None => {
+                self.count_claim_without_word(mirrored.line);
+                return self.claim_decided(request, ClaimVerdict::Unreachable, now);
+            }
+        }
         let by = self.party_claiming(mirrored.line, by);
         let errand = Errand::Claim { request, by };
         let claim = Command::RequestClaim {
@@ -226,8 +255,8 @@ impl GatewayState {
             Verdict::AlreadyTaken | Verdict::Expired | Verdict::NoSuchNumber => {
                 ClaimVerdict::TakenElsewhere
             }
-            // Its protocol has no word for it: whoever is called first has it.
-            Verdict::Unsupported => ClaimVerdict::Granted,
+            // The other end has no word for it: whoever is called first has it.
+            Verdict::Unsupported => self.called_instead(mirrored.line),
             Verdict::LineLost | Verdict::NoAnswer => {
                 self.lines.requests.stands(request, Standing::InDoubt(by));
                 ClaimVerdict::Unreachable
@@ -245,6 +274,42 @@ impl GatewayState {
             self.lines.requests.stands(request, Standing::Ours);
         }
         self.claim_decided(request, verdict, now);
+    }
+
+    /// How the requests of a line can be taken.
+    fn claim_words(&self, line: LineId) -> ClaimWords {
+        let Some(line) = self.lines.get(line) else {
+            return ClaimWords::None;
+        };
+        let coverage = line.port().map_or(Coverage::NONE, Port::coverage);
+        let calls = coverage.can_command(CommandKind::CallSetup);
+        if coverage.can_command(CommandKind::RequestClaim) {
+            return ClaimWords::Claim;
+        }
+        match (&line.config.sound, calls) {
+            (LineSound::Sip(_), _) | (LineSound::Rtp | LineSound::Channels, true) => {
+                ClaimWords::CallBack
+            }
+            (LineSound::Rtp | LineSound::Channels, false) | (LineSound::None, _) => {
+                ClaimWords::None
+            }
+        }
+    }
+
+    fn called_instead(&mut self, line: LineId) -> ClaimVerdict {
+        match self.claim_words(line) {
+            ClaimWords::Claim | ClaimWords::CallBack => ClaimVerdict::Granted,
+            ClaimWords::None => {
+                self.count_claim_without_word(line);
+                ClaimVerdict::Unreachable
+            }
+        }
+    }
+
+    fn count_claim_without_word(&mut self, line: LineId) {
+        if let Some(line) = self.lines.get_mut(line) {
+            line.totals.claims_without_word += 1;
+        }
     }
 
     fn claim_decided(&mut self, request: RequestId, verdict: ClaimVerdict, now: Instant) {

@@ -44,6 +44,9 @@ pub struct LineTotals {
     pub requests_refused: u64,
     /// Call requests of ours that the other end did not take.
     pub requests_not_filed: u64,
+    /// Call requests of the other end that somebody wanted to take and nobody here can: its protocol
+    /// knows neither claims nor calls with sound.
+    pub claims_without_word: u64,
     /// Transfers that the other end asked for and that came to nothing.
     pub transfers_failed: u64,
     /// Tests of stations by the clock, those that were left out because of a call, and all that

@@ -79,6 +79,7 @@ fn details(line: &LineShown) -> String {
         ("unknown stations", figures.unknown_stations),
         ("requests refused", figures.requests_refused),
         ("requests not filed", figures.requests_not_filed),
+        ("claims without word", figures.claims_without_word),
         ("transfers failed", figures.transfers_failed),
         ("tests", figures.tests),
         ("tests skipped", figures.tests_skipped),

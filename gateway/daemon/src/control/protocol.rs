@@ -494,6 +494,8 @@ pub(crate) struct LineFigures {
     pub(crate) unknown_stations: u64,
     pub(crate) requests_refused: u64,
     pub(crate) requests_not_filed: u64,
+    #[serde(default)]
+    pub(crate) claims_without_word: u64,
     pub(crate) transfers_failed: u64,
     #[serde(default)]
     pub(crate) tests: u64,

@@ -428,6 +428,7 @@ pub(super) fn table(octets: &[u8], manifest: Manifest) -> Vec<Judgement> {
                 | Output::Send(_)
                 | Output::Close { .. }
                 | Output::Link(_)
+                | Output::Picture(_)
                 | Output::Done { .. } => continue,
             };
             judgements.push(understood(Understood::Table(TableView {

@@ -56,6 +56,7 @@ fn shown(line: LineView, shelled: &super::Shelled, now: Instant) -> LineShown {
             unknown_stations: line.totals.unknown_stations,
             requests_refused: line.totals.requests_refused,
             requests_not_filed: line.totals.requests_not_filed,
+            claims_without_word: line.totals.claims_without_word,
             transfers_failed: line.totals.transfers_failed,
             tests: line.totals.tests,
             tests_skipped: line.totals.tests_skipped,

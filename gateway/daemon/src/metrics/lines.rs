@@ -79,6 +79,7 @@ const COUNTERS: &[Figure] = counters! {
     unknown_stations "unknown_stations" "What was told of stations that are not in the directory.";
     requests_refused "requests_refused" "Call requests of the other end that no desk here took.";
     requests_not_filed "requests_not_filed" "Call requests of ours that the other end did not take.";
+    claims_without_word "claims_without_word" "Call requests of the other end that somebody wanted to take and nobody here can.";
     transfers_failed "transfers_failed" "Transfers that the other end asked for and that came to nothing.";
     tests "tests" "Tests of stations by the clock.";
     tests_skipped "tests_skipped" "Tests that were left out because of a call.";

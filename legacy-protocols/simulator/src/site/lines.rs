@@ -173,8 +173,8 @@ impl Site {
             port::Output::Done { reference, answer } => {
                 return self.done(line, reference, &answer, now);
             }
-            // Drained by the caller.
-            port::Output::Timeout(_) => return,
+            // Drained by the caller; what a picture names is heard item by item.
+            port::Output::Timeout(_) | port::Output::Picture(_) => return,
         };
         self.outputs.push_back(Output::Line { line, command });
     }

@@ -250,7 +250,11 @@ impl Gateway {
                 }
                 Output::Asked { ask, command, .. } => self.asks.push((ask, command)),
                 Output::Happened { event, .. } => self.events.push(event),
-                Output::Open | Output::Close { .. } | Output::Link(_) | Output::Done { .. } => {}
+                Output::Open
+                | Output::Close { .. }
+                | Output::Link(_)
+                | Output::Picture(_)
+                | Output::Done { .. } => {}
                 Output::Timeout(_) => return,
             }
         }

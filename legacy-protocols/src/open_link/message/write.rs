@@ -368,6 +368,8 @@ impl Draft<'_> {
             Progress::Ringing => 1,
             Progress::Queued => 2,
             Progress::Held => 3,
+            // Where sound goes before the answer, the field beside it says.
+            Progress::Audible => 1,
         };
         self.fields().put_u8(kind::PROGRESS, octet);
         if let Some(priority) = progress.priority {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Phase, Session};
 use crate::command::{Command, Verdict};
 use crate::open_link::message::Body;
-use crate::port::{LinkState, Picture, Reference};
+use crate::port::{LinkState, Picture, PictureStage, Reference};
 use crate::session::Said;
 
 /// A picture is asked for so often.
@@ -42,6 +42,7 @@ impl Session {
             torn: false,
             asked_by,
         });
+        self.said.push_back(Said::Picture(PictureStage::Begins));
         self.reply(&Body::Command(Command::Snapshot), reference, now);
     }
 
@@ -79,6 +80,8 @@ impl Session {
         };
         self.picture = picture;
         self.said.push_back(Said::Link(LinkState::Up(picture)));
+        self.said
+            .push_back(Said::Picture(PictureStage::Ends(picture)));
         if let Some(reference) = pending.asked_by {
             let verdict = match picture {
                 Picture::Whole => Verdict::Done,

@@ -6,7 +6,7 @@ use legacy_protocols::number::Party;
 use legacy_protocols::priority::Priority;
 use scenarios::clock::SECOND;
 use scenarios::old_server::{here, there};
-use scenarios::phone::Act;
+use scenarios::phone::{Act, Manner};
 use scenarios::site::Site;
 use scenarios::world::World;
 use scenarios::world::lines::{channel, isdn_to};
@@ -139,6 +139,63 @@ fn b6_a_call_to_the_line_is_joined_when_it_is_answered_there() {
     );
     assert!(world.old(0).channels.is_empty());
     world.expect_nothing_left();
+}
+
+fn progress(call: CallRef, progress: Progress) -> Event {
+    Event::CallProgress(CallProgress {
+        call,
+        progress,
+        from: None,
+        to: None,
+        priority: None,
+        sound: None,
+    })
+}
+
+#[test]
+fn tones_of_the_network_are_heard_before_it_answers() {
+    let mut world = world();
+    world.dial("101", "2101");
+    world.wait(SECOND);
+    let (ask, call) = match &world.old(0).asked[..] {
+        [(Some(ask), Command::CallSetup(setup))] => (*ask, setup.call),
+        other => panic!("one set-up: {other:?}"),
+    };
+    world.old_answers(0, ask, Verdict::Accepted.into());
+    world.old_tells(0, progress(call, Progress::Audible));
+    world.wait(SECOND);
+    world.expect("101", &["hears 183 with sound"]);
+    let number = joined(&mut world);
+    world.old_tells(0, progress(call, Progress::Ringing));
+    let cause = Cause(28);
+    world.old_tells(0, Event::CallReleased { call, cause });
+    world.wait(SECOND);
+    assert!(world.old(0).channels.is_empty(), "{number} is left");
+    world.expect_nothing_left();
+}
+
+#[test]
+fn tones_of_a_telephone_are_announced_to_the_network_and_heard_there() {
+    let mut world = world();
+    world.manner("101", Manner::EarlySound);
+    world.old_asks(0, setup(there("2101"), here("101")));
+    world.wait(SECOND);
+    world.expect("101", &["rings: 2101"]);
+    let told = world.old(0).take_told();
+    let said: Vec<Progress> = told
+        .iter()
+        .filter_map(|event| match event {
+            Event::CallProgress(told) => Some(told.progress),
+            _ => None,
+        })
+        .collect();
+    let stages = [Progress::Trying, Progress::Ringing, Progress::Audible];
+    assert_eq!(said, stages, "{told:?}");
+    assert_eq!(world.old(0).channels.len(), 1);
+    world.act("101", Act::Answer);
+    world.wait(SECOND);
+    world.expect("101", &["talks"]);
+    joined(&mut world);
 }
 
 #[test]

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use calls::{Closure, Event as Ours, RequestChange};
+use gateway_core::{Driver, LineConfig, LineSound, Trunk};
+use legacy_protocols::acdp;
 use legacy_protocols::command::{Answer, CallRef, CallSetup, Command, RequestRef, Verdict};
-use legacy_protocols::event::{CallRequest, Event, TalkMode};
+use legacy_protocols::event::{CallRequest, Event, StationState, TalkMode};
 use legacy_protocols::number::Party;
 use legacy_protocols::port::AskId;
 use legacy_protocols::priority::Priority;
@@ -229,6 +231,93 @@ fn what_a_picture_does_not_name_any_more_is_over() {
     world.expect_up(0);
     assert_eq!(waiting(&world), 0);
     assert_eq!(closures(&world), [Closure::TakenElsewhere]);
+}
+
+#[test]
+fn what_was_taken_back_while_events_were_lost_is_over_with_the_next_picture() {
+    let mut world = world();
+    world.old_tells(0, Event::RequestNew(wish(there("2101"))));
+    let stays = RequestRef(WISH.0 + 1);
+    let other = CallRequest {
+        request: stays,
+        ..wish(there("2190"))
+    };
+    world.old_tells(0, Event::RequestNew(other.clone()));
+    world.wait(SECOND);
+    assert_eq!(waiting(&world), 2);
+    // More than the link can take in one moment: the last are lost, and the gap is noticed.
+    let (station, state) = (there("2102"), StationState::Idle);
+    for _ in 0..17_000 {
+        world.old_tells(0, Event::StationState { station, state });
+    }
+    world.old_tells(0, Event::RequestCancelled { request: WISH });
+    world.old(0).picture = vec![Event::RequestNew(other)];
+    world.wait(60 * SECOND);
+    world.expect_up(0);
+    assert!(world.gateway.state().lines()[0].protocol.gaps > 0);
+    assert_eq!(waiting(&world), 1);
+    assert_eq!(closures(&world), [Closure::TakenElsewhere]);
+}
+
+/// The old server speaks another protocol, as the gateway sees it.
+fn world_without_claims(sound: LineSound) -> World {
+    let site = Site::of(&["101"])
+        .behind("hall", "2101")
+        .desk("900", &["101"]);
+    let line = LineConfig {
+        driver: Driver::Acdp(acdp::Config {
+            own: acdp::Device { node: 2, device: 1 },
+            server: acdp::Device {
+                node: 1,
+                device: 65,
+            },
+            checksum: acdp::Checksum::Required,
+            hops: 1,
+        }),
+        sound,
+        desk: Some(DeskId::from_key("900")),
+        ..line_to("hall")
+    };
+    let mut world = World::with_line(&site, &["101"], line, Vec::new());
+    world.wait(SECOND);
+    world.expect_up(0);
+    world.skip();
+    world
+}
+
+#[test]
+fn a_request_of_a_protocol_without_claims_is_answered_by_calling_back_or_not_at_all() {
+    // Its calls go by SIP to the same server.
+    let trunk = Trunk {
+        host: ([10, 0, 9, 9], 5060).into(),
+        transport: sip::flow::Transport::Udp,
+    };
+    let mut world = world_without_claims(LineSound::Sip(trunk));
+    let wish = CallRequest {
+        to: Some(here("900")),
+        ..wish(there("2101"))
+    };
+    world.old_tells(0, Event::RequestNew(wish.clone()));
+    world.wait(SECOND);
+    assert_eq!(waiting(&world), 1);
+    world.dial("101", "900");
+    world.wait(SECOND);
+    assert!(
+        world.network.trace(20).contains("INVITE sip:2101@10.0.9.9"),
+        "it is called back: {}",
+        world.network.trace(20)
+    );
+    // It has neither claims nor sound: nobody here can answer, and that is said.
+    let mut world = world_without_claims(LineSound::None);
+    world.old_tells(0, Event::RequestNew(wish));
+    world.wait(SECOND);
+    world.dial("101", "900");
+    world.wait(5 * SECOND);
+    assert_eq!(waiting(&world), 1, "it waits for somebody who can");
+    assert_eq!(
+        world.gateway.state().lines()[0].totals.claims_without_word,
+        1
+    );
 }
 
 #[test]

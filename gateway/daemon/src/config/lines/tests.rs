@@ -402,7 +402,11 @@ fn b9_surveillance_is_for_drivers_that_have_a_word_for_it() {
     let period = settings.lines[0].config.surveillance;
     assert_eq!(period, Some(std::time::Duration::from_secs(60)));
     let path = "line[0].surveillance";
-    one_complaint(&line("acdp", "60s"), path, "\"acdp\" has no word for a test");
+    one_complaint(
+        &line("acdp", "60s"),
+        path,
+        "\"acdp\" has no word for a test",
+    );
     one_complaint(&line("versicle", "1s"), path, "so often");
     // Why nobody speaks there is enough.
     good("[[line]]\nname = \"x\"\nkind = \"LAN\"\nsurveillance = \"60s\"\n");

@@ -133,7 +133,7 @@ impl Site {
         };
         match progress.progress {
             Progress::Held => self.phase(id, Phase::Held),
-            Progress::Trying | Progress::Ringing | Progress::Queued => {}
+            Progress::Trying | Progress::Ringing | Progress::Queued | Progress::Audible => {}
         }
         self.join_channel(id);
         self.learn_sound(id, progress.sound);

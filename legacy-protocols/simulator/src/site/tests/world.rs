@@ -314,7 +314,10 @@ impl World {
                 }
                 port::Output::Asked { ask, command, .. } => self.asked.push((ask, command)),
                 port::Output::Done { reference, answer } => self.done.push((reference.0, answer)),
-                port::Output::Open | port::Output::Close { .. } | port::Output::Link(_) => {}
+                port::Output::Open
+                | port::Output::Close { .. }
+                | port::Output::Link(_)
+                | port::Output::Picture(_) => {}
                 port::Output::Timeout(at) => {
                     self.deadlines[1] = at;
                     return;
