@@ -11,6 +11,7 @@
 )]
 
 mod api;
+mod claims;
 mod clock;
 mod core;
 mod keys;

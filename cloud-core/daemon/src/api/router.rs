@@ -8,8 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::problem::{Code, Problem, ProblemBody};
 use crate::core::Core;
-use crate::people;
-use crate::service;
+use crate::{claims, people, service};
 
 /// A body of more than this is refused, where a route does not say more.
 const BODY: usize = 64 * 1024;
@@ -29,6 +28,7 @@ fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::with_openapi(Description::openapi())
         .merge(service::routes())
         .merge(people::routes())
+        .merge(claims::device_routes())
 }
 
 /// The interface.

@@ -25,6 +25,17 @@ pub(crate) struct TestKeys {
     _folder: TempDir,
 }
 
+impl TestKeys {
+    pub(crate) fn core(&self, store: &Store) -> Core {
+        Core {
+            store: store.clone(),
+            clock: self.clock.clone(),
+            keys: self.keys.clone(),
+            people: crate::people::testing::people(),
+        }
+    }
+}
+
 pub(crate) async fn keys(store: &Store) -> TestKeys {
     let clock = Clock::default();
     let folder = tempfile::tempdir().unwrap();

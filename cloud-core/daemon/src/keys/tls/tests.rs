@@ -16,21 +16,11 @@ use tokio_rustls::TlsAcceptor;
 use super::*;
 use crate::core::Core;
 use crate::keys::authority::{self, Holder, PublicKey, Reason};
-use crate::keys::testing::{Shown, TestKeys, connect, keys, request, taken};
-use crate::store::Store;
+use crate::keys::testing::{Shown, connect, keys, request, taken};
 use crate::store::changes::Whose;
 use crate::store::testing::on_both;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-fn core(store: &Store, world: &TestKeys) -> Core {
-    Core {
-        store: store.clone(),
-        clock: world.clock.clone(),
-        keys: world.keys.clone(),
-        people: crate::people::testing::people(),
-    }
-}
 
 async fn device(core: &Core, number: u128) -> Shown {
     let key = KeyPair::generate().unwrap();
@@ -91,7 +81,7 @@ async fn forged(core: &Core, like: &Shown) -> Shown {
 async fn g2_the_front_door_opens_for_devices_of_ours_and_for_nobody_else() {
     on_both(async |store| {
         let world = keys(&store).await;
-        let core = core(&store, &world);
+        let core = world.core(&store);
         let door = listen(core.keys.device_tls()).await;
         let shown = device(&core, 1).await;
         assert!(taken(connect(&core, door, Some(&shown)).await).await);
@@ -126,7 +116,7 @@ async fn g2_the_front_door_opens_for_devices_of_ours_and_for_nobody_else() {
 async fn g2_an_expired_device_reaches_its_renewal_for_thirty_days() {
     on_both(async |store| {
         let world = keys(&store).await;
-        let core = core(&store, &world);
+        let core = world.core(&store);
         let web = listen(core.keys.web_tls()).await;
         let shown = device(&core, 1).await;
         assert!(taken(connect(&core, web, None).await).await, "a browser");
@@ -158,7 +148,7 @@ async fn g2_an_expired_device_reaches_its_renewal_for_thirty_days() {
 async fn g2_the_row_says_at_once_that_a_certificate_is_void() {
     on_both(async |store| {
         let world = keys(&store).await;
-        let core = core(&store, &world);
+        let core = world.core(&store);
         let shown = device(&core, 1).await;
         let other = device(&core, 2).await;
         let mut tx = core.store.write().await.unwrap();

@@ -1,0 +1,22 @@
+//! Whose a device is, and how it gets its certificate.
+//!
+//! `units` knows what can be claimed, by codes of which only a keyed hash is kept. `bind` gives a
+//! unit to a site, takes it back, puts another in its place. `enrol` hands the claimed device its
+//! certificates. What is allowed when is decided in `cloud_logic::claims`.
+//!
+//! Invariants: at any moment a unit belongs to at most one site; whoever guesses codes cannot tell
+//! an unknown one from one that is taken.
+
+mod attempts;
+mod bind;
+mod enrol;
+mod pepper;
+mod rows;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use bind::{BindError, Claimed, Wanted, claim, release, replace, revoke};
+pub(crate) use enrol::{forget_burnt, routes as device_routes};
+pub(crate) use units::{NewUnit, UnitError, add};
