@@ -24,6 +24,7 @@ pub mod safety;
 pub mod sound;
 pub mod table;
 pub mod text;
+pub mod text_servers;
 
 mod crc;
 mod octets;

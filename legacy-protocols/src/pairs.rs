@@ -31,7 +31,7 @@ impl Calls {
         call
     }
 
-    fn find(&self, from: Party, to: Party) -> Option<CallRef> {
+    pub(crate) fn find(&self, from: Party, to: Party) -> Option<CallRef> {
         self.by_parties.get(&(from, to)).copied()
     }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use legacy_protocols::number::Party;
 
-use crate::site::Act;
+use crate::site::{Act, Keeps};
 
 /// What one line of a script wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub enum Order {
         station: Party,
         file: Option<PathBuf>,
     },
+    /// Which calls wait for a line that is down.
+    Keep(Keeps),
     /// What the site is like, as text.
     Status,
     Help,
@@ -101,6 +103,7 @@ Stations are named by their word or number, others as node/number (2/102).
   play STATION FILE.wav            it says what is in the file
   record STATION FILE.wav|off      what it hears
   line LINE cut|heal|freeze|thaw
+  keep nothing|alarms|everything   calls that wait for a line that is down
   wait station STATION idle|ringing|requesting|busy|conference|listening|privacy|broken
   wait call STATION ringing|talking|held|none
   wait with STATION NUMBER         talks with that number

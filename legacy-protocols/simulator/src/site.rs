@@ -12,6 +12,7 @@ mod calls;
 mod conferences;
 mod doors;
 mod hands;
+mod kept;
 mod lines;
 mod picture;
 mod plan;
@@ -30,6 +31,7 @@ use legacy_protocols::port::LinkState;
 
 pub use calls::{Call, End, Phase};
 pub use hands::{Act, Trouble, What};
+pub use kept::Keeps;
 pub use lines::Line;
 pub use plan::{
     Answers, Button, Contact, DoorPlan, GroupPlan, LinePlan, MOST_MEMBERS, Plan, StationKind,
@@ -41,6 +43,7 @@ pub use wires::{Circuit, Member, Part, Stream, Voice};
 
 use conferences::Gathering;
 use doors::Move;
+use kept::{Dialled, Kept};
 use requests::Requests;
 use wires::Wires;
 
@@ -102,6 +105,10 @@ pub struct Site {
     lines: Vec<Line>,
     calls: BTreeMap<CallId, Call>,
     requests: Requests,
+    keeps: Keeps,
+    kept: BTreeMap<Party, Kept>,
+    /// What each station has dialled that nobody has answered yet.
+    dialled: BTreeMap<Party, Dialled>,
     gatherings: BTreeMap<u16, Gathering>,
     wires: Wires,
     timers: BTreeSet<(Instant, Timer)>,
@@ -124,6 +131,8 @@ enum Timer {
     Door(Party, usize, Move),
     /// Whoever took a request did not call.
     NotCalled(Party),
+    /// What is kept is tried again.
+    Kept,
 }
 
 impl Site {
@@ -147,6 +156,9 @@ impl Site {
             lines: plan.lines.into_iter().map(|l| Line::new(l, now)).collect(),
             calls: BTreeMap::new(),
             requests: Requests::default(),
+            keeps: plan.keeps,
+            kept: BTreeMap::new(),
+            dialled: BTreeMap::new(),
             gatherings: BTreeMap::new(),
             wires: Wires::new(plan.sound_ends),
             timers: BTreeSet::new(),
@@ -253,6 +265,8 @@ impl Site {
             Timer::Longest(call) => self.too_long(call, now),
             Timer::Door(station, door, what) => self.door_moves(station, door, what, now),
             Timer::NotCalled(station) => self.requests.not_called(station),
+            // `settle` makes what is due.
+            Timer::Kept => {}
         }
     }
 
@@ -260,6 +274,7 @@ impl Site {
     fn settle(&mut self, now: Instant) {
         // Each round answers something that was said; a line that asks for ever is its own end.
         for _ in 0..1000 {
+            self.make_kept(now);
             self.tell_states(now);
             if !self.hear_lines(now) && self.touched.is_empty() {
                 return;

@@ -12,6 +12,7 @@ use crate::open_link;
 use crate::port::{AskId, Reference};
 use crate::session::{Said, Session};
 use crate::table;
+use crate::text_servers::{McIpServer, OpenWebNetServer};
 
 #[derive(Debug)]
 pub enum Protocol {
@@ -19,7 +20,11 @@ pub enum Protocol {
     /// The server's end, for simulators.
     AcdpServer(Box<acdp::Server>),
     Isdn(Box<isdn::port::Session>),
+    /// The server's end, for simulators.
+    McIpServer(Box<McIpServer>),
     OpenLink(Box<open_link::Session>),
+    /// The server's end, for simulators.
+    OpenWebNetServer(Box<OpenWebNetServer>),
     Table(Box<table::Session>),
 }
 
@@ -29,7 +34,9 @@ macro_rules! each {
             Self::Acdp($session) => $call,
             Self::AcdpServer($session) => $call,
             Self::Isdn($session) => $call,
+            Self::McIpServer($session) => $call,
             Self::OpenLink($session) => $call,
+            Self::OpenWebNetServer($session) => $call,
             Self::Table($session) => $call,
         }
     };

@@ -43,6 +43,13 @@ pub fn mcip_ascii() -> Manifest {
             dead_after: 3,
         }),
         receive: vec![
+            // A sign of life is acknowledged as commands are, and is none.
+            receive(
+                "Hello",
+                vec![constant(b"Ackd Hello")],
+                Meaning::Nothing,
+                &[],
+            ),
             answers("Ackd", Verdict::Done),
             answers("Busy", Verdict::Busy),
             answers("Fail", Verdict::NotAllowed),

@@ -74,6 +74,7 @@ impl Session {
             reader: Reader::default(),
             words: Words {
                 node: manifest.limits.node,
+                nodes_told: manifest.receive.iter().any(tells_node),
                 priorities: manifest.limits.priorities,
                 calls: Calls::default(),
             },
@@ -423,6 +424,10 @@ impl crate::session::Session for Session {
     fn poll(&mut self) -> Option<Said> {
         self.said.pop_front()
     }
+}
+
+fn tells_node(rule: &ReceiveRule) -> bool {
+    rule.fields.iter().any(|field| field.slot == Slot::Node)
 }
 
 fn allowed(values: &Values, ranges: &[(Number, Number)]) -> bool {

@@ -214,6 +214,8 @@ pub(super) const fn offered_by(kind: CommandKind) -> Option<&'static [Slot]> {
 #[derive(Debug)]
 pub(super) struct Words {
     pub(super) node: Node,
+    /// What comes names the servers of stations; else calls are named by numbers alone.
+    pub(super) nodes_told: bool,
     pub(super) priorities: Scale,
     pub(super) calls: Calls,
 }
@@ -329,7 +331,8 @@ impl Words {
             Command::CallSetup(setup) => {
                 number(Slot::Station, setup.from);
                 number(Slot::To, setup.to);
-                self.calls.remember(setup.call, setup.from, setup.to);
+                let [from, to] = [setup.from, setup.to].map(|party| self.as_told(party));
+                self.calls.remember(setup.call, from, to);
                 self.put_priority(&mut values, setup.priority);
             }
             Command::CallRelease { call, cause } => {
@@ -406,6 +409,16 @@ impl Words {
             | Command::Snapshot => return None,
         }
         Some(values)
+    }
+
+    /// As it will be read when the other end speaks of it.
+    fn as_told(&self, party: Party) -> Party {
+        let node = if self.nodes_told {
+            party.node
+        } else {
+            self.node
+        };
+        Party { node, ..party }
     }
 
     fn party(&self, values: &Values, slot: Slot) -> Option<Party> {

@@ -331,8 +331,8 @@ fn all_problems_are_told_at_once_with_place_and_remedy() {
     let mut manifest = mcip_ascii();
     manifest.name.clear();
     manifest.frame.longest = 0;
-    manifest.receive[3].fields.remove(1);
-    manifest.receive[4].fields[3].slot = Slot::Station;
+    manifest.receive[4].fields.remove(1);
+    manifest.receive[5].fields[3].slot = Slot::Station;
     manifest.transmit.push(TransmitRule {
         name: "Open".into(),
         command: CommandKind::DoorOpen,
@@ -346,8 +346,8 @@ fn all_problems_are_told_at_once_with_place_and_remedy() {
         [
             "name: missing; say what the driver is for",
             "frame.longest: 0 octets; give 1 to 4096",
-            "receive[3]: nothing tells station; add a field or a constant for it",
-            "receive[4].fields[3]: station a second time; make it ignored",
+            "receive[4]: nothing tells station; add a field or a constant for it",
+            "receive[5].fields[3]: station a second time; make it ignored",
             "transmit[2].command: door_open drives an output; say outputs_enabled = true in limits, \
              or remove the rule",
             "transmit[2].fields[3]: door_open says nothing of to; give a constant instead",

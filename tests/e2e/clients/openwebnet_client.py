@@ -1,6 +1,6 @@
 """OWNd, a client of OpenWebNet servers, driven line by line.
 
-Arguments: ADDRESS PORT. Opens a session for events and one for commands. On standard input
+Arguments: ADDRESS, PORT of a session for events, PORT of one for commands. On standard input
 `send FRAME`, `light_on WHERE` or `read FRAME`, one a line; on standard output one line for each:
 `heard`, `made`, `read` with what OWNd understands, and OWNd's own log after `log`.
 """
@@ -50,14 +50,18 @@ async def obey(session):
         await session.send(message)
 
 
-async def main(address, port):
+async def main(address, events_port, commands_port):
     logger = logging.getLogger("OWNd")
     logger.setLevel(logging.DEBUG)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("log %(message)s"))
     logger.addHandler(handler)
-    gateway = OWNGateway({"address": address, "port": port, "password": None})
-    events, commands = OWNEventSession(gateway, logger), OWNCommandSession(gateway, logger)
+
+    def at(port):
+        return OWNGateway({"address": address, "port": port, "password": None})
+
+    events = OWNEventSession(at(events_port), logger)
+    commands = OWNCommandSession(at(commands_port), logger)
     for name, session in [("events", events), ("commands", commands)]:
         tell("session", name, await session.connect())
     listener = asyncio.create_task(listen(events))
@@ -65,4 +69,4 @@ async def main(address, port):
     listener.cancel()
 
 
-asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

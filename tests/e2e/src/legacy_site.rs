@@ -31,6 +31,9 @@ calls = "porter"
 [[station.button]]
 label = "Reception"
 calls = "2/102"
+[[station.button]]
+label = "Desk"
+asks = "2/500"
 [[station.door]]
 name = "Gate"
 contact = true

@@ -108,12 +108,17 @@ impl Ownd {
         (!python().exists()).then(|| "scripts/setup.sh test was not run".to_owned())
     }
 
-    /// Starts it with a session for events and one for commands.
+    /// Starts it with a session for events and one for commands, at one server.
     pub fn start(at: IpAddr, server: SocketAddr) -> Result<Self> {
+        Self::start_at_two(at, server, server.port())
+    }
+
+    /// The same, where commands are taken at another port.
+    pub fn start_at_two(at: IpAddr, server: SocketAddr, commands: u16) -> Result<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/openwebnet_client.py");
         let mut command = Command::new(python());
         command.arg(script).arg(server.ip().to_string());
-        command.arg(server.port().to_string());
+        command.args([server.port(), commands].map(|port| port.to_string()));
         let program = Program::start_listening("OWNd", at, &command)?;
         for session in ["events", "commands"] {
             let became = program.wait_for(&format!("session {session} "))?;
@@ -145,6 +150,13 @@ impl Ownd {
         let taken = format!("Message `{frame}` was successfully sent.");
         self.program.wait_after(mark, &taken)?;
         Ok(frame.to_owned())
+    }
+
+    /// Has it send a frame, and be told that the server does not take it.
+    pub fn sends_in_vain(&mut self, order: &str) -> Result<()> {
+        let mark = self.program.mark();
+        self.program.say(order)?;
+        self.program.wait_after(mark, "No more retries.").map(drop)
     }
 
     fn word(&self, mark: usize, head: &str) -> Result<String> {

@@ -17,10 +17,12 @@ use legacy_protocols::open_link::{self, Role};
 use legacy_protocols::port::{self, Opening, Protocol};
 use legacy_protocols::priority::{Priority, Scale};
 use legacy_protocols::text::Text;
+use legacy_protocols::text_servers::{McIpServer, OpenWebNetServer};
 use serde::Deserialize;
 
 use crate::site::{
-    Answers, Button, Contact, DoorPlan, GroupPlan, LinePlan, Plan, StationKind, StationPlan, Wish,
+    Answers, Button, Contact, DoorPlan, GroupPlan, Keeps, LinePlan, Plan, StationKind, StationPlan,
+    Wish,
 };
 
 /// A site to begin with: a works with gates, a porter and an alarm.
@@ -47,6 +49,8 @@ pub struct SiteFile {
     answer_within_s: u64,
     #[serde(default = "ten_minutes")]
     longest_call_s: u64,
+    #[serde(default)]
+    keeps: KeepsEntry,
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,6 +87,16 @@ enum Kind {
     Emergency,
     #[default]
     Room,
+}
+
+/// Calls that wait for a line that is down.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum KeepsEntry {
+    Nothing,
+    #[default]
+    Alarms,
+    Everything,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -144,8 +158,20 @@ pub struct LineEntry {
 enum ProtocolName {
     Versicle,
     Acdp,
-    /// The network's side.
     Isdn,
+    McIp,
+    /// One connection at a time, for events or for commands.
+    OpenWebNet,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SideName {
+    /// The exchange.
+    #[default]
+    Network,
+    /// A terminal at an exchange: at the gateway, then.
+    User,
 }
 
 /// A line of ISDN: our end and the gateway's.
@@ -160,6 +186,11 @@ pub struct L1oipEntry {
     basic: bool,
     #[serde(default)]
     qsig: bool,
+    #[serde(default)]
+    side: SideName,
+    /// Several terminals on one basic rate.
+    #[serde(default)]
+    bus: bool,
 }
 
 impl L1oipEntry {
@@ -167,6 +198,28 @@ impl L1oipEntry {
         match self.basic {
             true => Interface::BasicRate,
             false => Interface::PrimaryRate,
+        }
+    }
+
+    fn line(&self) -> session::Config {
+        let side = match self.side {
+            SideName::Network => Side::Network,
+            SideName::User => Side::User,
+        };
+        let dialect = match self.qsig {
+            true => Dialect::Qsig,
+            false => Dialect::Dss1,
+        };
+        let topology = match self.bus {
+            true => Topology::PointToMultipoint,
+            false => Topology::PointToPoint,
+        };
+        match self.interface() {
+            Interface::BasicRate => session::Config {
+                dialect,
+                ..session::Config::basic_rate(side, topology)
+            },
+            Interface::PrimaryRate => session::Config::primary_rate(side, dialect),
         }
     }
 }
@@ -230,6 +283,13 @@ impl SiteFile {
             let is_isdn = matches!(line.protocol, ProtocolName::Isdn);
             if is_isdn != line.l1oip.is_some() {
                 bail!("line {}: l1oip is for isdn, and isdn needs it", line.name);
+            }
+            let l1oip = line.l1oip.as_ref();
+            if l1oip.is_some_and(|l1oip| l1oip.bus && (!l1oip.basic || l1oip.qsig)) {
+                bail!(
+                    "line {}: a bus is basic rate, and speaks no qsig",
+                    line.name
+                );
             }
             if line.tls.is_some() && line.listen.is_none() {
                 bail!("line {}: tls is for lines that listen on TCP", line.name);
@@ -304,6 +364,11 @@ impl SiteFile {
             nodes,
             answer_within: Duration::from_secs(self.answer_within_s),
             longest_call: Duration::from_secs(self.longest_call_s),
+            keeps: match self.keeps {
+                KeepsEntry::Nothing => Keeps::Nothing,
+                KeepsEntry::Alarms => Keeps::Alarms,
+                KeepsEntry::Everything => Keeps::Everything,
+            },
             sound_ends,
         })
     }
@@ -319,7 +384,21 @@ impl SiteFile {
                 let config = config(Role::Server, own, gateway, &self.name);
                 Protocol::OpenLink(Box::new(open_link::Session::new(config, now)))
             }
-            ProtocolName::Isdn => exchange(line, own, gateway, seed),
+            ProtocolName::Isdn => {
+                let usual = || session::Config::primary_rate(Side::Network, Dialect::Dss1);
+                let config = isdn::port::Config {
+                    line: line.l1oip.as_ref().map_or_else(usual, L1oipEntry::line),
+                    own,
+                    other: gateway,
+                    whole_number: None,
+                    seed,
+                };
+                Protocol::Isdn(Box::new(isdn::port::Session::new(config)))
+            }
+            ProtocolName::McIp => Protocol::McIpServer(Box::new(McIpServer::new(own, gateway))),
+            ProtocolName::OpenWebNet => {
+                Protocol::OpenWebNetServer(Box::new(OpenWebNetServer::new(own)))
+            }
             ProtocolName::Acdp => {
                 let config = acdp::Config {
                     own: device(own),
@@ -346,31 +425,6 @@ impl SiteFile {
             channels: None,
         }
     }
-}
-
-/// The exchange: the gateway is its user.
-fn exchange(line: &LineEntry, own: Node, gateway: Node, seed: u64) -> Protocol {
-    let entry = line.l1oip.as_ref();
-    let dialect = match entry.is_some_and(|entry| entry.qsig) {
-        true => Dialect::Qsig,
-        false => Dialect::Dss1,
-    };
-    let config = match entry.map(L1oipEntry::interface) {
-        Some(Interface::BasicRate) => {
-            session::Config::basic_rate(Side::Network, Topology::PointToPoint)
-        }
-        Some(Interface::PrimaryRate) | None => {
-            session::Config::primary_rate(Side::Network, dialect)
-        }
-    };
-    let config = isdn::port::Config {
-        line: config,
-        own,
-        other: gateway,
-        whole_number: None,
-        seed,
-    };
-    Protocol::Isdn(Box::new(isdn::port::Session::new(config)))
 }
 
 /// Its nodes are 1 to 254; a site whose servers have other numbers says nothing about them there.
@@ -501,5 +555,11 @@ mod tests {
             "line a: exactly one of listen, unix, serial and l1oip says how it gets there"
         );
         assert!(site("colour = 'red'\n").contains("colour"));
+        let isdn = "[[line]]\nname = 'a'\ngateway = 2\nprotocol = 'isdn'\n";
+        let span = "bind = '127.0.0.1:1', peer = '127.0.0.1:2'";
+        assert_eq!(
+            site(&format!("{isdn}l1oip = {{ {span}, bus = true }}\n")),
+            "line a: a bus is basic rate, and speaks no qsig"
+        );
     }
 }

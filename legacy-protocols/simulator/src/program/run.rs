@@ -256,6 +256,10 @@ impl House {
                 }
                 Ok(String::new())
             }
+            Ok(Some(Order::Keep(keeps))) => {
+                self.site.set_keeps(keeps);
+                Ok(String::new())
+            }
             Ok(Some(Order::Status)) => {
                 let levels = self.sound.levels();
                 Ok(view::text(&self.site, &self.handles, &levels))

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::lines::{Cable, Handle};
 use super::sound::Levels;
 use crate::script::Lamp;
-use crate::site::{ContactState, Hinge, Leaf, Phase, Site, Station, StationKind};
+use crate::site::{ContactState, Hinge, Keeps, Leaf, Phase, Site, Station, StationKind};
 
 /// Something that happened, for people.
 #[derive(Clone, Debug, Serialize)]
@@ -31,6 +31,8 @@ struct View<'a> {
     stations: Vec<StationView<'a>>,
     groups: Vec<GroupView<'a>>,
     lines: Vec<LineView<'a>>,
+    /// Calls that wait for a line that is down.
+    keeps: &'static str,
     notes: &'a VecDeque<Note>,
 }
 
@@ -154,6 +156,11 @@ pub(super) fn json(
         stations: site.stations().map(|s| station(site, s, levels)).collect(),
         groups: groups.collect(),
         lines: lines.collect(),
+        keeps: match site.keeps() {
+            Keeps::Nothing => "nothing",
+            Keeps::Alarms => "alarms",
+            Keeps::Everything => "everything",
+        },
         notes,
     };
     serde_json::to_string(&view).unwrap_or_default()

@@ -9,7 +9,7 @@ use legacy_protocols::priority::{Priority, Scale};
 
 use super::condition::condition;
 use super::{Condition, LineHand, Order, ScriptError};
-use crate::site::{Act, ContactState, Hinge, Site, What};
+use crate::site::{Act, ContactState, Hinge, Keeps, Site, What};
 
 type Read<T> = Result<T, ScriptError>;
 
@@ -38,6 +38,14 @@ pub fn parse(line: &str, site: &Site) -> Read<Option<Order>> {
                 ],
             )?,
         },
+        "keep" => Order::Keep(words.choose(
+            "nothing, alarms or everything",
+            &[
+                ("nothing", Keeps::Nothing),
+                ("alarms", Keeps::Alarms),
+                ("everything", Keeps::Everything),
+            ],
+        )?),
         "play" => {
             let station = words.station()?;
             let file = words.need("a file")?.into();

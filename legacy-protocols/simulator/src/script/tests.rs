@@ -37,6 +37,7 @@ fn site() -> Site {
         lines: Vec::new(),
         answer_within: Duration::from_secs(30),
         longest_call: Duration::from_secs(600),
+        keeps: Keeps::Alarms,
         sound_ends: Vec::new(),
     };
     Site::new(plan, Instant::now())

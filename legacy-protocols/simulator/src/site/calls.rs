@@ -63,6 +63,8 @@ const NO_COMMON_SOUND: Cause = Cause(58);
 /// Something more urgent needed the station.
 const PRE_EMPTED: Cause = Cause(8);
 const NO_CHANNEL: Cause = Cause(34);
+/// In numbers of calls that a line does not carry, so that none is one of its own.
+const OF_SITE: u64 = 1 << 60;
 
 impl Call {
     /// Who is at the other end of it.
@@ -100,7 +102,7 @@ impl Call {
     pub(super) fn number_on(&self, line: usize, id: CallId) -> CallRef {
         match self.line_end() {
             Some(end) if end.line == line => end.call,
-            Some(_) | None => CallRef(id.0 | CallRef::OF_PORT),
+            Some(_) | None => CallRef(id.0 | CallRef::OF_PORT | OF_SITE),
         }
     }
 
@@ -202,6 +204,7 @@ impl Site {
         mode: TalkMode,
         now: Instant,
     ) -> Result<CallId, Cause> {
+        self.fulfil(to, from.party(), now);
         let expected = self.requests.is_expected(to, from.party());
         let to = self.may_ring(from.party(), to, priority)?;
         self.make_free(to, now);
@@ -288,6 +291,7 @@ impl Site {
         self.phase(id, Phase::Connected);
         for end in [call.from, call.to] {
             if let End::Station(party) = end {
+                self.dialled.remove(&party);
                 self.occupy(party, Busy::Talking(id));
             }
         }
@@ -339,6 +343,7 @@ impl Site {
             && is_in_it(station.busy)
         {
             station.busy = Busy::No;
+            self.dialled.remove(&party);
         }
     }
 

@@ -16,6 +16,7 @@ use legacy_protocols::text::Text;
 
 use super::calls::{Call, End, Phase};
 use super::doors::number;
+use super::kept::Dialled;
 use super::lines::Pending;
 use super::plan::{StationKind, Wish};
 use super::station::{Busy, CallId, ContactState, Hinge};
@@ -202,8 +203,21 @@ impl Site {
     ) -> Result<(), Trouble> {
         self.must_be_free(station)?;
         self.show(station, "");
+        self.keep_no_longer(station);
+        let dialled = Dialled {
+            to,
+            priority,
+            text: text.clone(),
+        };
         match self.dial(station, to, priority, text, now) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.dialled.insert(station, dialled);
+                Ok(())
+            }
+            Err(Cause(38)) if self.would_keep(priority) => {
+                self.keep(station, dialled, now);
+                Ok(())
+            }
             Err(Cause(3 | 38)) => Err(Trouble::NoLine),
             Err(cause) => {
                 let why = why(cause);
@@ -234,7 +248,8 @@ impl Site {
                 self.leave_gathering(group.0, station);
             }
             Busy::No => {
-                if !self.cancel(station, now) {
+                let kept = self.keep_no_longer(station);
+                if !self.cancel(station, now) && !kept {
                     return Err(Trouble::NoCall(self.title(station)));
                 }
             }
@@ -368,6 +383,7 @@ impl Site {
         if !works {
             self.make_free(station, now);
             self.cancel(station, now);
+            self.keep_no_longer(station);
         }
         let call = self.stations.get(&station).and_then(|s| s.call());
         if let Some(call) = call {

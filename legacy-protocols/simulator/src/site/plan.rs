@@ -7,6 +7,8 @@ use legacy_protocols::port;
 use legacy_protocols::priority::Priority;
 use legacy_protocols::text::Text;
 
+use super::kept::Keeps;
+
 /// The most stations that one call, conference or group reaches.
 pub const MOST_MEMBERS: usize = 100;
 
@@ -21,6 +23,8 @@ pub struct Plan {
     /// Whom nobody answers hears an end after so long.
     pub answer_within: Duration,
     pub longest_call: Duration,
+    /// Which calls wait for a line that is down.
+    pub keeps: Keeps,
     /// Ends of the site's sound on the network; each call over a line needs one.
     pub sound_ends: Vec<std::net::SocketAddr>,
 }

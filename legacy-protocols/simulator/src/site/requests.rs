@@ -13,6 +13,7 @@ use legacy_protocols::priority::{Priority, Scale};
 use legacy_protocols::text::Text;
 
 use super::lines::{Pending, reason};
+use super::station::Busy;
 use super::{Site, Timer};
 
 /// Requests that lines have queued at our desks at most, each.
@@ -90,6 +91,11 @@ impl Requests {
     fn of(&self, station: Party) -> Option<RequestRef> {
         let mut ours = self.ours();
         ours.find(|r| r.from == station).map(|r| r.number)
+    }
+
+    fn goes_to(&self, request: RequestRef, to: Party) -> bool {
+        let known = self.waiting.get(&(Home::Here, request));
+        known.is_some_and(|request| request.to == Some(to))
     }
 
     fn take(&mut self, number: RequestRef, by: Party) -> Option<Request> {
@@ -208,6 +214,19 @@ impl Site {
         let until = now + CALLS_WITHIN;
         self.timers.insert((until, Timer::NotCalled(request.from)));
         Ok(())
+    }
+
+    /// Whom a station asked to be called by calls it, over a line that has no word for taking.
+    pub(super) fn fulfil(&mut self, station: Party, by: Party, now: Instant) {
+        let asked = self.requests.of(station);
+        let asked = asked.filter(|request| self.requests.goes_to(*request, by));
+        let known = self.stations.get(&station);
+        let can_hear = known.is_some_and(|known| known.works() && known.busy == Busy::No);
+        if let Some(number) = asked.filter(|_| can_hear)
+            && self.win(number, by, now).is_ok()
+        {
+            self.requests.expected.insert(station, by);
+        }
     }
 
     /// A desk takes the request of somebody, or the most urgent. False: there is none.

@@ -14,6 +14,8 @@ pub struct Station {
     pub(super) busy: Busy,
     /// The wish that it waits with.
     pub(super) request: Option<RequestRef>,
+    /// It has a call that no line carries now.
+    pub(super) waits_for_line: bool,
     pub(super) faults: Faults,
     pub(super) privacy: Switch,
     pub(super) divert: Divert,
@@ -95,6 +97,7 @@ impl Station {
             plan,
             busy: Busy::No,
             request: None,
+            waits_for_line: false,
             faults: Faults::NONE,
             privacy: Switch::Off,
             divert: Divert::Off,
@@ -113,7 +116,7 @@ impl Station {
             Busy::Calling(_) | Busy::Talking(_) | Busy::Announcing(_) => StationState::InCall,
             Busy::Conference(group) => StationState::InConference(Some(group)),
             Busy::Listening(group) => StationState::Listening(Some(group)),
-            Busy::No if self.request.is_some() => StationState::Requesting,
+            Busy::No if self.request.is_some() || self.waits_for_line => StationState::Requesting,
             Busy::No if self.privacy == Switch::On => StationState::Privacy,
             Busy::No => StationState::Idle,
         }

@@ -5,11 +5,13 @@ mod world;
 
 use legacy_protocols::command::{CallRef, Cause, Command, Verdict};
 use legacy_protocols::event::{CallConnected, Door as Told, Event};
+use legacy_protocols::isdn::link::{Side, Topology};
+use legacy_protocols::isdn::session::{self as isdn, Dialect};
 use legacy_protocols::priority::Priority;
 use legacy_protocols::sound::{SoundCodec, SoundCodecs};
 
 use super::*;
-use world::{SECOND, World, channels, desk, gate, phone_sound, reception};
+use world::{SECOND, SITE, World, channels, desk, gate, party, phone_sound, reception, to_gate};
 
 #[test]
 fn a_button_calls_over_the_line_and_both_hear_each_other() {
@@ -312,4 +314,219 @@ fn b9_over_isdn_a_station_is_called_and_answers() {
     world.ask(2, Command::CallRelease { call, cause });
     world.pass(SECOND);
     assert_eq!(world.state(gate()), StationState::Idle);
+}
+
+/// Each kind of line, and the site at either end of it.
+fn all_isdn() -> Vec<(&'static str, World)> {
+    let basic = |topology| move |side| isdn::Config::basic_rate(side, topology);
+    let primary = |dialect| move |side| isdn::Config::primary_rate(side, dialect);
+    let mut worlds = Vec::new();
+    for side in [Side::Network, Side::User] {
+        worlds.extend([
+            (
+                "primary",
+                World::over_isdn_like(side, primary(Dialect::Dss1)),
+            ),
+            ("qsig", World::over_isdn_like(side, primary(Dialect::Qsig))),
+            (
+                "basic",
+                World::over_isdn_like(side, basic(Topology::PointToPoint)),
+            ),
+            (
+                "bus",
+                World::over_isdn_like(side, basic(Topology::PointToMultipoint)),
+            ),
+        ]);
+    }
+    worlds
+}
+
+#[test]
+fn b9_over_every_kind_of_isdn_and_at_either_end_calls_go_both_ways() {
+    for (kind, mut world) in all_isdn() {
+        world.pass(SECOND * 3);
+        let call = world.call_gate(70);
+        world.pass(SECOND);
+        assert_eq!(world.verdict(1), Verdict::Accepted, "{kind}");
+        world.act(gate(), What::Answer);
+        world.pass(SECOND);
+        let connected =
+            |event: &Event| matches!(event, Event::CallConnected(told) if told.call == call);
+        assert!(
+            world.events.iter().any(connected),
+            "{kind} {:?}",
+            world.events
+        );
+        let cause = Cause::NORMAL;
+        world.ask(2, Command::CallRelease { call, cause });
+        world.pass(SECOND);
+        assert_eq!(world.state(gate()), StationState::Idle, "{kind}");
+        world.act(gate(), What::Press(1));
+        let Command::CallSetup(setup) = world.answer(Verdict::Accepted) else {
+            panic!("{kind}: a call was wanted");
+        };
+        assert_eq!(setup.to.number, reception().number);
+        world.tell(Event::CallConnected(CallConnected {
+            call: setup.call,
+            from: None,
+            to: None,
+            mode: None,
+            sound: None,
+        }));
+        world.pass(SECOND);
+        let joined = |command: &&LineCommand| matches!(command, LineCommand::Join { .. });
+        assert_eq!(world.bearings.iter().filter(joined).count(), 2, "{kind}");
+        world.act(gate(), What::Cancel);
+        world.pass(SECOND);
+        assert_eq!(world.state(gate()), StationState::Idle, "{kind}");
+    }
+}
+
+/// Calls of the site's own have numbers of their own, which no call of the line has.
+#[test]
+fn a_call_inside_the_site_answers_no_call_of_an_isdn_line() {
+    let mut world = World::over_isdn();
+    world.pass(SECOND);
+    for reference in 1..9 {
+        // A call of the site's own, and one of the line that nobody answers.
+        world.act(party(SITE, "2102"), What::Press(3));
+        world.ask(reference, Command::CallSetup(to_gate(reference)));
+        world.pass(SECOND);
+        world.act(desk(), What::Answer);
+        world.pass(SECOND);
+        let connected = |event: &Event| matches!(event, Event::CallConnected(_));
+        assert!(!world.events.iter().any(connected), "{reference}");
+        world.act(desk(), What::Cancel);
+        let (call, cause) = (CallRef(reference), Cause::NORMAL);
+        world.ask(100 + reference, Command::CallRelease { call, cause });
+        world.pass(SECOND);
+    }
+}
+
+#[test]
+fn b9_over_mcip_who_was_asked_to_call_calls_and_the_request_is_over() {
+    let mut world = World::over_mcip();
+    let asks = Act {
+        station: gate(),
+        what: What::Press(4),
+    };
+    world.site.act(&asks, world.now).unwrap();
+    world.pass(SECOND);
+    assert_eq!(world.state(gate()), StationState::Requesting);
+    let new = |event: &Event| matches!(event, Event::RequestNew(told) if told.from == gate());
+    assert!(world.events.iter().any(new), "{:?}", world.events);
+    let call = world.call_gate(70);
+    assert_eq!(world.verdict(1), Verdict::Done);
+    // It waits for this call, so it takes it at once.
+    assert_eq!(world.state(gate()), StationState::InCall);
+    let over = |event: &Event| matches!(event, Event::RequestCancelled { .. });
+    assert!(world.events.iter().any(over), "{:?}", world.events);
+    let connected = |event: &Event| matches!(event, Event::CallConnected(t) if t.call == call);
+    assert!(world.events.iter().any(connected), "{:?}", world.events);
+    world.act(gate(), What::Cancel);
+    let ended =
+        |event: &Event| matches!(event, Event::CallReleased { call: over, .. } if *over == call);
+    assert!(world.events.iter().any(ended), "{:?}", world.events);
+}
+
+const ALARM: usize = 5;
+
+#[test]
+fn b2_an_alarm_pressed_while_the_line_is_down_waits_and_is_made_when_it_is_back() {
+    let mut world = World::up();
+    world.cut();
+    world.act(gate(), What::Press(ALARM));
+    assert_eq!(world.state(gate()), StationState::Requesting);
+    world.asked.clear();
+    world.plug();
+    let Command::CallSetup(setup) = world.answer(Verdict::Accepted) else {
+        panic!("a call was wanted");
+    };
+    assert_eq!((setup.from, setup.to), (gate(), reception()));
+    assert_eq!(setup.priority.value(), 1);
+    assert_eq!(world.state(gate()), StationState::InCall);
+    // It breaks before anybody answers, twice.
+    let mut call = setup.call;
+    for _ in 0..2 {
+        world.cut();
+        assert_eq!(world.state(gate()), StationState::Requesting);
+        world.plug();
+        let Command::CallSetup(setup) = world.answer(Verdict::Accepted) else {
+            panic!("a call was wanted again");
+        };
+        assert_ne!(setup.call, call);
+        call = setup.call;
+    }
+    world.tell(Event::CallConnected(CallConnected {
+        call,
+        from: None,
+        to: None,
+        mode: None,
+        sound: Some(phone_sound()),
+    }));
+    assert_eq!(world.state(gate()), StationState::InCall);
+    world.cut();
+    assert_eq!(
+        world.state(gate()),
+        StationState::Idle,
+        "it was answered, so it is over"
+    );
+}
+
+#[test]
+fn an_alarm_that_waits_is_taken_back_and_other_calls_wait_only_where_it_is_set() {
+    let mut world = World::up();
+    world.cut();
+    world.act(gate(), What::Press(ALARM));
+    world.act(gate(), What::Cancel);
+    assert_eq!(world.state(gate()), StationState::Idle);
+    let press = Act {
+        station: gate(),
+        what: What::Press(1),
+    };
+    assert_eq!(world.site.act(&press, world.now), Err(Trouble::NoLine));
+    world.site.set_keeps(Keeps::Everything);
+    world.act(gate(), What::Press(1));
+    world.asked.clear();
+    world.plug();
+    assert!(matches!(
+        world.answer(Verdict::Accepted),
+        Command::CallSetup(_)
+    ));
+}
+
+/// A line that has no room takes it as soon as it has some.
+#[test]
+fn an_alarm_waits_for_room_too() {
+    let mut world = World::up();
+    world.cut();
+    world.act(party(SITE, "2102"), What::Press(ALARM));
+    world.act(gate(), What::Press(ALARM));
+    world.asked.clear();
+    world.plug();
+    // There is one end of sound for both.
+    let set_up = |world: &World| {
+        let asked = world.asked.iter();
+        let set_up = |(_, command): &&(_, Command)| matches!(command, Command::CallSetup(_));
+        asked.filter(set_up).count()
+    };
+    assert_eq!(set_up(&world), 1);
+    let waits = |world: &World| {
+        let both = [gate(), party(SITE, "2102")];
+        let waiting = both
+            .into_iter()
+            .filter(|s| world.state(*s) == StationState::Requesting);
+        waiting.collect::<Vec<_>>()
+    };
+    let [last] = waits(&world)[..] else {
+        panic!("one waits");
+    };
+    let first = [gate(), party(SITE, "2102")]
+        .into_iter()
+        .find(|s| *s != last)
+        .unwrap();
+    world.act(first, What::Cancel);
+    world.pass(SECOND * 6);
+    assert_eq!(set_up(&world), 2);
+    assert_eq!(waits(&world), []);
 }

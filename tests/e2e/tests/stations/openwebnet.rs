@@ -1,4 +1,5 @@
-//! The table drivers for OpenWebNet against OWNd, a client that others wrote, at one server.
+//! The table drivers for OpenWebNet against OWNd, a client that others wrote, at one server; and both
+//! at the legacy site.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -7,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use e2e::gateway::{self, Gateway, Setup};
+use e2e::legacy_site::LegacySite;
 use e2e::{OpenWebNetServer, Ownd, Site, at_site, house, not_run, wait};
 use serde_json::Value;
 
@@ -16,26 +18,38 @@ const CLIENT: u8 = 41;
 
 /// A gate of the server behind the line for commands; who rings waits at the reception.
 fn setup(site: &Site, server: SocketAddr) -> Setup<'static> {
-    let line = |name: &str, preset: &str, more: &str| {
+    let connect = format!("connect = \"{server}\"");
+    setup_at(site, "21", [&connect, &connect])
+}
+
+/// The same for the gate of this number, with each connection where it goes.
+fn setup_at(site: &Site, gate: &str, [commands, events]: [&str; 2]) -> Setup<'static> {
+    let line = |name: &str, preset: &str, more: &str, connect: &str| {
         format!(
             "[[line]]\nname = \"{name}\"\nkind = \"other\"\ndriver = \"table\"\nsystem = 1\n\
-             own_system = 2\ntcp = {{ connect = \"{server}\", plain = true }}\n\
+             own_system = 2\ntcp = {{ {connect}, plain = true }}\n\
              table = {{ preset = \"{preset}\"{more}\n"
         )
     };
     Setup::new(site.host(house::GATEWAY))
         .station("102", "")
-        .directory(
+        .directory(&format!(
             "[[desks]]\nnumber = \"500\"\npositions = [\"102\"]\n\
-             [[stations]]\nnumber = \"21\"\nkind = \"door_station\"\nbehind = \"commands\"\n\
+             [[stations]]\nnumber = \"{gate}\"\nkind = \"door_station\"\nbehind = \"commands\"\n\
              [[stations.doors]]\nkey = \"gate\"\noutput = 1\ncode = \"#1\"\n",
-        )
+        ))
         .more(&line(
             "commands",
             "openwebnet-commands",
             ", outputs_enabled = true }\nauthority = \"a token of these tests\"",
+            commands,
         ))
-        .more(&line("events", "openwebnet-events", " }\ndesk = \"500\""))
+        .more(&line(
+            "events",
+            "openwebnet-events",
+            " }\ndesk = \"500\"",
+            events,
+        ))
 }
 
 fn figure(gateway: &Gateway, line: &str, figure: &str) -> Result<u64> {
@@ -107,6 +121,64 @@ fn b9_what_ownd_sends_arrives_as_events_and_what_no_rule_knows_is_kept() {
         for (name, count) in [("opaque", 1), ("malformed", 0), ("requests_refused", 0)] {
             let counted = figure(&gateway, "events", name)?;
             ensure!(counted == count, "{name} {counted}");
+        }
+        Ok(())
+    });
+}
+
+/// The site has a line for those who listen, and one for those who command.
+fn start_legacy(site: &Site) -> Result<(LegacySite, SocketAddr, u16)> {
+    let events = SocketAddr::new(site.host(SERVER), 20_000);
+    let commands = SocketAddr::new(events.ip(), 20_001);
+    let lines = format!(
+        "protocol = \"openwebnet\"\nlisten = \"{events}\"\n\
+         [[line]]\nname = \"commands\"\ngateway = 2\nprotocol = \"openwebnet\"\n\
+         listen = \"{commands}\""
+    );
+    let legacy = LegacySite::start(events.ip(), &lines, site.folder())?;
+    Ok((legacy, events, commands.port()))
+}
+
+#[test]
+fn b9_ownd_opens_a_door_of_the_legacy_site_and_hears_who_rings() {
+    if let Some(why) = Ownd::missing() {
+        return not_run::note("OWNd", &why);
+    }
+    at_site(|site| {
+        let (mut legacy, events, commands) = start_legacy(site)?;
+        let mut client = Ownd::start_at_two(site.host(CLIENT), events, commands)?;
+        legacy.order("press gate 1")?;
+        ensure!(client.heard("*8*1#1#4#2101*2001##")? == "who=8 what=1 #1 #4 #2101 where=2001");
+        client.sends("send *8*19*2101##")?;
+        legacy.order("wait door gate 1 open")?;
+        ensure!(client.heard("*8*19*2101##")? == "who=8 what=19 where=2101");
+        ensure!(client.heard("*8*20*2101##")? == "who=8 what=20 where=2101");
+        // A place without a lock, and a WHO that it has none of.
+        client.sends_in_vain("send *8*19*99##")?;
+        client.sends_in_vain("light_on 12")?;
+        legacy.order("wait door gate 1 closed within 10")
+    });
+}
+
+#[test]
+fn b9_a_gateway_opens_a_door_of_the_legacy_site_over_openwebnet_and_hears_who_rings() {
+    at_site(|site| {
+        let (mut legacy, events, commands) = start_legacy(site)?;
+        let at = |port| format!("connect = \"{}\"", SocketAddr::new(events.ip(), port));
+        let gateway = setup_at(site, "2101", [&at(commands), &at(events.port())]);
+        let gateway = Gateway::start(&gateway, site.folder())?;
+        for line in ["gateway", "commands"] {
+            legacy.order(&format!("wait line {line} up within 20"))?;
+        }
+        gateway.ask(&["open", "gate"])?;
+        legacy.order("wait door gate 1 open")?;
+        gateway.wait_for_metric(&["antiphon_door_commands_total", "not_confirmed"], 1.0)?;
+        legacy.order("press gate 1")?;
+        for event in ["line_request_new", "line_door_state", "request_queued"] {
+            let entry = format!("\"event\":\"{event}\"");
+            wait::until_true(&format!("{event} on the timeline"), || {
+                Ok(gateway.run(&["timeline", "--json"])?.contains(&entry))
+            })?;
         }
         Ok(())
     });

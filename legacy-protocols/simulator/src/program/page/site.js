@@ -41,6 +41,7 @@ function draw(site) {
   document.title = site.name;
   byId("name").textContent = site.name;
   drawLines(site.lines);
+  if (document.activeElement !== byId("keeps")) byId("keeps").value = site.keeps;
   for (const node of site.nodes) drawNode(node, site);
   drawNotes(site.notes);
 }
@@ -308,6 +309,8 @@ function key(label, act, ...classes) {
 function text(element, wanted) { if (element.textContent !== wanted) element.textContent = wanted; }
 function pressed(button, on) { button.setAttribute("aria-pressed", String(on)); }
 function isPressed(button) { return button.getAttribute("aria-pressed") === "true"; }
+
+byId("keeps").onchange = (event) => order(`keep ${event.target.value}`);
 
 byId("orders").onsubmit = (event) => {
   event.preventDefault();

@@ -123,8 +123,17 @@ impl Site {
             return;
         };
         let (caller, line) = (call.from.party(), call.line_end().map(|end| end.line));
-        self.end_call(id, answer.cause.unwrap_or(Cause::UNSPECIFIED), line, now);
-        self.show(caller, &reason(answer));
+        let cause = answer.cause.unwrap_or(Cause::UNSPECIFIED);
+        match (answer.verdict, line) {
+            (Verdict::NotConnected | Verdict::LineLost, Some(line)) => {
+                self.line_of_call_lost(id, cause, line, now);
+            }
+            _ => self.end_call(id, cause, line, now),
+        }
+        let waits = self.stations.get(&caller).is_some_and(|s| s.waits_for_line);
+        if !waits {
+            self.show(caller, &reason(answer));
+        }
     }
 
     pub(in crate::site) fn call_progress(&mut self, line: usize, progress: &CallProgress) {
@@ -214,7 +223,7 @@ impl Site {
         let on_line = |call: &Call| call.line_end().is_some_and(|end| end.line == line);
         let lost = self.calls.iter().filter(|(_, call)| on_line(call));
         for id in lost.map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.end_call(id, Cause(38), Some(line), now);
+            self.line_of_call_lost(id, Cause(38), line, now);
         }
     }
 }

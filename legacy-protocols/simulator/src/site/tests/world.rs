@@ -16,6 +16,8 @@ use legacy_protocols::open_link::{self, Role};
 use legacy_protocols::port::{self, AskId, Input, Opening, Port, Protocol, Reference};
 use legacy_protocols::priority::{Priority, Scale};
 use legacy_protocols::sound::{SoundCodec, SoundCodecs, SoundEnd, SoundKeys};
+use legacy_protocols::table::{self, presets::mcip_ascii};
+use legacy_protocols::text_servers::McIpServer;
 
 use crate::site::*;
 
@@ -66,6 +68,11 @@ pub(super) fn station(id: &str, party: Party, kind: StationKind) -> StationPlan 
             button(reception(), Wish::Call),
             button(desk(), Wish::Request),
             button(desk(), Wish::Call),
+            button(reception(), Wish::Request),
+            Button {
+                priority: Priority::new(1, Scale::OneIsHighest).unwrap(),
+                ..button(reception(), Wish::Call)
+            },
         ],
         doors: vec![door("Gate", Contact::Fitted), door("Wicket", Contact::None)],
         inputs: vec!["Bolt".to_owned()],
@@ -127,9 +134,15 @@ impl World {
 
     /// The site is the exchange.
     pub(super) fn over_isdn() -> Self {
+        let primary = |side| isdn::session::Config::primary_rate(side, Dialect::Dss1);
+        Self::over_isdn_like(Side::Network, primary)
+    }
+
+    /// The site is on this side of a line of this kind.
+    pub(super) fn over_isdn_like(site: Side, line: impl Fn(Side) -> isdn::session::Config) -> Self {
         let session = |side, own, other| {
             let config = isdn::port::Config {
-                line: isdn::session::Config::primary_rate(side, Dialect::Dss1),
+                line: line(side),
                 own: Node(own),
                 other: Node(other),
                 whole_number: None,
@@ -138,8 +151,21 @@ impl World {
             Protocol::Isdn(Box::new(isdn::port::Session::new(config)))
         };
         Self::over(
-            session(Side::Network, SITE, GATEWAY),
-            session(Side::User, GATEWAY, SITE),
+            session(site, SITE, GATEWAY),
+            session(site.other(), GATEWAY, SITE),
+            Instant::now(),
+        )
+    }
+
+    /// Requests and calls by their numbers, and nothing else.
+    pub(super) fn over_mcip() -> Self {
+        let server = McIpServer::new(Node(SITE), Node(GATEWAY));
+        let mut manifest = mcip_ascii();
+        manifest.limits.node = Node(SITE);
+        let client = table::Session::new(manifest).unwrap();
+        Self::over(
+            Protocol::McIpServer(Box::new(server)),
+            Protocol::Table(Box::new(client)),
             Instant::now(),
         )
     }
@@ -173,6 +199,7 @@ impl World {
             }],
             answer_within: SECOND * 30,
             longest_call: SECOND * 600,
+            keeps: Keeps::Alarms,
             sound_ends: vec!["127.0.0.1:40000".parse().unwrap()],
         };
         let mut world = Self {
@@ -327,16 +354,11 @@ impl World {
     }
 
     pub(super) fn call_gate(&mut self, priority: u8) -> CallRef {
-        let call = CallRef(7);
         let setup = CallSetup {
-            call,
-            from: reception(),
-            to: gate(),
             priority: Priority::new(priority, Scale::OneIsHighest).unwrap(),
-            mode: TalkMode::OpenDuplex,
-            text: None,
-            sound: Some(phone_sound()),
+            ..to_gate(7)
         };
+        let call = setup.call;
         self.ask(1, Command::CallSetup(setup));
         call
     }
@@ -351,6 +373,18 @@ impl World {
             valid_until: self.now + SECOND * 10,
         };
         self.ask(reference, Command::DoorOpen(command));
+    }
+}
+
+pub(super) fn to_gate(call: u64) -> CallSetup {
+    CallSetup {
+        call: CallRef(call),
+        from: reception(),
+        to: gate(),
+        priority: Priority::NORMAL,
+        mode: TalkMode::OpenDuplex,
+        text: None,
+        sound: Some(phone_sound()),
     }
 }
 
