@@ -12,11 +12,17 @@
 
 mod api;
 mod claims;
+mod cli;
 mod clock;
+mod config;
 mod core;
 mod keys;
 mod listener;
+mod logging;
 mod people;
 mod random;
+mod serve;
 mod service;
 mod store;
+
+pub use cli::{Exit, run};

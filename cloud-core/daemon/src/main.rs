@@ -1,3 +1,7 @@
 //! antiphon-cloud: the program. All of it is in the library, so that tests reach it.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cloud_daemon::run()
+}

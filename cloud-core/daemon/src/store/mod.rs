@@ -13,5 +13,5 @@ mod sql;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub(crate) use open::{OpenError, Place, Store};
+pub(crate) use open::{OpenError, PgPlace, Place, Store};
 pub(crate) use sql::{Argument, Bind, Engine, Query, Row, StoreError, Tx, query};

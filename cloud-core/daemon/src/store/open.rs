@@ -36,7 +36,11 @@ pub(crate) enum Place {
 
 /// The address of a database with its password, which is never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct PgPlace(pub(crate) String);
+pub(crate) struct PgPlace {
+    pub(crate) address: String,
+    /// When it does not stand in the address.
+    pub(crate) password: Option<String>,
+}
 
 impl std::fmt::Debug for PgPlace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -176,7 +180,10 @@ async fn open_server(address: &PgPlace) -> Result<Pools, OpenError> {
         place: "PostgreSQL".to_owned(),
         source,
     };
-    let options: PgConnectOptions = address.0.parse().map_err(failed)?;
+    let mut options: PgConnectOptions = address.address.parse().map_err(failed)?;
+    if let Some(password) = &address.password {
+        options = options.password(password);
+    }
     let pool = PgPoolOptions::new()
         .max_connections(16)
         .acquire_timeout(ACQUIRE)

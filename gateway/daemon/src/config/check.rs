@@ -153,7 +153,7 @@ fn sip(section: &SipSection, name: &str, folder: &Path, problems: &mut Problems)
         .collect();
     no_address_twice(&section.listen, problems);
     let realm = match &section.realm.0 {
-        Some(realm) => realm.value.clone(),
+        Some(realm) => realm.value.0.clone(),
         // A name that is no realm has been reported already.
         None => Realm::new(name)
             .or_else(|_| Realm::new("unnamed"))

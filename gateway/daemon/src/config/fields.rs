@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use model::Encryption;
-use sip::digest::server::Realm;
 
 use super::directory_fields::DirectorySection;
 use super::lines::LineSection;
+use super::realm::RealmName;
 use super::section::{Located, section};
 use super::values::{PortRange, Whole, words};
 
@@ -63,7 +63,7 @@ section! {
     pub(crate) struct SipSection {
         /// Realm of passwords; without it, the name of the gateway. A change makes every stored
         /// HA1 and every password in a station invalid.
-        realm: Optional<Realm> = r#""antiphon""#,
+        realm: Optional<RealmName> = r#""antiphon""#,
         /// Where to listen; at least one.
         listen: Repeated<ListenSection> = "shown",
         /// Addresses of devices that call without a password, such as a PBX in a closed network.

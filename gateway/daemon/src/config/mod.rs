@@ -12,19 +12,15 @@ mod directory_fields;
 pub(crate) mod driver;
 mod fields;
 mod lines;
-mod model_values;
-pub(crate) mod problems;
-mod reference;
+mod realm;
 mod remote;
-pub(crate) mod section;
 mod settings;
-pub(crate) mod values;
 mod wav;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::problems::{ConfigErrors, Problem};
-pub(crate) use self::reference::reference;
+pub(crate) use ::settings::{ConfigErrors, Problem, problems, section, values};
+
 pub(crate) use self::settings::*;
 pub(crate) use self::wav::wav;
 
@@ -33,6 +29,19 @@ use self::directory_fields::DirectorySection;
 use self::fields::GatewayFile;
 use self::problems::Problems;
 use self::section::{HereOrFile, read_document};
+
+const HEAD: &str = "\
+# Configuration of antiphon-gateway: every setting there is.
+#
+# Lines with a '#' right before a name or a bracket show the default, or an example where there is
+# none; the others must be given. Durations are written as \"500ms\", \"30s\", \"10m\", \"2h\", \"180d\". File names count from the
+# folder of this file. `antiphon-gateway check-config FILE` says what is wrong, all at once.
+";
+
+/// The annotated sample of everything that can be set.
+pub(crate) fn reference() -> String {
+    ::settings::reference::<GatewayFile>(HEAD)
+}
 
 /// Reads and checks the configuration in `file` and whatever it refers to.
 pub(crate) fn load(file: &Path) -> Result<Settings, ConfigErrors> {

@@ -3,12 +3,11 @@
 //! The rules are those of `model`; here stands only how they are written in TOML.
 
 use model::{Address, CallNumber, DateRange, DayPeriod, DoorCode, HttpUrl, SipUri, Site, Weekdays};
-use sip::digest::server::Realm;
 use toml::de::DeValue;
 
-use super::problems::{Place, Problems};
-use super::section::Value;
-use super::values::{TimeZoneName, text};
+use crate::problems::{Place, Problems};
+use crate::section::Value;
+use crate::values::{TimeZoneName, text};
 
 macro_rules! by_parser {
     ($($type:ty, $parse:expr, $expected:literal;)+) => {$(
@@ -32,7 +31,6 @@ by_parser! {
     HttpUrl, |text| HttpUrl::parse(text).map_err(say), "a URL such as \"http://192.0.2.7/open\"";
     DoorCode, |text| DoorCode::parse(text).map_err(say), "telephone keys such as \"#1\"";
     Weekdays, |text| Weekdays::parse(text).map_err(say), "days such as \"mon-fri\" or \"sat,sun\"";
-    Realm, |text| Realm::new(text).map_err(say), "letters, digits, dots and hyphens";
     Address, address,
         "a call number such as \"101\" or an address such as \"sip:101@192.0.2.7\"";
     DateRange, dates, "first and last day such as \"2026-12-24/2027-01-06\"";

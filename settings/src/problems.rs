@@ -16,31 +16,31 @@ struct Source {
 
 /// Which file an offset belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SourceId(usize);
+pub struct SourceId(usize);
 
 /// Where a value stands: its file, its first byte and its dotted path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) source: SourceId,
-    pub(crate) offset: usize,
-    pub(crate) path: String,
+pub struct Place {
+    pub source: SourceId,
+    pub offset: usize,
+    pub path: String,
 }
 
 /// One thing that is wrong, ready to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Problem {
+pub struct Problem {
     /// The file as it was named by the user.
-    pub(crate) file: PathBuf,
+    pub file: PathBuf,
     /// Line, counted from 1; 0 when the problem belongs to no line.
-    pub(crate) line: usize,
+    pub line: usize,
     /// Column in characters, counted from 1; 0 when the problem belongs to no line.
-    pub(crate) column: usize,
+    pub column: usize,
     /// Dotted path of the value, empty for a syntax error.
-    pub(crate) path: String,
+    pub path: String,
     /// What is wrong.
-    pub(crate) what: String,
+    pub what: String,
     /// What to do about it.
-    pub(crate) remedy: String,
+    pub remedy: String,
 }
 
 impl fmt::Display for Problem {
@@ -58,7 +58,7 @@ impl fmt::Display for Problem {
 
 /// The files read so far and everything found wrong in them.
 #[derive(Debug, Default)]
-pub(crate) struct Problems {
+pub struct Problems {
     sources: Vec<Source>,
     found: Vec<Problem>,
     gaps: bool,
@@ -66,7 +66,7 @@ pub(crate) struct Problems {
 
 /// A configuration that cannot be used, with all reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ConfigErrors(pub(crate) Vec<Problem>);
+pub struct ConfigErrors(pub Vec<Problem>);
 
 impl std::error::Error for ConfigErrors {}
 
@@ -83,7 +83,7 @@ impl fmt::Display for ConfigErrors {
 }
 
 impl Problems {
-    pub(crate) fn add_source(&mut self, file: &Path, text: &str) -> SourceId {
+    pub fn add_source(&mut self, file: &Path, text: &str) -> SourceId {
         let line_starts = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))
             .collect();
@@ -95,12 +95,7 @@ impl Problems {
         SourceId(self.sources.len() - 1)
     }
 
-    pub(crate) fn report(
-        &mut self,
-        place: &Place,
-        what: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
+    pub fn report(&mut self, place: &Place, what: impl Into<String>, remedy: impl Into<String>) {
         let source = &self.sources[place.source.0];
         let (line, column) = source.line_and_column(place.offset);
         self.found.push(Problem {
@@ -114,26 +109,21 @@ impl Problems {
     }
 
     /// A required value is missing or unreadable; an example stands in its place.
-    pub(crate) fn note_gap(&mut self) {
+    pub fn note_gap(&mut self) {
         self.gaps = true;
     }
 
     /// How many there are so far.
-    pub(crate) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.found.len()
     }
 
-    pub(crate) fn have_gaps(&self) -> bool {
+    pub fn have_gaps(&self) -> bool {
         self.gaps
     }
 
     /// A problem of a file as a whole, such as one that cannot be read.
-    pub(crate) fn report_file(
-        &mut self,
-        file: &Path,
-        what: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
+    pub fn report_file(&mut self, file: &Path, what: impl Into<String>, remedy: impl Into<String>) {
         self.found.push(Problem {
             file: file.to_owned(),
             line: 0,
@@ -145,7 +135,7 @@ impl Problems {
     }
 
     /// `value` when nothing was found wrong, else everything that was, in the order of the files.
-    pub(crate) fn into_result<T>(self, value: T) -> Result<T, ConfigErrors> {
+    pub fn into_result<T>(self, value: T) -> Result<T, ConfigErrors> {
         match self.found.is_empty() {
             true => Ok(value),
             false => Err(self.into_errors()),
@@ -153,7 +143,7 @@ impl Problems {
     }
 
     /// Everything that was found wrong, in the order of the files.
-    pub(crate) fn into_errors(self) -> ConfigErrors {
+    pub fn into_errors(self) -> ConfigErrors {
         let rank = |file: &Path| self.sources.iter().position(|s| s.file == file);
         let mut found = self.found;
         found.sort_by_key(|p| (rank(&p.file), p.line, p.column));

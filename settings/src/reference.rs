@@ -5,21 +5,12 @@
 
 use std::fmt::Write as _;
 
-use super::fields::GatewayFile;
-use super::section::{self, Field, Section, Shape};
+use crate::section::{self, Field, Section, Shape};
 
-const HEAD: &str = "\
-# Configuration of antiphon-gateway: every setting there is.
-#
-# Lines with a '#' right before a name or a bracket show the default, or an example where there is
-# none; the others must be given. Durations are written as \"500ms\", \"30s\", \"10m\", \"2h\", \"180d\". File names count from the
-# folder of this file. `antiphon-gateway check-config FILE` says what is wrong, all at once.
-";
-
-/// The annotated sample.
-pub(crate) fn reference() -> String {
-    let mut text = HEAD.to_owned();
-    table(&mut text, "", GatewayFile::FIELDS, InForce::Yes);
+/// The annotated sample of `S`, with `head` above it.
+pub fn reference<S: Section>(head: &str) -> String {
+    let mut text = head.to_owned();
+    table(&mut text, "", S::FIELDS, InForce::Yes);
     text
 }
 

@@ -12,20 +12,20 @@ use std::time::Duration;
 use model::Gain;
 use toml::de::DeValue;
 
-use super::problems::{Place, Problems};
-use super::section::{Located, Value};
+use crate::problems::{Place, Problems};
+use crate::section::{Located, Value};
 
 /// A password or a key: printed by nothing.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
+pub struct Secret(String);
 
 impl Secret {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
+    pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
     /// The text itself, for the one who has to compute with it.
-    pub(crate) fn expose(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -36,7 +36,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-pub(super) fn text<'a>(value: &'a DeValue<'_>) -> Result<&'a str, String> {
+pub fn text<'a>(value: &'a DeValue<'_>) -> Result<&'a str, String> {
     value
         .as_str()
         .ok_or_else(|| format!("this is {}, not a string", article(value)))
@@ -122,7 +122,7 @@ impl Value for bool {
 
 /// How much louder something is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Decibels(pub(crate) Gain);
+pub struct Decibels(pub Gain);
 
 impl Value for Decibels {
     const EXPECTED: &'static str = "a whole number of dB without quotes";
@@ -145,7 +145,7 @@ impl Value for Decibels {
 
 /// A whole number between two bounds, which are part of its type so that the remedy names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Whole<const MIN: u64, const MAX: u64>(pub(crate) u64);
+pub struct Whole<const MIN: u64, const MAX: u64>(pub u64);
 
 impl<const MIN: u64, const MAX: u64> Value for Whole<MIN, MAX> {
     const EXPECTED: &'static str = "a whole number without quotes";
@@ -187,7 +187,7 @@ fn duration(text: &str) -> Option<Duration> {
 }
 
 /// A duration as it would be written in the configuration.
-pub(super) fn written(duration: Duration) -> String {
+pub fn written(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     for (unit, size) in [
         ("d", 86_400_000),
@@ -204,11 +204,11 @@ pub(super) fn written(duration: Duration) -> String {
 
 /// A time zone of the tz database.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TimeZoneName(pub(crate) jiff::tz::TimeZone);
+pub struct TimeZoneName(pub jiff::tz::TimeZone);
 
 /// Ports for media, first and last, as `"10000-50000"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PortRange(pub(crate) RangeInclusive<u16>);
+pub struct PortRange(pub RangeInclusive<u16>);
 
 impl Value for PortRange {
     const EXPECTED: &'static str = "first and last port, such as \"10000-50000\"";
@@ -277,6 +277,7 @@ impl<T: Value> Value for Vec<Located<T>> {
 }
 
 /// Declares an enum that is written as one of a few words.
+#[macro_export]
 macro_rules! words {
     (
         $(#[doc = $about:literal])+
@@ -290,13 +291,13 @@ macro_rules! words {
             $( $(#[doc = $doc])+ $variant, )+
         }
 
-        impl $crate::config::section::Value for $Name {
+        impl $crate::section::Value for $Name {
             const EXPECTED: &'static str = concat!("one of", $(" \"", $word, "\""),+);
 
             fn from_toml(
                 value: &toml::de::DeValue<'_>,
-                _: &$crate::config::problems::Place,
-                _: &mut $crate::config::problems::Problems,
+                _: &$crate::problems::Place,
+                _: &mut $crate::problems::Problems,
             ) -> Result<Self, String> {
                 match value.as_str() {
                     $( Some($word) => Ok(Self::$variant), )+
@@ -307,7 +308,7 @@ macro_rules! words {
         }
     };
 }
-pub(crate) use words;
+pub use crate::words;
 
 #[cfg(test)]
 mod tests {

@@ -11,13 +11,13 @@ use std::ops::Deref;
 
 use toml::de::{DeTable, DeValue};
 
-use super::problems::{Place, Problems, SourceId};
+use crate::problems::{Place, Problems, SourceId};
 
 /// A value together with the place where the user wrote it.
 #[derive(Clone, Debug)]
-pub(crate) struct Located<T> {
-    pub(crate) value: T,
-    pub(crate) place: Place,
+pub struct Located<T> {
+    pub value: T,
+    pub place: Place,
 }
 
 impl<T> Deref for Located<T> {
@@ -30,7 +30,7 @@ impl<T> Deref for Located<T> {
 
 /// How a field is shown in the reference and what stands under it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Shape {
+pub enum Shape {
     /// Must be given; the text is an example.
     Required,
     /// May be left out; the text is what holds then.
@@ -47,35 +47,35 @@ pub(crate) enum Shape {
 
 /// In place of the text of a list of tables: the reference shows one that holds, because there must
 /// be one.
-pub(crate) const SHOWN: &str = "shown";
+pub const SHOWN: &str = "shown";
 
 /// One field as the reference shows it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Field {
-    pub(crate) name: &'static str,
+pub struct Field {
+    pub name: &'static str,
     /// The doc comment, one entry per line.
-    pub(crate) doc: &'static [&'static str],
+    pub doc: &'static [&'static str],
     /// TOML text of the default or the example; for lists of tables `SHOWN` or nothing.
-    pub(crate) text: &'static str,
-    pub(crate) shape: Shape,
+    pub text: &'static str,
+    pub shape: Shape,
 }
 
 /// A table of the configuration.
-pub(crate) trait Section: Sized {
+pub trait Section: Sized {
     const FIELDS: &'static [Field];
 
     fn read(reader: &mut TableReader<'_>) -> Self;
 }
 
 /// One kind of field: must be there, has a default, may be absent, is a table, is many tables.
-pub(crate) trait Slot: Sized {
+pub trait Slot: Sized {
     const SHAPE: Shape;
 
     fn read(reader: &mut TableReader<'_>, name: &'static str, text: &'static str) -> Self;
 }
 
 /// Something that a TOML value can be read as.
-pub(crate) trait Value: Sized {
+pub trait Value: Sized {
     /// What to write, for the remedy: `a duration such as "500ms"`.
     const EXPECTED: &'static str;
 
@@ -90,34 +90,34 @@ pub(crate) trait Value: Sized {
 
 /// A field that must be given.
 #[derive(Clone, Debug)]
-pub(crate) struct Required<T>(pub(crate) Located<T>);
+pub struct Required<T>(pub Located<T>);
 
 /// A field with a default.
 #[derive(Clone, Debug)]
-pub(crate) struct Defaulted<T>(pub(crate) Located<T>);
+pub struct Defaulted<T>(pub Located<T>);
 
 /// A field that may be absent.
 #[derive(Clone, Debug)]
-pub(crate) struct Optional<T>(pub(crate) Option<Located<T>>);
+pub struct Optional<T>(pub Option<Located<T>>);
 
 /// A table; absent means empty.
 #[derive(Clone, Debug)]
-pub(crate) struct Nested<S>(pub(crate) S);
+pub struct Nested<S>(pub S);
 
 /// A table that means something only where it stands.
 #[derive(Clone, Debug)]
-pub(crate) struct Perhaps<S>(pub(crate) Option<Located<S>>);
+pub struct Perhaps<S>(pub Option<Located<S>>);
 
 /// A table in place, or the name of a file that has its content.
 #[derive(Clone, Debug)]
-pub(crate) enum HereOrFile<S> {
+pub enum HereOrFile<S> {
     Here(S),
     File(Located<std::path::PathBuf>),
 }
 
 /// An array of tables, each with its place.
 #[derive(Clone, Debug)]
-pub(crate) struct Repeated<S>(pub(crate) Vec<Located<S>>);
+pub struct Repeated<S>(pub Vec<Located<S>>);
 
 macro_rules! deref {
     ($($slot:ident => $inner:ty),+ $(,)?) => {$(
@@ -141,6 +141,7 @@ deref!(
 );
 
 /// Declares a section: a documented struct whose fields are `Slot`s, each with its TOML text.
+#[macro_export]
 macro_rules! section {
     (
         $(#[doc = $about:literal])+
@@ -156,24 +157,24 @@ macro_rules! section {
         $visibility struct $Name {
             $(
                 $(#[doc = $doc])+
-                pub(crate) $field: $crate::config::section::$slot<$value>,
+                pub $field: $crate::section::$slot<$value>,
             )*
         }
 
-        impl $crate::config::section::Section for $Name {
-            const FIELDS: &'static [$crate::config::section::Field] = &[
-                $($crate::config::section::Field {
+        impl $crate::section::Section for $Name {
+            const FIELDS: &'static [$crate::section::Field] = &[
+                $($crate::section::Field {
                     name: stringify!($field),
                     doc: &[$($doc),+],
                     text: concat!($($text)?),
-                    shape: <$crate::config::section::$slot<$value>
-                        as $crate::config::section::Slot>::SHAPE,
+                    shape: <$crate::section::$slot<$value>
+                        as $crate::section::Slot>::SHAPE,
                 },)*
             ];
 
-            fn read(reader: &mut $crate::config::section::TableReader<'_>) -> Self {
+            fn read(reader: &mut $crate::section::TableReader<'_>) -> Self {
                 Self {
-                    $($field: $crate::config::section::Slot::read(
+                    $($field: $crate::section::Slot::read(
                         reader,
                         stringify!($field),
                         concat!($($text)?),
@@ -183,11 +184,11 @@ macro_rules! section {
         }
     };
 }
-pub(crate) use section;
+pub use crate::section;
 
 /// Reads one table and reports what is wrong in it.
 #[derive(Debug)]
-pub(crate) struct TableReader<'a> {
+pub struct TableReader<'a> {
     /// Absent when the user left the table out.
     table: Option<&'a DeTable<'a>>,
     place: Place,
@@ -195,11 +196,7 @@ pub(crate) struct TableReader<'a> {
 }
 
 /// Reads a whole document; syntax errors are reported too, and what could be read is still judged.
-pub(crate) fn read_document<S: Section>(
-    source: SourceId,
-    text: &str,
-    problems: &mut Problems,
-) -> S {
+pub fn read_document<S: Section>(source: SourceId, text: &str, problems: &mut Problems) -> S {
     let (document, errors) = DeTable::parse_recoverable(text);
     let root = Place {
         source,
@@ -222,7 +219,7 @@ pub(crate) fn read_document<S: Section>(
 
 /// Where in `text` the value at `path` (`stations[3].doors[0].code`) begins; where the path leaves
 /// what is written, the last place that is.
-pub(crate) fn locate(text: &str, path: &str) -> usize {
+pub fn locate(text: &str, path: &str) -> usize {
     let (document, _) = DeTable::parse_recoverable(text);
     let mut offset = 0;
     let mut table = document.get_ref();
@@ -307,7 +304,7 @@ impl TableReader<'_> {
 
 impl Place {
     /// The place of `name` in the table that stands here.
-    pub(crate) fn at(&self, offset: usize, name: &str) -> Self {
+    pub fn at(&self, offset: usize, name: &str) -> Self {
         let path = match self.path.as_str() {
             "" => name.to_owned(),
             path => format!("{path}.{name}"),
@@ -320,7 +317,7 @@ impl Place {
     }
 
     /// The place of an entry of the list that stands here.
-    pub(crate) fn entry(&self, offset: usize, index: usize) -> Self {
+    pub fn entry(&self, offset: usize, index: usize) -> Self {
         Self {
             source: self.source,
             offset,

@@ -1,0 +1,179 @@
+//! What may stand together in the configuration, and what the written words become.
+
+use std::path::{Path, PathBuf};
+
+use settings::Problems;
+use settings::problems::Place as Written;
+use settings::section::{Located, Optional};
+use settings::values::Secret;
+use tracing_subscriber::filter::Targets;
+
+use super::fields::{CoreFile, ListenSection, LogSection, MailEncryption, MailSection, Switch};
+use super::{Listen, Log, Mail, Settings};
+use crate::store::{Place, PgPlace};
+
+pub(super) fn settings(file: &CoreFile, beside: &Path, problems: &mut Problems) -> Settings {
+    let folder = beside.join(&file.folder.value);
+    let (url, host) = url(&file.url, problems);
+    Settings {
+        name: file.name.value.clone(),
+        url,
+        host,
+        listen: listen(&file.listen, problems),
+        store: store(file, &folder, beside, problems),
+        mail: file.mail.as_ref().map(|mail| self::mail(mail, beside, problems)),
+        log: log(&file.log, problems),
+        folder,
+    }
+}
+
+/// The URL without its last slash, and its host.
+fn url(written: &Located<String>, problems: &mut Problems) -> (String, String) {
+    let url = written.value.trim_end_matches('/').to_owned();
+    let rest = url.strip_prefix("https://").or_else(|| {
+        let rest = url.strip_prefix("http://")?;
+        let host = host_of(rest);
+        (host == "localhost" || host == "127.0.0.1").then_some(rest)
+    });
+    let host = rest.map(host_of).unwrap_or_default().to_owned();
+    let well_formed = rest.is_some_and(|rest| !rest.contains(['/', '?', '#', '@', ' ']));
+    if host.is_empty() || !well_formed {
+        problems.report(
+            &written.place,
+            format!("\"{}\" is not where a core can be found", written.value),
+            "write https:// and a host, without a path; http:// is for localhost only",
+        );
+    }
+    (url, host)
+}
+
+fn host_of(rest: &str) -> &str {
+    match rest.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => host,
+        Some(_) | None => rest,
+    }
+}
+
+fn listen(section: &ListenSection, problems: &mut Problems) -> Listen {
+    let api_speaks_tls = section.api_tls.value == Switch::On;
+    if !api_speaks_tls && !section.api.value.ip().is_loopback() {
+        problems.report(
+            &section.api_tls.place,
+            "without TLS, passwords would be readable on the way",
+            "leave api_tls \"on\", or listen on 127.0.0.1 behind a proxy",
+        );
+    }
+    if let Some(plain) = section.devices_plain.as_ref()
+        && !plain.value.ip().is_loopback()
+    {
+        problems.report(
+            &plain.place,
+            "anybody who reaches this address could be any device",
+            "listen on 127.0.0.1, or leave it out",
+        );
+    }
+    Listen {
+        api: section.api.value,
+        api_speaks_tls,
+        devices: section.devices.value,
+        revocation: section.revocation.value,
+        devices_plain: section.devices_plain.as_ref().map(|plain| plain.value),
+        metrics: section.metrics.value,
+    }
+}
+
+fn store(file: &CoreFile, folder: &Path, beside: &Path, problems: &mut Problems) -> Place {
+    let Some(address) = file.store.postgres.as_ref() else {
+        return Place::File(folder.join("core.db"));
+    };
+    let text = address.value.expose();
+    if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
+        problems.report(
+            &address.place,
+            "this is not the address of a PostgreSQL server",
+            "write postgres://user@host/database",
+        );
+    }
+    let password = secret_file(&file.store.password_file, beside, problems);
+    Place::Server(PgPlace {
+        address: text.to_owned(),
+        password: password.map(|secret| secret.expose().to_owned()),
+    })
+}
+
+fn mail(section: &Located<MailSection>, beside: &Path, problems: &mut Problems) -> Mail {
+    let host = section.host.value.clone();
+    let local = host == "localhost" || host == "127.0.0.1" || host == "::1";
+    if section.encryption.value == MailEncryption::Off && !local {
+        problems.report(
+            &section.encryption.place,
+            "mails with links that sign people in would be readable on the way",
+            "write \"starttls\" or \"tls\"; \"off\" is for a mail server on this machine",
+        );
+    }
+    if section.from.value.parse::<lettre::message::Mailbox>().is_err() {
+        problems.report(
+            &section.from.place,
+            format!("\"{}\" is not a sender", section.from.value),
+            "write an address such as \"Antiphon <no-reply@example.com>\"",
+        );
+    }
+    Mail {
+        host,
+        port: u16::try_from(section.port.value.0).expect("its type ends at 65535"),
+        encryption: section.encryption.value,
+        user: section.user.as_ref().map(|user| user.value.clone()),
+        password: secret_file(&section.password_file, beside, problems),
+        from: section.from.value.clone(),
+    }
+}
+
+fn log(section: &LogSection, problems: &mut Problems) -> Log {
+    let level: Option<Targets> = crate::logging::parse_level(&section.level.value);
+    if level.is_none() {
+        problems.report(
+            &section.level.place,
+            format!("\"{}\" is no level", section.level.value),
+            "write error, warn, info, debug or trace, and perhaps \"info,front_door=debug\"",
+        );
+    }
+    Log {
+        level: level.unwrap_or_default(),
+        format: section.format.value,
+    }
+}
+
+/// What a file holds that only the core may read.
+fn secret_file(
+    written: &Optional<PathBuf>,
+    beside: &Path,
+    problems: &mut Problems,
+) -> Option<Secret> {
+    let written = written.as_ref()?;
+    let file = beside.join(&written.value);
+    match readable_by_owner_only(&file) {
+        Ok(text) => Some(Secret::new(text.trim_end_matches(['\n', '\r']))),
+        Err(why) => {
+            complain(&written.place, &file, &why, problems);
+            None
+        }
+    }
+}
+
+fn readable_by_owner_only(file: &Path) -> Result<String, String> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let about = std::fs::metadata(file).map_err(|error| error.to_string())?;
+    if about.permissions().mode() & 0o077 != 0 {
+        return Err("others may read it".to_owned());
+    }
+    std::fs::read_to_string(file).map_err(|error| error.to_string())
+}
+
+fn complain(place: &Written, file: &Path, why: &str, problems: &mut Problems) {
+    problems.report(
+        place,
+        format!("{} cannot be used: {why}", file.display()),
+        "make it a file of the core's user with mode 0600",
+    );
+}

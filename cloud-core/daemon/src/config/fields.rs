@@ -1,0 +1,124 @@
+//! The settings of the core, section by section, each documented where it is declared.
+//!
+//! Pure declaration: these comments are the reference that `config-reference` prints, and the
+//! defaults are the text that it shows. What may stand together is judged in `check`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use settings::values::{Secret, Whole};
+use settings::{section, words};
+
+section! {
+    /// The whole file.
+    pub(crate) struct CoreFile {
+        /// Name of this installation, shown in mails, logs and on pages.
+        name: Defaulted<String> = r#""Antiphon""#,
+        /// Folder for everything that must survive: the database, keys, uploads. Made by `init`.
+        folder: Required<PathBuf> = r#""/var/lib/antiphon-cloud""#,
+        /// Where browsers and devices find the core, as they write it. Passkeys and certificates
+        /// are bound to the host in it, so choose it once.
+        url: Required<String> = r#""https://core.example.com""#,
+        /// Where the core listens.
+        listen: Nested<ListenSection>,
+        /// The database.
+        store: Nested<StoreSection>,
+        /// The way mails leave. Without it, nothing is mailed, and links are shown instead.
+        mail: Perhaps<MailSection>,
+        /// The log.
+        log: Nested<LogSection>,
+    }
+}
+
+section! {
+    /// Where the core listens. Ports are those of the firewall list, other ones are for tests and
+    /// for machines where something stands in front.
+    pub(crate) struct ListenSection {
+        /// The interface: pages, API, devices that ask for certificates and send their logs.
+        api: Defaulted<SocketAddr> = r#""0.0.0.0:443""#,
+        /// Whether this listener speaks TLS itself. "off" is for loopback, or behind a proxy on
+        /// the same machine, only.
+        api_tls: Defaulted<Switch> = r#""on""#,
+        /// Devices, by MQTT over TLS with a certificate on both sides.
+        devices: Defaulted<SocketAddr> = r#""0.0.0.0:8883""#,
+        /// Revocation lists over plain HTTP, as the devices need them before they trust anybody.
+        revocation: Defaulted<SocketAddr> = r#""0.0.0.0:80""#,
+        /// MQTT without TLS and without certificates, for tests on this machine: the user name is
+        /// the device. Only an address of the loopback is taken.
+        devices_plain: Optional<SocketAddr> = r#""127.0.0.1:1883""#,
+        /// Figures for Prometheus at /metrics, without a password: keep it inside.
+        metrics: Defaulted<SocketAddr> = r#""127.0.0.1:9465""#,
+    }
+}
+
+section! {
+    /// The database: one file in the folder, or a PostgreSQL server.
+    pub(crate) struct StoreSection {
+        /// Address of a PostgreSQL server, "postgres://user@host/database"; left out, the core keeps
+        /// one file of SQLite in its folder and needs no server. Several cores may share a server.
+        postgres: Optional<Secret> = r#""postgres://antiphon@db.example.com/antiphon""#,
+        /// A file with the password for it, readable by the core only.
+        password_file: Optional<PathBuf> = r#""/etc/antiphon-cloud/database-password""#,
+    }
+}
+
+section! {
+    /// The way mails leave.
+    pub(crate) struct MailSection {
+        /// Host of the mail server.
+        host: Required<String> = r#""mail.example.com""#,
+        /// Its port: 465 for "tls", 587 for "starttls", 25 for "off".
+        port: Defaulted<Whole<1, 65535>> = r#"587"#,
+        /// "tls" from the first octet, "starttls" that is insisted on, or "off" (loopback only).
+        encryption: Defaulted<MailEncryption> = r#""starttls""#,
+        /// Who signs in there.
+        user: Optional<String> = r#""antiphon""#,
+        /// A file with the password for it, readable by the core only.
+        password_file: Optional<PathBuf> = r#""/etc/antiphon-cloud/mail-password""#,
+        /// Who the mails are from.
+        from: Required<String> = r#""Antiphon <no-reply@example.com>""#,
+    }
+}
+
+section! {
+    /// The log, on standard error.
+    pub(crate) struct LogSection {
+        /// What is written: error, warn, info, debug or trace; parts may have their own,
+        /// "info,front_door=debug".
+        level: Defaulted<String> = r#""info""#,
+        /// As lines for people, or as JSON for machines.
+        format: Defaulted<LogFormat> = r#""plain""#,
+    }
+}
+
+words! {
+    /// On or off.
+    pub(crate) enum Switch {
+        /// It is done.
+        On = "on",
+        /// It is not.
+        Off = "off",
+    }
+}
+
+words! {
+    /// How a mail server is spoken to.
+    pub(crate) enum MailEncryption {
+        /// TLS from the first octet.
+        Tls = "tls",
+        /// Plain words until TLS is agreed on, and nothing without it.
+        Starttls = "starttls",
+        /// None.
+        Off = "off",
+    }
+}
+
+words! {
+    /// How the log looks.
+    pub(crate) enum LogFormat {
+        /// Lines for people.
+        Plain = "plain",
+        /// A JSON object a line.
+        Json = "json",
+    }
+}
