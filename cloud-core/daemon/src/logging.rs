@@ -17,7 +17,9 @@ pub(crate) fn install(settings: &Log) {
         LogFormat::Plain => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    let log = tracing_subscriber::registry().with(settings.level.clone()).with(lines);
+    let log = tracing_subscriber::registry()
+        .with(settings.level.clone())
+        .with(lines);
     // Refused only when one is installed already, and then that one serves.
     let _ = tracing::subscriber::set_global_default(log);
 }

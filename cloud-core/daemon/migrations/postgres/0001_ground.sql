@@ -49,10 +49,9 @@ CREATE TABLE site (
 CREATE UNIQUE INDEX site_name ON site (project_id, name_key);
 CREATE INDEX site_of_company ON site (company_id, id);
 
--- The cursor table: what changed, in the order of its commit. `tx` orders commits in PostgreSQL.
+-- The cursor table: what changed, in the order of its commit.
 CREATE TABLE change (
     seq BIGINT GENERATED ALWAYS AS IDENTITY,
-    tx BIGINT NOT NULL DEFAULT (pg_current_xact_id()::text::bigint),
     at BIGINT NOT NULL,
     company_id TEXT,
     project_id TEXT,
@@ -60,7 +59,7 @@ CREATE TABLE change (
     kind TEXT NOT NULL,
     object_id TEXT NOT NULL,
     what TEXT NOT NULL,
-    PRIMARY KEY (tx, seq)
+    PRIMARY KEY (seq)
 );
 CREATE INDEX change_age ON change (at);
 

@@ -49,10 +49,9 @@ CREATE TABLE site (
 CREATE UNIQUE INDEX site_name ON site (project_id, name_key);
 CREATE INDEX site_of_company ON site (company_id, id);
 
--- The cursor table: what changed, in the order of its commit. `tx` orders commits in PostgreSQL.
+-- The cursor table: what changed, in the order of its commit.
 CREATE TABLE change (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    tx BIGINT NOT NULL DEFAULT 0,
     at BIGINT NOT NULL,
     company_id TEXT,
     project_id TEXT,

@@ -54,6 +54,10 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 pub(crate) struct Configured {
     /// Its configuration.
-    #[arg(long, value_name = "FILE", default_value = "/etc/antiphon-cloud/core.toml")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/antiphon-cloud/core.toml"
+    )]
     pub(crate) config: PathBuf,
 }

@@ -21,8 +21,14 @@ impl Exit {
     pub const ALL: [(Self, &'static str); 4] = [
         (Self::Done, "done"),
         (Self::Fault, "a fault of the program or the machine"),
-        (Self::Usage, "the command line or the configuration is wrong"),
-        (Self::InUse, "an address or the folder is used by another program"),
+        (
+            Self::Usage,
+            "the command line or the configuration is wrong",
+        ),
+        (
+            Self::InUse,
+            "an address or the folder is used by another program",
+        ),
     ];
 
     pub const fn code(self) -> u8 {

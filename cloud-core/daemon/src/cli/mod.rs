@@ -66,7 +66,11 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         }
         Command::CheckConfig { file } => {
             let settings = config::load(file)?;
-            print(&format!("{}: valid, for {}\n", file.display(), settings.url))
+            print(&format!(
+                "{}: valid, for {}\n",
+                file.display(),
+                settings.url
+            ))
         }
         Command::ConfigReference => print(&config::reference()),
         Command::Openapi => {

@@ -10,7 +10,7 @@ use tracing_subscriber::filter::Targets;
 
 use super::fields::{CoreFile, ListenSection, LogSection, MailEncryption, MailSection, Switch};
 use super::{Listen, Log, Mail, Settings};
-use crate::store::{Place, PgPlace};
+use crate::store::{PgPlace, Place};
 
 pub(super) fn settings(file: &CoreFile, beside: &Path, problems: &mut Problems) -> Settings {
     let folder = beside.join(&file.folder.value);
@@ -21,7 +21,10 @@ pub(super) fn settings(file: &CoreFile, beside: &Path, problems: &mut Problems) 
         host,
         listen: listen(&file.listen, problems),
         store: store(file, &folder, beside, problems),
-        mail: file.mail.as_ref().map(|mail| self::mail(mail, beside, problems)),
+        mail: file
+            .mail
+            .as_ref()
+            .map(|mail| self::mail(mail, beside, problems)),
         log: log(&file.log, problems),
         folder,
     }
@@ -111,7 +114,12 @@ fn mail(section: &Located<MailSection>, beside: &Path, problems: &mut Problems) 
             "write \"starttls\" or \"tls\"; \"off\" is for a mail server on this machine",
         );
     }
-    if section.from.value.parse::<lettre::message::Mailbox>().is_err() {
+    if section
+        .from
+        .value
+        .parse::<lettre::message::Mailbox>()
+        .is_err()
+    {
         problems.report(
             &section.from.place,
             format!("\"{}\" is not a sender", section.from.value),

@@ -32,14 +32,21 @@ fn the_least_configuration_is_a_folder_and_a_name_and_needs_no_server() {
 
 #[test]
 fn one_line_makes_it_postgresql() {
-    let settings = loaded(&format!("{LEAST}[store]\npostgres = \"postgres://a@b/c\"\n")).unwrap();
+    let settings = loaded(&format!(
+        "{LEAST}[store]\npostgres = \"postgres://a@b/c\"\n"
+    ))
+    .unwrap();
     assert!(matches!(settings.store, Place::Server(_)));
     assert!(!format!("{settings:?}").contains("a@b"));
 }
 
 #[test]
 fn what_would_be_unsafe_is_refused_g2() {
-    one_complaint("[listen]\napi_tls = \"off\"\n", "listen.api_tls", "readable");
+    one_complaint(
+        "[listen]\napi_tls = \"off\"\n",
+        "listen.api_tls",
+        "readable",
+    );
     one_complaint(
         "[listen]\ndevices_plain = \"0.0.0.0:1883\"\n",
         "listen.devices_plain",
@@ -59,7 +66,12 @@ fn what_would_be_unsafe_is_refused_g2() {
 
 #[test]
 fn a_place_that_is_none_is_named() {
-    for url in ["core.example.com", "http://core.example.com", "https://", "https://a/b"] {
+    for url in [
+        "core.example.com",
+        "http://core.example.com",
+        "https://",
+        "https://a/b",
+    ] {
         let text = format!("folder = \"data\"\nurl = \"{url}\"\n");
         let errors = loaded(&text).expect_err(url);
         assert_eq!(errors.0[0].path, "url", "{url}");

@@ -1,7 +1,7 @@
 //! The audit log: who did what to what, append-only, chained by hashes per company.
 //!
-//! An entry is written in the transaction of the change it tells of, so neither can be without the
-//! other. Each entry's hash covers the one before it: an entry that is changed or taken out breaks
+//! An entry is written at the commit of the transaction that makes the change it tells of, so neither
+//! can be without the other. Each entry's hash covers the one before it: an entry that is changed or taken out breaks
 //! the chain from there on. Invariant: entries of a company are counted without a gap.
 
 use cloud_logic::ids::CompanyId;
@@ -40,10 +40,10 @@ impl Actor {
 
 /// What was done.
 #[derive(Clone, Debug)]
-pub(crate) struct Audit<'a> {
+pub(crate) struct Audit {
     pub(crate) at: Timestamp,
     pub(crate) company: Option<CompanyId>,
-    pub(crate) actor: &'a Actor,
+    pub(crate) actor: Actor,
     /// `site.update`, `user.login`, ...
     pub(crate) action: &'static str,
     pub(crate) object_kind: &'static str,
@@ -87,9 +87,18 @@ pub(crate) struct Broken {
     pub(crate) why: &'static str,
 }
 
+/// Writes what was done in a transaction, shortly before it commits. The chains are held in the order
+/// of their companies, so two transactions cannot wait for each other.
+pub(super) async fn write(tx: &mut Tx, mut entries: Vec<Audit>) -> Result<(), StoreError> {
+    entries.sort_by_key(|entry| entry.company);
+    for entry in entries {
+        tx.add_to_chain(entry).await?;
+    }
+    Ok(())
+}
+
 impl Tx {
-    /// Writes an entry at the end of its company's chain.
-    pub(crate) async fn audit(&mut self, entry: Audit<'_>) -> Result<(), StoreError> {
+    async fn add_to_chain(&mut self, entry: Audit) -> Result<(), StoreError> {
         let company = entry.company.map(|id| id.to_string());
         let company = company.as_deref().unwrap_or(INSTALLATION);
         let (seq, previous) = self.next_of_chain(company).await?;
@@ -231,19 +240,16 @@ mod tests {
 
     async fn write(store: &Store, object: &str) {
         let mut tx = store.write().await.unwrap();
-        let actor = Actor::core();
         tx.audit(Audit {
             at: Timestamp::from_unix_ms(7),
             company: None,
-            actor: &actor,
+            actor: Actor::core(),
             action: "site.update",
             object_kind: "site",
             object_id: object.to_owned(),
             before: None,
             after: Some(serde_json::json!({"name": object})),
-        })
-        .await
-        .unwrap();
+        });
         tx.commit().await.unwrap();
     }
 

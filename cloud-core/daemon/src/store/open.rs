@@ -69,7 +69,7 @@ pub(crate) enum OpenError {
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     pools: Pools,
-    changed: Arc<Notify>,
+    listeners: Arc<Notify>,
 }
 
 #[derive(Clone, Debug)]
@@ -94,7 +94,7 @@ impl Store {
         .map_err(OpenError::Migrate)?;
         Ok(Self {
             pools,
-            changed: Arc::new(Notify::new()),
+            listeners: Arc::new(Notify::new()),
         })
     }
 
@@ -118,20 +118,20 @@ impl Store {
 
     /// A transaction that writes.
     pub(crate) async fn write(&self) -> Result<Tx, StoreError> {
-        let changed = Some(Arc::clone(&self.changed));
+        let listeners = Some(Arc::clone(&self.listeners));
         match &self.pools {
             // Begun as a writer, so that it never has to become one and fail at it.
             Pools::Sqlite { writer, .. } => Ok(Tx::sqlite(
                 writer.begin_with("BEGIN IMMEDIATE").await?,
-                changed,
+                listeners,
             )),
-            Pools::Postgres(pool) => Ok(Tx::postgres(pool.begin().await?, changed)),
+            Pools::Postgres(pool) => Ok(Tx::postgres(pool.begin().await?, listeners)),
         }
     }
 
     /// Wakes when a transaction of this process committed a change. A hint: ask `changes` what.
     pub(crate) fn changed(&self) -> &Notify {
-        &self.changed
+        &self.listeners
     }
 
     pub(crate) async fn close(&self) {

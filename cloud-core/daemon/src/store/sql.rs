@@ -15,6 +15,9 @@ use sqlx::{Arguments, AssertSqlSafe, Postgres, Row as _, SqlSafeStr, SqlStr, Sql
 use thiserror::Error;
 use tokio::sync::Notify;
 
+use super::audit::{self, Audit};
+use super::changes::{self, Change};
+
 /// Why the store did not do what it was told.
 #[derive(Debug, Error)]
 pub(crate) enum StoreError {
@@ -198,8 +201,10 @@ impl Query {
 pub(crate) struct Tx {
     inner: Inner,
     /// Told at commit when something changed that others listen for.
-    changed: Option<Arc<Notify>>,
-    any_change: bool,
+    listeners: Option<Arc<Notify>>,
+    /// Written at commit, when nothing else will be locked any more.
+    changes: Vec<Change>,
+    entries: Vec<Audit>,
 }
 
 #[derive(Debug)]
@@ -209,22 +214,23 @@ enum Inner {
 }
 
 impl Tx {
-    pub(super) fn sqlite(tx: Transaction<'static, Sqlite>, changed: Option<Arc<Notify>>) -> Self {
-        Self::new(Inner::Sqlite(tx), changed)
+    pub(super) fn sqlite(tx: Transaction<'static, Sqlite>, listeners: Option<Arc<Notify>>) -> Self {
+        Self::new(Inner::Sqlite(tx), listeners)
     }
 
     pub(super) fn postgres(
         tx: Transaction<'static, Postgres>,
-        changed: Option<Arc<Notify>>,
+        listeners: Option<Arc<Notify>>,
     ) -> Self {
-        Self::new(Inner::Postgres(tx), changed)
+        Self::new(Inner::Postgres(tx), listeners)
     }
 
-    fn new(inner: Inner, changed: Option<Arc<Notify>>) -> Self {
+    fn new(inner: Inner, listeners: Option<Arc<Notify>>) -> Self {
         Self {
             inner,
-            changed,
-            any_change: false,
+            listeners,
+            changes: Vec::new(),
+            entries: Vec::new(),
         }
     }
 
@@ -298,18 +304,28 @@ impl Tx {
         }
     }
 
-    /// Those who wait for changes are woken when this commits.
-    pub(super) fn wakes_listeners(&mut self) {
-        self.any_change = true;
+    /// Something changed that others listen for; they hear of it when this commits.
+    pub(crate) fn changed(&mut self, change: Change) {
+        self.changes.push(change);
     }
 
-    pub(crate) async fn commit(self) -> Result<(), StoreError> {
+    /// Somebody did something; the log has it when this commits, and else not.
+    pub(crate) fn audit(&mut self, entry: Audit) {
+        self.entries.push(entry);
+    }
+
+    pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
+        let entries = std::mem::take(&mut self.entries);
+        let changes = std::mem::take(&mut self.changes);
+        let any_change = !changes.is_empty();
+        audit::write(&mut self, entries).await?;
+        changes::write(&mut self, changes).await?;
         match self.inner {
             Inner::Sqlite(tx) => tx.commit().await?,
             Inner::Postgres(tx) => tx.commit().await?,
         }
-        if let Some(changed) = self.changed.filter(|_| self.any_change) {
-            changed.notify_waiters();
+        if let Some(listeners) = self.listeners.filter(|_| any_change) {
+            listeners.notify_waiters();
         }
         Ok(())
     }
