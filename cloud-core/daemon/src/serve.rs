@@ -1,39 +1,88 @@
 //! The running core: opens the store, binds the listeners, starts the tasks, and ends them again.
 //!
-//! The composition root. Invariant: nothing is bound before the configuration is valid and the store
-//! is open; when it ends, every task has ended.
+//! The composition root. Invariant: nothing is bound before the configuration is valid, the store is
+//! open and the keys are there; when it ends, every task has ended.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::api;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::core::Core;
+use crate::keys::{Addresses, Keys, Sealer, revocation_lists};
+use crate::listener::{self, Figures, Speaks};
 use crate::store::Store;
 
 pub(crate) async fn run(settings: Settings) -> Result<()> {
-    std::fs::create_dir_all(&settings.folder)
-        .with_context(|| format!("making the folder {}", settings.folder.display()))?;
     let store = Store::open(&settings.store).await?;
-    let core = Core {
-        store: store.clone(),
-        clock: Clock::default(),
+    let core = open(&settings, store.clone()).await?;
+    let api = bind(settings.listen.api).await?;
+    let revocation = bind(settings.listen.revocation).await?;
+
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let web = match settings.listen.api_speaks_tls {
+        true => Speaks::Tls(core.keys.web_tls()),
+        false => Speaks::Plain,
     };
-    let listener = bind(settings.listen.api).await?;
-    tracing::info!(address = %listener.local_addr()?, url = %settings.url, "the core serves");
+    tracing::info!(address = %api.local_addr()?, url = %settings.url, "the core serves");
+    let listeners = [
+        (api, web, api::api(core.clone())),
+        (revocation, Speaks::Plain, revocation_lists(core.clone())),
+    ];
+    for (listener, speaks, app) in listeners {
+        let figures = Arc::new(Figures::default());
+        tasks.spawn(listener::serve(
+            listener,
+            speaks,
+            app,
+            figures,
+            stop.clone(),
+        ));
+    }
+    let tended = (core.keys.clone(), core.clone(), stop.clone());
+    tasks.spawn(async move { tended.0.tend(&tended.1, tended.2).await });
+
     notify(&[NotifyState::Ready]);
-    axum::serve(listener, api::api(core))
-        .with_graceful_shutdown(told_to_stop())
-        .await
-        .context("serving")?;
+    tokio::select! {
+        () = told_to_stop() => {}
+        ended = tasks.join_next() => tracing::error!(?ended, "a task ended before its time"),
+    }
     notify(&[NotifyState::Stopping]);
+    stop.cancel();
+    while let Some(ended) = tasks.join_next().await {
+        ended.context("a task of the core")?;
+    }
     store.close().await;
     Ok(())
+}
+
+/// The parts that the settings name, put together.
+async fn open(settings: &Settings, store: Store) -> Result<Core> {
+    let clock = Clock::default();
+    let sealer = Sealer::open(&key_file(settings))?;
+    let addresses = Addresses {
+        lists: format!("http://{}", settings.host),
+        mqtt: format!("{}:8883", settings.host),
+        https: settings.url.clone(),
+        names: vec![settings.host.clone()],
+    };
+    let keys = Keys::open(&store, &clock, sealer, addresses).await?;
+    Ok(Core { store, clock, keys })
+}
+
+/// Where the key that seals all secrets is kept.
+pub(crate) fn key_file(settings: &Settings) -> PathBuf {
+    settings.folder.join("keys")
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener> {

@@ -10,6 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   antiphon-cloud config-reference > core.toml    start from the documented sample
   antiphon-cloud check-config core.toml          see all mistakes at once
+  antiphon-cloud init --config core.toml         make folder, keys and tables
   antiphon-cloud serve --config core.toml        run
 
 Exit codes:
@@ -34,6 +35,10 @@ fn after_help() -> String {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Make what a new core needs: its folder, its keys, its tables
+    ///
+    /// Run again, it makes what is missing and leaves alone what is there.
+    Init(Configured),
     /// Run the core until it is told to stop
     ///
     /// Reads and checks the whole configuration first: nothing is bound before it is valid.

@@ -5,6 +5,7 @@
 
 mod args;
 mod exit;
+mod init;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -59,6 +60,10 @@ pub fn run() -> ExitCode {
 
 fn dispatch(command: &Command) -> Result<(), Failure> {
     match command {
+        Command::Init(which) => {
+            let settings = config::load(&which.config)?;
+            print(&in_runtime(init::run(&settings))?)
+        }
         Command::Serve(which) => {
             let settings = config::load(&which.config)?;
             crate::logging::install(&settings.log);
@@ -80,7 +85,7 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
     }
 }
 
-fn in_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn in_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

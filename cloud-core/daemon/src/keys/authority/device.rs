@@ -249,7 +249,7 @@ async fn told_void(
             id: certificate.holder.device.to_string(),
             what: What::Deleted,
         };
-        tx.changed(change).await?;
+        tx.changed(change);
     }
     Ok(())
 }
