@@ -20,6 +20,7 @@ use crate::config::Settings;
 use crate::core::Core;
 use crate::keys::{Addresses, Keys, Sealer, revocation_lists};
 use crate::listener::{self, Figures, Speaks};
+use crate::people::{People, Site};
 use crate::store::Store;
 
 pub(crate) async fn run(settings: Settings) -> Result<()> {
@@ -77,7 +78,16 @@ async fn open(settings: &Settings, store: Store) -> Result<Core> {
         names: vec![settings.host.clone()],
     };
     let keys = Keys::open(&store, &clock, sealer, addresses).await?;
-    Ok(Core { store, clock, keys })
+    let people = People::new(Site {
+        origin: settings.url.clone(),
+        name: settings.name.clone(),
+    });
+    Ok(Core {
+        store,
+        clock,
+        keys,
+        people,
+    })
 }
 
 /// Where the key that seals all secrets is kept.

@@ -97,14 +97,13 @@ pub(in super::super) async fn signed_in(
     tx.audit(Audit {
         at: now,
         company: Some(account.company),
-        actor: &actor,
+        actor,
         action: "session.begin",
         object_kind: "session",
         object_id: session.to_string(),
         before: None,
         after: Some(serde_json::json!({ "with": with })),
-    })
-    .await?;
+    });
     let me = Me::of(&mut tx, &account, session, now).await?;
     tx.commit().await?;
     let cookie = cookie::give(core.people.site(), &secret);

@@ -222,15 +222,14 @@ async fn block(
     tx.audit(Audit {
         at: caller.now,
         company: Some(company),
-        actor: &caller.actor(),
+        actor: caller.actor(),
         action: "user.block",
         object_kind: "user",
         object_id: user.to_string(),
         before: Some(serde_json::json!({ "blocked": account.blocked })),
         after: Some(serde_json::json!({ "blocked": wish.blocked })),
-    })
-    .await?;
-    tx.changed(changed(&caller, company, user)).await?;
+    });
+    tx.changed(changed(&caller, company, user));
     tx.commit().await?;
     let account = Account {
         blocked: wish.blocked,
