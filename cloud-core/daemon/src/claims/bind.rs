@@ -91,8 +91,7 @@ pub(crate) async fn claim(
             actor,
             "device.claim",
             (&claimed, place, What::Created),
-        )
-        .await?;
+        );
         Ok(claimed)
     })
     .await
@@ -129,8 +128,7 @@ pub(crate) async fn replace(
             actor,
             "device.replace",
             (&claimed, old.place, What::Updated),
-        )
-        .await?;
+        );
         Ok(claimed)
     })
     .await
@@ -149,8 +147,7 @@ pub(crate) async fn release(core: &Core, actor: &Actor, device: DeviceId) -> Res
         actor,
         "device.release",
         (&ended, old.place, What::Deleted),
-    )
-    .await?;
+    );
     Ok(tx.commit().await?)
 }
 
@@ -172,8 +169,7 @@ pub(crate) async fn revoke(
         actor,
         "device.revoke",
         (&about, bound.place, What::Updated),
-    )
-    .await?;
+    );
     tx.commit().await?;
     Ok(count)
 }
@@ -278,17 +274,17 @@ async fn void(tx: &mut Tx, core: &Core, bound: &Bound, reason: Reason) -> Result
     Ok(authority::revoke_device(tx, core.keys.sealer(), core.now(), what).await?)
 }
 
-async fn told(
+fn told(
     tx: &mut Tx,
     now: Timestamp,
     actor: &Actor,
     action: &'static str,
     (about, place, what): (&Claimed, Place, What),
-) -> Result<(), StoreError> {
+) {
     let entry = Audit {
         at: now,
         company: Some(place.company),
-        actor,
+        actor: actor.clone(),
         action,
         object_kind: "device",
         object_id: about.device.to_string(),
@@ -300,7 +296,7 @@ async fn told(
             "epoch": about.epoch,
         })),
     };
-    tx.audit(entry).await?;
+    tx.audit(entry);
     let change = Change {
         at: now,
         whose: place.whose(),
@@ -308,7 +304,7 @@ async fn told(
         id: about.device.to_string(),
         what,
     };
-    tx.changed(change).await
+    tx.changed(change);
 }
 
 fn of(bound: &Bound) -> Claimed {

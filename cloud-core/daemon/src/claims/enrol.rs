@@ -248,7 +248,7 @@ async fn issue(
     let entry = Audit {
         at: now,
         company: Some(bound.place.company),
-        actor: &actor,
+        actor,
         action: match by {
             Enrol::FactoryKey | Enrol::Code { .. } => "device.enrol",
             Enrol::Certificate { .. } => "device.renew",
@@ -263,7 +263,7 @@ async fn issue(
             "until": issued.not_after.unix_ms(),
         })),
     };
-    tx.audit(entry).await?;
+    tx.audit(entry);
     let change = Change {
         at: now,
         whose: bound.place.whose(),
@@ -271,7 +271,7 @@ async fn issue(
         id: bound.device.to_string(),
         what: What::Updated,
     };
-    tx.changed(change).await?;
+    tx.changed(change);
     Ok(issued)
 }
 

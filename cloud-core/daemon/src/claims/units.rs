@@ -80,13 +80,13 @@ pub(crate) async fn add(
     let entry = Audit {
         at: now,
         company: None,
-        actor,
+        actor: actor.clone(),
         action: "unit.add",
         object_kind: "unit",
         object_id: id.to_string(),
         before: None,
         after: Some(serde_json::json!({"model": model.name, "serial_number": serial_number})),
     };
-    tx.audit(entry).await?;
+    tx.audit(entry);
     Ok((id, code))
 }
