@@ -28,6 +28,7 @@ fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::with_openapi(Description::openapi())
         .merge(service::routes())
         .merge(people::routes())
+        .merge(claims::routes())
         .merge(claims::device_routes())
 }
 

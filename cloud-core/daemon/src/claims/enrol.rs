@@ -16,6 +16,7 @@ use cloud_logic::claims::{Enrol, Refused};
 use contract::enrolment::{BadRequest, EnrolRequest, Enrolment, MAX_REQUEST_OCTETS};
 use model::Timestamp;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use x509_parser::parse_x509_certificate;
@@ -33,9 +34,10 @@ use crate::store::audit::{Actor, Audit};
 use crate::store::changes::{Change, What};
 use crate::store::{StoreError, Tx};
 
+const HOUR: Duration = Duration::from_secs(3600);
 /// An answer that may have been lost is given again to the same key for so long; the key of its
 /// burnt code is kept as long.
-const KEPT: Duration = Duration::from_secs(24 * 3600);
+const KEPT: Duration = HOUR.saturating_mul(24);
 
 pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()
@@ -44,8 +46,24 @@ pub(crate) fn routes() -> OpenApiRouter<Core> {
         .layer(DefaultBodyLimit::max(MAX_REQUEST_OCTETS))
 }
 
+/// Forgets what is no longer needed, every hour, until `stop`.
+pub(crate) async fn tend(core: Core, stop: CancellationToken) {
+    loop {
+        if let Err(error) = forget_burnt(&core).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the keys of used claim codes could not be forgotten"
+            );
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(HOUR) => {}
+        }
+    }
+}
+
 /// Forgets the keys of codes that were burnt a day ago.
-pub(crate) async fn forget_burnt(core: &Core) -> Result<(), StoreError> {
+pub(super) async fn forget_burnt(core: &Core) -> Result<(), StoreError> {
     let mut tx = core.store.write().await?;
     rows::forget_proof_keys(&mut tx, core.now().saturating_sub(KEPT)).await?;
     tx.commit().await
@@ -60,6 +78,7 @@ pub(crate) async fn forget_burnt(core: &Core) -> Result<(), StoreError> {
     post,
     path = "/v1/enroll",
     tag = "enrolment",
+    extensions(("x-permission" = json!("public"))),
     request_body(content = serde_json::Value, description = "An `EnrolRequest` of the link's contract."),
     responses(
         (status = 200, description = "The certificate, and where to connect.", body = serde_json::Value),
@@ -113,6 +132,7 @@ async fn enrol(
     post,
     path = "/v1/reenroll",
     tag = "enrolment",
+    extensions(("x-permission" = json!("public"))),
     request_body(content = serde_json::Value, description = "An `EnrolRequest` of the link's contract."),
     responses(
         (status = 200, description = "The certificate, and where to connect.", body = serde_json::Value),

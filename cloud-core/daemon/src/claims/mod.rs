@@ -11,12 +11,16 @@ mod attempts;
 mod bind;
 mod enrol;
 mod pepper;
+mod routes;
 mod rows;
+mod sheet;
 mod units;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use bind::{BindError, Claimed, Wanted, claim, release, replace, revoke};
-pub(crate) use enrol::{forget_burnt, routes as device_routes};
+pub(crate) use enrol::{routes as device_routes, tend};
+pub(crate) use routes::routes;
+pub(crate) use sheet::{Label, Line, sheet};
 pub(crate) use units::{NewUnit, UnitError, add};

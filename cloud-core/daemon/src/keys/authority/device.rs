@@ -60,7 +60,7 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::KeyCompromise => "key_compromise",
             Self::Superseded => "superseded",
@@ -167,6 +167,20 @@ pub(crate) async fn certificate_of_key(
 ) -> Result<Option<Certificate>, StoreError> {
     let wanted = query("SELECT * FROM certificate WHERE key_hash = $1").bind(hash.as_slice());
     tx.optional(wanted).await?.as_ref().map(read).transpose()
+}
+
+/// A device's certificates that have not ended, the newest first.
+pub(crate) async fn certificates_of(
+    tx: &mut Tx,
+    device: DeviceId,
+    now: Timestamp,
+) -> Result<Vec<Certificate>, StoreError> {
+    let wanted = query(
+        "SELECT * FROM certificate WHERE device_id = $1 AND not_after >= $2
+         ORDER BY issued DESC, serial LIMIT 100",
+    );
+    let rows = tx.all(wanted.bind(device).bind(now)).await?;
+    rows.iter().map(read).collect()
 }
 
 impl Certificate {

@@ -20,8 +20,8 @@ mod judged;
 
 pub(crate) use crl::{CrlError, List, maintain as maintain_lists, read as read_list};
 pub(crate) use device::{
-    Certificate, Holder, IssueError, Issued, Reason, certificate, certificate_of_key, issue,
-    number, revoke, revoke_device,
+    Certificate, Holder, IssueError, Issued, Reason, certificate, certificate_of_key,
+    certificates_of, issue, number, revoke, revoke_device,
 };
 pub(crate) use ground::{
     AuthorityError, Kind, Root, Server, anchors, found, issue_server, remove_root_key, renew, roots,
