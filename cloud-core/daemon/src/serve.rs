@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api;
+use crate::claims;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::core::Core;
@@ -52,6 +53,7 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     }
     let tended = (core.keys.clone(), core.clone(), stop.clone());
     tasks.spawn(async move { tended.0.tend(&tended.1, tended.2).await });
+    tasks.spawn(claims::tend(core.clone(), stop.clone()));
 
     notify(&[NotifyState::Ready]);
     tokio::select! {
