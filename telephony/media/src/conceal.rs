@@ -22,6 +22,8 @@ const HISTORY_MS: usize = 40;
 /// What the invention loses per frame.
 const FADE: f32 = 0.25;
 
+const LONGEST_HISTORY: usize = SampleRate::Hz16000.samples_in_ms(HISTORY_MS);
+
 /// From the invention to the truth.
 const RECOVERY_MS: usize = 4;
 
@@ -61,9 +63,9 @@ const FLOOR_RISE: f32 = 1.014;
 #[derive(Debug, Clone)]
 pub struct Concealer {
     rate: SampleRate,
-    history: Vec<f32>,
+    history: Vec<i16>,
     invention: Option<Invention>,
-    /// The period that is repeated; its room is for the longest.
+    /// The period that is repeated; no room is taken before the first loss.
     cycle: Vec<f32>,
     comfort: Comfort,
 }
@@ -82,9 +84,9 @@ impl Concealer {
     pub fn new(rate: SampleRate, seed: u64) -> Concealer {
         Concealer {
             rate,
-            history: vec![0.0; rate.samples_in_ms(HISTORY_MS)],
+            history: vec![0; rate.samples_in_ms(HISTORY_MS)],
             invention: None,
-            cycle: Vec::with_capacity(pitch::longest(rate)),
+            cycle: Vec::new(),
             comfort: Comfort::new(seed),
         }
     }
@@ -194,20 +196,25 @@ impl Concealer {
 
     /// Another speaker follows.
     pub fn reset(&mut self) {
-        self.history.fill(0.0);
+        self.history.fill(0);
         self.invention = None;
     }
 
     fn begin(&mut self) {
-        let Pitch { period, likeness } = pitch::of_the_end(&self.history, self.rate);
+        let mut history = [0.0; LONGEST_HISTORY];
+        let history = &mut history[..self.history.len().min(LONGEST_HISTORY)];
+        for (to, from) in history.iter_mut().zip(&self.history) {
+            *to = f32::from(*from);
+        }
+        let Pitch { period, likeness } = pitch::of_the_end(history, self.rate);
         let period = if likeness < VOICED {
             pitch::longest(self.rate)
         } else {
             period
         };
-        let end = self.history.len();
-        let before = &self.history[end - 2 * period..end - period];
-        let last = &self.history[end - period..];
+        let end = history.len();
+        let before = &history[end - 2 * period..end - period];
+        let last = &history[end - period..];
         self.cycle.clear();
         self.cycle.extend_from_slice(last);
         // The last quarter flows into the period's own beginning.
@@ -244,10 +251,7 @@ impl Concealer {
         let len = self.history.len();
         let frame = &frame[frame.len().saturating_sub(len)..];
         self.history.copy_within(frame.len().., 0);
-        let room = &mut self.history[len - frame.len()..];
-        for (to, from) in room.iter_mut().zip(frame) {
-            *to = f32::from(*from);
-        }
+        self.history[len - frame.len()..].copy_from_slice(frame);
     }
 }
 

@@ -10,18 +10,21 @@
 /// Ten seconds of packets.
 const WINDOW: usize = 512;
 
+/// Microseconds in a step: two octets then hold half a second, four times the longest wait.
+const STEP: i64 = 8;
+
 /// A full reckoning comes so often, and with each packet later than expected.
 const EVERY: u32 = 25;
 
-/// Microseconds throughout.
 #[derive(Debug)]
 pub(super) struct Delays {
-    /// Subtracted from all that is kept, so that it fits.
-    origin: i64,
-    kept: [i32; WINDOW],
+    /// The least of all that is kept, in microseconds.
+    base: i64,
+    /// How far each packet lies behind it, in steps; no further than the type goes.
+    behind: [u16; WINDOW],
     count: usize,
     next: usize,
-    base: i32,
+    /// In microseconds.
     reach: i64,
     since: u32,
 }
@@ -29,40 +32,39 @@ pub(super) struct Delays {
 impl Delays {
     pub(super) fn new() -> Delays {
         Delays {
-            origin: 0,
-            kept: [0; WINDOW],
+            base: 0,
+            behind: [0; WINDOW],
             count: 0,
             next: 0,
-            base: 0,
             reach: 0,
             since: 0,
         }
     }
 
+    /// Microseconds.
     pub(super) fn add(&mut self, transit: i64) {
         if self.count == 0 {
-            self.origin = transit;
+            self.base = transit;
         }
-        let relative = transit.saturating_sub(self.origin);
-        let relative = relative.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
-        let leaving = self.kept[self.next];
+        if transit < self.base {
+            self.lower_base(transit);
+        }
+        let behind = steps(transit.saturating_sub(self.base));
+        let leaving = self.behind[self.next];
         let full = self.count == WINDOW;
-        self.kept[self.next] = relative;
+        self.behind[self.next] = behind;
         self.next = (self.next + 1) % WINDOW;
         self.count = (self.count + 1).min(WINDOW);
-        if self.count == 1 || relative < self.base {
-            self.base = relative;
-        }
         self.since += 1;
-        let later = i64::from(relative) - i64::from(self.base) > self.reach;
-        if later || self.since >= EVERY || (full && leaving == self.base) {
+        let later = micros(behind) > self.reach;
+        if later || self.since >= EVERY || (full && leaving == 0) {
             self.reckon();
         }
     }
 
     /// The path without jitter.
     pub(super) fn base(&self) -> i64 {
-        self.origin + i64::from(self.base)
+        self.base
     }
 
     /// How long after the fastest packet nearly all have come.
@@ -72,7 +74,17 @@ impl Delays {
 
     /// The path or the sender's clock is another one; the jitter is believed to be as it was.
     pub(super) fn move_base(&mut self, transit: i64) {
-        self.origin = transit - i64::from(self.base);
+        self.base = transit;
+    }
+
+    /// By whole steps, or what is rounded would add up while a fast sender's transit falls.
+    fn lower_base(&mut self, transit: i64) {
+        let missing = self.base.saturating_sub(transit).saturating_add(STEP - 1) / STEP;
+        self.base = self.base.saturating_sub(missing * STEP);
+        let missing = u16::try_from(missing).unwrap_or(u16::MAX);
+        for behind in &mut self.behind[..self.count] {
+            *behind = behind.saturating_add(missing);
+        }
     }
 
     /// Three in a hundred packets come after the 97th percentile; played
@@ -81,17 +93,28 @@ impl Delays {
     /// so far out could not be measured in ten seconds.
     fn reckon(&mut self) {
         self.since = 0;
-        let mut sorted = self.kept;
+        let kept = &mut self.behind[..self.count];
+        let least = kept.iter().copied().min().unwrap_or_default();
+        self.base += micros(least);
+        for behind in kept {
+            *behind -= least;
+        }
+        let mut sorted = self.behind;
         let sorted = &mut sorted[..self.count];
         let at = (self.count * 97 / 100).min(self.count - 1);
-        let (below, percentile, above) = sorted.select_nth_unstable(at);
-        let percentile = *percentile;
-        let latest = above.iter().copied().max().unwrap_or(percentile);
-        let least = below.iter().copied().min().unwrap_or(percentile);
-        self.base = least;
-        let behind = |transit: i32| i64::from(transit) - i64::from(least);
-        self.reach = (behind(percentile) * 3 / 2).min(behind(latest));
+        let (_, percentile, above) = sorted.select_nth_unstable(at);
+        let percentile = micros(*percentile);
+        let latest = above.iter().copied().max().map_or(percentile, micros);
+        self.reach = (percentile * 3 / 2).min(latest);
     }
+}
+
+fn steps(micros: i64) -> u16 {
+    u16::try_from(micros / STEP).unwrap_or(u16::MAX)
+}
+
+fn micros(steps: u16) -> i64 {
+    i64::from(steps) * STEP
 }
 
 #[cfg(test)]
@@ -134,6 +157,29 @@ mod tests {
             delays.add(90_000);
         }
         assert_eq!(delays.reach(), 90_000);
+    }
+
+    #[test]
+    fn a_clock_that_runs_fast_or_slow_is_followed() {
+        for drift in [-3, 3] {
+            let mut delays = Delays::new();
+            for n in 0..100_000 {
+                delays.add(n * drift + n % 2 * 10_000);
+            }
+            // The fastest of a slow sender are those of ten seconds ago.
+            let least = if drift < 0 { 99_998 } else { 99_488 } * drift;
+            assert!(
+                (least - 8..=least + 8 + 25 * 3).contains(&delays.base()),
+                "{drift}: {}",
+                delays.base()
+            );
+            let reach = 10_000 + 512 * 3;
+            assert!(
+                (10_000 - 16..=reach).contains(&delays.reach()),
+                "{drift}: {}",
+                delays.reach()
+            );
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 use crate::level::{FLOOR_DBOV, dbov};
 use crate::pitch;
-use crate::rate::SampleRate;
+use crate::rate::{MAX_FRAME, SampleRate};
 
 use super::{Shift, Wish};
 
@@ -41,7 +41,6 @@ pub struct Elastic {
     sound: Vec<i16>,
     /// How the sound would have gone on where a frame was cut out.
     seam: Vec<i16>,
-    work: Vec<f32>,
     floor: f32,
     /// Pushes since a voice was changed.
     rested: u32,
@@ -51,9 +50,8 @@ impl Elastic {
     pub fn new(rate: SampleRate) -> Elastic {
         Elastic {
             rate,
-            sound: Vec::with_capacity(2 * rate.frame()),
-            seam: Vec::with_capacity(rate.samples_in_ms(SEAM_MS)),
-            work: Vec::with_capacity(rate.frame()),
+            sound: Vec::with_capacity(rate.frame()),
+            seam: Vec::new(),
             floor: 0.0,
             rested: REST,
         }
@@ -139,10 +137,11 @@ impl Elastic {
         if self.rested < REST || sound.len() < frame {
             return self.append(sound);
         }
-        self.work.clear();
-        self.work
-            .extend(sound[..frame].iter().map(|x| f32::from(*x)));
-        let found = pitch::of_the_beginning(&self.work, self.rate);
+        let mut exact = [0.0; MAX_FRAME];
+        for (to, from) in exact.iter_mut().zip(&sound[..frame]) {
+            *to = f32::from(*from);
+        }
+        let found = pitch::of_the_beginning(&exact[..frame], self.rate);
         if found.likeness < VOICED {
             return self.append(sound);
         }

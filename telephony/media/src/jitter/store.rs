@@ -1,9 +1,10 @@
 //! The packets that wait, in order, in bounded memory.
 //!
-//! Payloads lie one behind the other in one piece of memory that grows as far
-//! as it is used and no further than [`MAX_OCTETS`]; the places are fixed. A
-//! buffer that hands each packet over at once starts at its beginning each
-//! time.
+//! Payloads lie one behind the other in one piece of memory, what is known of
+//! them in another; both grow as far as they are used and no further than
+//! [`MAX_OCTETS`] and [`MAX_PACKETS`], because most streams never have two
+//! packets waiting. A buffer that hands each packet over at once starts at the
+//! beginning each time.
 //!
 //! Invariant: all waiting sequence numbers lie within [`MAX_PACKETS`].
 
@@ -28,38 +29,36 @@ pub(super) struct Entry {
 
 #[derive(Debug)]
 pub(super) struct Store {
-    /// By sequence number modulo their count.
-    places: [Option<Entry>; MAX_PACKETS],
-    count: usize,
+    /// By sequence number, in rising order.
+    entries: Vec<Entry>,
     octets: Vec<u8>,
 }
 
 impl Store {
     pub(super) fn new() -> Store {
         Store {
-            places: [None; MAX_PACKETS],
-            count: 0,
+            entries: Vec::new(),
             octets: Vec::new(),
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.count
+        self.entries.len()
     }
 
+    #[cfg(test)]
     pub(super) fn get(&self, sequence: i64) -> Option<Entry> {
-        self.places[place(sequence)].filter(|entry| entry.sequence == sequence)
+        let place = self.place(sequence).ok()?;
+        self.entries.get(place).copied()
     }
 
-    /// The earliest of all, no earlier than `from`, from which the window counts.
+    /// The earliest of all, no earlier than `from`.
     pub(super) fn first(&self, from: i64) -> Option<Entry> {
-        if self.count == 0 {
-            return None;
-        }
-        (from..from.saturating_add(MAX_PACKETS as i64)).find_map(|sequence| self.get(sequence))
+        let place = self.place(from).unwrap_or_else(|next| next);
+        self.entries.get(place).copied()
     }
 
-    /// `false`: no room. The place must be free and inside the window.
+    /// `false`: no room, or it is there already.
     pub(super) fn put(
         &mut self,
         sequence: i64,
@@ -68,10 +67,13 @@ impl Store {
         timestamp: u32,
         payload: &[u8],
     ) -> bool {
-        if self.places[place(sequence)].is_some() {
+        let Err(place) = self.place(sequence) else {
+            return false;
+        };
+        if self.entries.len() >= MAX_PACKETS {
             return false;
         }
-        if self.count == 0 {
+        if self.entries.is_empty() {
             self.octets.clear();
         }
         if self.octets.len() + payload.len() > MAX_OCTETS {
@@ -80,26 +82,23 @@ impl Store {
         if self.octets.len() + payload.len() > MAX_OCTETS {
             return false;
         }
-        let start = self.octets.len() as u32;
-        self.octets.extend_from_slice(payload);
-        self.places[place(sequence)] = Some(Entry {
+        let entry = Entry {
             sequence,
             position,
             duration,
             timestamp,
-            start,
+            start: self.octets.len() as u32,
             len: payload.len() as u32,
-        });
-        self.count += 1;
+        };
+        self.octets.extend_from_slice(payload);
+        self.entries.insert(place, entry);
         true
     }
 
     /// Takes a packet out. Its payload may be read until the next [`Store::put`].
     pub(super) fn take(&mut self, entry: Entry) {
-        let place = &mut self.places[place(entry.sequence)];
-        if *place == Some(entry) {
-            *place = None;
-            self.count -= 1;
+        if let Ok(place) = self.place(entry.sequence) {
+            self.entries.remove(place);
         }
     }
 
@@ -110,8 +109,12 @@ impl Store {
     }
 
     pub(super) fn clear(&mut self) {
-        self.places = [None; MAX_PACKETS];
-        self.count = 0;
+        self.entries.clear();
+    }
+
+    fn place(&self, sequence: i64) -> Result<usize, usize> {
+        self.entries
+            .binary_search_by_key(&sequence, |entry| entry.sequence)
     }
 
     /// Closes the holes that packets left.
@@ -119,7 +122,7 @@ impl Store {
         let mut end = 0;
         let mut from = 0;
         // Each payload moves down at most, so in order of place none is overwritten.
-        while let Some(entry) = lowest_from(&mut self.places, from) {
+        while let Some(entry) = lowest_from(&mut self.entries, from) {
             let (start, len) = (entry.start as usize, entry.len as usize);
             from = entry.start + entry.len.max(1);
             self.octets.copy_within(start..start + len, end);
@@ -130,19 +133,15 @@ impl Store {
     }
 
     #[cfg(test)]
-    pub(super) fn capacity(&self) -> usize {
-        self.octets.capacity()
+    pub(super) fn capacity(&self) -> (usize, usize) {
+        (self.entries.capacity(), self.octets.capacity())
     }
 }
 
-fn lowest_from(places: &mut [Option<Entry>], from: u32) -> Option<&mut Entry> {
-    let entries = places.iter_mut().flatten();
+fn lowest_from(entries: &mut [Entry], from: u32) -> Option<&mut Entry> {
+    let entries = entries.iter_mut();
     let entries = entries.filter(|entry| entry.start >= from && entry.len > 0);
     entries.min_by_key(|entry| entry.start)
-}
-
-fn place(sequence: i64) -> usize {
-    sequence.rem_euclid(MAX_PACKETS as i64) as usize
 }
 
 #[cfg(test)]
@@ -180,7 +179,8 @@ mod tests {
                     let entry = store.get(*sequence).expect("it was put");
                     prop_assert_eq!(store.payload(entry), &payload[..]);
                 }
-                prop_assert!(store.capacity() <= 2 * MAX_OCTETS);
+                let (entries, octets) = store.capacity();
+                prop_assert!(entries <= 2 * MAX_PACKETS && octets <= 2 * MAX_OCTETS);
             }
         }
     }
