@@ -353,13 +353,13 @@ pub(crate) enum MediaTool {
                             antiphon-gateway media record 17 --stop"
     )]
     Record(Record),
-    /// Play a WAV file to a leg, over what it hears
+    /// Play a WAV or Ogg Opus file to a leg, over what it hears
     ///
-    /// Of any rate and width, two minutes at most. Nothing else is changed: the call goes on.
+    /// A recording, or sound of any rate; two channels become one; two minutes at most. Nothing else
+    /// is changed: the call goes on.
     #[command(
         after_help = "Examples:\n  antiphon-gateway media play 18 test.wav\n  \
-                            ffmpeg -i door.opus -ac 1 -ar 16000 door.wav && \
-                            antiphon-gateway media play 18 door.wav"
+                            antiphon-gateway media play 18 door.opus"
     )]
     Play(Play),
     /// Play a test tone to a leg, over what it hears
@@ -417,7 +417,7 @@ pub(crate) struct Play {
     /// Number of the leg, as `media quality` and `calls --json` show it
     #[arg(value_name = "LEG")]
     pub(crate) leg: u64,
-    /// A WAV file
+    /// A WAV file, or a recording or other Ogg Opus file, of two minutes at most
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     #[command(flatten)]

@@ -10,6 +10,7 @@
 //! most [`HORIZON`] long, whatever comes.
 
 mod file;
+mod playback;
 mod track;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::codec::opus::OpenError;
 use crate::rate::{FRAME, SampleRate};
 
 use self::file::OggOpus;
+pub use self::playback::{PlaybackError, read};
 use self::track::Track;
 
 /// What recordings are sampled at: all that G.722 carries.

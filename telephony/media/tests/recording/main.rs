@@ -1,6 +1,7 @@
 //! Recordings, judged by ffmpeg and by what stands in their pages.
 
 mod judge;
+mod playback;
 
 use std::time::{Duration, Instant};
 
