@@ -357,6 +357,14 @@ impl MediaShell {
             .sum()
     }
 
+    /// Keys that were not passed on to a leg: too many waited, or it takes none.
+    pub(crate) fn refused_keys(&self) -> u64 {
+        self.threads
+            .iter()
+            .map(|thread| thread.refused.keys())
+            .sum()
+    }
+
     pub(crate) fn lost_commands(&self) -> u64 {
         self.lost_commands + self.missing_ports
     }

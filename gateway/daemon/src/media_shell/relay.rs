@@ -138,6 +138,8 @@ pub(crate) struct Refused {
     by_reason: [AtomicU64; Reason::ALL.len()],
     /// At sockets that no leg has.
     stray: AtomicU64,
+    /// Keys, which are no packets yet, for a leg that takes none or has too many waiting.
+    keys: AtomicU64,
 }
 
 impl Refused {
@@ -147,6 +149,10 @@ impl Refused {
 
     pub(crate) fn stray(&self) -> u64 {
         self.stray.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn keys(&self) -> u64 {
+        self.keys.load(Ordering::Relaxed)
     }
 
     fn show(&self, totals: &Totals) {
@@ -371,6 +377,7 @@ impl RelayThread {
         let digit = media::Digit::Key(digit.to_char());
         let pressed = (self.relay).press(opened.session, opened.key, digit, lasting, now);
         if let Err(error) = pressed {
+            self.refused.keys.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(%error, leg = %stream.0, "a key was not passed on");
         }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use calls::Part;
 use gateway_core::{Medium, Protection, Remote};
-use model::{CallId, LegId};
-use sip::sdp::Codec;
+use model::{CallId, Digit, LegId};
+use sip::sdp::{Codec, Format};
 
 use super::*;
 use crate::recorder::{Recorder, RecorderOptions};
@@ -63,6 +63,18 @@ impl House {
         self.shell.flush();
     }
 
+    /// What a phone takes from now on.
+    fn agree(&mut self, phone: usize, formats: Vec<Format>) {
+        let phone = &self.phones[phone];
+        let remote = remote(&phone.socket, formats);
+        let (leg, stream) = (phone.leg, 0);
+        self.tell(MediaCommand::Remote {
+            leg,
+            stream,
+            remote,
+        });
+    }
+
     async fn add(&mut self, leg: LegId, thread: u16) {
         let port = loop {
             if let Some(port) = self.free.pop() {
@@ -85,15 +97,7 @@ impl House {
         self.tell(MediaCommand::Remote {
             leg,
             stream: 0,
-            remote: Remote {
-                rtp: socket.local_addr().unwrap(),
-                rtcp: None,
-                signalling: "127.0.0.1".parse().unwrap(),
-                sends: true,
-                receives: true,
-                formats: vec![Codec::Pcma.format(8)],
-                protection: Protection::Plain,
-            },
+            remote: remote(&socket, vec![Codec::Pcma.format(8)]),
         });
         self.phones.push(Phone {
             leg,
@@ -168,8 +172,29 @@ impl House {
         }
     }
 
+    /// At least so many.
+    fn keys_lost_become(&self, wanted: u64) {
+        let begin = std::time::Instant::now();
+        while self.shell.refused_keys() < wanted {
+            assert!(begin.elapsed() < PATIENCE, "keys were passed on");
+            std::thread::yield_now();
+        }
+    }
+
     fn forget(&self, phone: usize) {
         while self.phones[phone].hears(Duration::from_millis(1)).is_some() {}
+    }
+}
+
+fn remote(socket: &UdpSocket, formats: Vec<Format>) -> Remote {
+    Remote {
+        rtp: socket.local_addr().unwrap(),
+        rtcp: None,
+        signalling: "127.0.0.1".parse().unwrap(),
+        sends: true,
+        receives: true,
+        formats,
+        protection: Protection::Plain,
     }
 }
 
@@ -197,6 +222,28 @@ impl Phone {
         // RTCP comes from the next port.
         (from == self.gateway && length == 172).then_some(packet[12])
     }
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_passed_on_is_counted() {
+    let mut house = House::with_phones(1).await;
+    let press = |house: &mut House| {
+        house.tell(MediaCommand::Press {
+            leg: house.phones[0].leg,
+            stream: 0,
+            digit: Digit::from_char('5').unwrap(),
+            lasting: Duration::from_secs(1),
+        });
+    };
+    press(&mut house);
+    house.keys_lost_become(1);
+    let events = Codec::TelephoneEvent.format(101);
+    house.agree(0, vec![Codec::Pcma.format(8), events]);
+    // 32 wait, one or two are told meanwhile.
+    for _ in 0..40 {
+        press(&mut house);
+    }
+    house.keys_lost_become(7);
 }
 
 #[tokio::test]

@@ -231,6 +231,8 @@ figures! { |from| {
 
     /// Keys that came a second time in another form, or in a form that the station is not to use.
     Counter "keys_ignored_total" = from.state.counters().keys_ignored;
+    /// Keys that were not passed on to a station: 32 waited for it already, or it takes no events.
+    Counter "keys_lost_total" = from.hands.media.refused_keys();
 
     /// Sockets of media threads.
     Gauge "media_sockets" = from.hands.media.counters().sockets;
