@@ -43,11 +43,6 @@ mod urls;
 
 pub use cli::{Exit, run};
 
-/// Takes the echo out of a voice at this rate. For those who measure how well.
-pub fn echo_control(rate: media::SampleRate) -> Box<dyn media::echo::EchoControl> {
-    media_shell::echo::echo_control(rate)
-}
-
 /// What `decode` prints about `input`, taken for `kind` as `--as` names it or for what it looks like.
 /// For those who feed it nonsense.
 pub fn decode(input: &[u8], kind: Option<&str>) -> Vec<u8> {

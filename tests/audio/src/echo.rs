@@ -30,11 +30,33 @@ const FRAME: usize = RATE / 50;
 /// how much of it. -12 dB, then a small room.
 const ROOM: [(usize, f64); 5] = [(0, 0.25), (4, -0.10), (9, 0.06), (17, -0.035), (31, 0.02)];
 
+/// What the station plays with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loudspeaker {
+    /// As loud as it is told.
+    True,
+    /// Small and too loud: the peaks of a voice are rounded.
+    Distorting,
+}
+
+impl Loudspeaker {
+    fn plays(self, sample: i16) -> f64 {
+        /// It plays nothing louder; a voice of -26 dBov has peaks half as loud again.
+        const LIMIT: f64 = 8_000.0;
+        let sample = f64::from(sample);
+        match self {
+            Loudspeaker::True => sample,
+            Loudspeaker::Distorting => (sample / LIMIT).tanh() * LIMIT,
+        }
+    }
+}
+
 /// What the far end hears, sample by sample beside what was said.
 pub fn call(
     far: &Sound,
     near: &Sound,
     delay_ms: usize,
+    loudspeaker: Loudspeaker,
     control: Option<MakeEchoControl>,
 ) -> Result<Sound> {
     // Only differences of it count.
@@ -62,7 +84,7 @@ pub fn call(
         }
         far_end.say(&mut relay, far, number, at, &mut wire)?;
         station.hear(&wire)?;
-        let said = station.microphone(near, number * FRAME, delay_ms);
+        let said = station.microphone(near, number * FRAME, delay_ms, loudspeaker);
         station.say(&mut relay, &said, number, at, &mut wire)?;
         far_end.hear(&wire)?;
     }
@@ -144,12 +166,18 @@ impl End {
     }
 
     /// What the microphone takes in from this sample on.
-    fn microphone(&self, near: &[i16], from: usize, delay_ms: usize) -> Vec<i16> {
+    fn microphone(
+        &self,
+        near: &[i16],
+        from: usize,
+        delay_ms: usize,
+        loudspeaker: Loudspeaker,
+    ) -> Vec<i16> {
         let echo = |at: usize| {
             let parts = ROOM.iter().map(|(later, share)| {
                 let played = at.checked_sub((delay_ms + later) * RATE / 1000);
                 let played = played.and_then(|at| self.heard.get(at));
-                share * f64::from(played.copied().unwrap_or(0))
+                share * played.map_or(0.0, |sample| loudspeaker.plays(*sample))
             });
             parts.sum::<f64>()
         };

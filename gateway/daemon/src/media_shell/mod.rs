@@ -7,10 +7,8 @@
 //! of it.
 
 mod ears;
-pub(crate) mod echo;
 mod figures;
 mod keys;
-mod noise;
 mod relay;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -29,10 +29,8 @@ use crate::recorder::FrameSender;
 
 pub(super) use self::handover::Moving;
 use super::ears::{Ears, Use, Wanted};
-use super::echo::echo_control;
 use super::figures::{Looks, leg_audio};
 use super::keys;
-use super::noise::suppressor;
 
 /// Codecs that are only relayed, told apart by number; more than any site uses.
 const OTHER_CODECS: usize = 1_024;
@@ -331,11 +329,11 @@ impl RelayThread {
         let said = media::noise::Treatment {
             noise: match treatment.noise {
                 NoiseAround::Kept => None,
-                NoiseAround::Suppressed => Some(suppressor),
+                NoiseAround::Suppressed => Some(enhancement::noise_suppressor),
             },
             echo: match treatment.echo {
                 Echo::Kept => None,
-                Echo::TakenAway => Some(echo_control),
+                Echo::TakenAway => Some(enhancement::echo_control),
             },
             gain_db: treatment.loudness.microphone.db(),
             muted: treatment.mute == Mute::On,

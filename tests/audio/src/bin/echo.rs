@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use audio::echo;
+use audio::echo::{self, Loudspeaker};
 use audio::judge::{self, Job, Score};
 use audio::speech::{Length, speak};
 use audio::wav::Sound;
@@ -25,7 +25,7 @@ struct Words {
 const LEARNING_S: usize = 3;
 
 const WAYS: [(&str, Option<MakeEchoControl>); 2] =
-    [("off", None), ("on", Some(gateway_daemon::echo_control))];
+    [("off", None), ("on", Some(enhancement::echo_control))];
 
 fn main() -> Result<()> {
     let folder = Words::parse().folder;
@@ -38,22 +38,25 @@ fn main() -> Result<()> {
         rate: near.rate,
         samples: vec![0; near.samples.len()],
     };
-    println!("| echo after | control | echo | near alone, PESQ | STOI | both, PESQ | STOI |");
-    println!("| --- | --- | --- | --- | --- | --- | --- |");
-    for delay_ms in [60, 120, 250] {
+    println!(
+        "| echo after | loudspeaker | control | echo | near alone, PESQ | STOI | both, PESQ | STOI |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+    let scenes = [60, 120, 250].map(|delay_ms| (delay_ms, Loudspeaker::True));
+    for (delay_ms, loudspeaker) in scenes.into_iter().chain([(120, Loudspeaker::Distorting)]) {
         for (word, control) in WAYS {
-            let echo = echo::call(&turned, &silence, delay_ms, control)?;
+            let echo = echo::call(&turned, &silence, delay_ms, loudspeaker, control)?;
             let later = LEARNING_S * near.rate as usize;
             let left = dbov(&echo.samples[later..]) - dbov(&turned.samples[later..]);
-            let alone = echo::call(&silence, &near, delay_ms, control)?;
-            let both = echo::call(&turned, &near, delay_ms, control)?;
+            let alone = echo::call(&silence, &near, delay_ms, loudspeaker, control)?;
+            let both = echo::call(&turned, &near, delay_ms, loudspeaker, control)?;
             let figures = [("alone", alone), ("both", both)].map(|(scene, heard)| {
                 let name = format!("{scene}-{delay_ms}-{word}");
                 figures(&folder, &name, &heard)
             });
             let [alone, both] = figures;
             println!(
-                "| {delay_ms} ms | {word} | {left:.1} dB | {} | {} |",
+                "| {delay_ms} ms | {loudspeaker:?} | {word} | {left:.1} dB | {} | {} |",
                 alone?, both?
             );
         }

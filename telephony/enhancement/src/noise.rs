@@ -16,7 +16,7 @@ use nnnoiseless::DenoiseState;
 const STEP: usize = DenoiseState::FRAME_SIZE;
 
 /// One voice, freed of noise.
-pub(super) struct RnNoise {
+struct RnNoise {
     state: Box<DenoiseState<'static>>,
     /// There and back.
     rates: [Resampler; 2],
@@ -35,7 +35,7 @@ impl RnNoise {
 }
 
 /// One of these for a voice at this rate.
-pub(super) fn suppressor(rate: SampleRate) -> Box<dyn Suppressor> {
+pub fn noise_suppressor(rate: SampleRate) -> Box<dyn Suppressor> {
     Box::new(RnNoise::new(rate))
 }
 
