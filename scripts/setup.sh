@@ -52,6 +52,9 @@ iptables|/usr/sbin/iptables|loses packets between hosts of a test
 flite|/usr/bin/flite|speaks the sentences that the audio judge listens to
 python3-venv|/usr/bin/python3|folders of their own for the third SIP client, the audio judge and the OpenWebNet client
 python3-dev|/usr/include/python3.11/Python.h /usr/include/python3.13/Python.h|compiles PESQ, which the audio judge scores with
+chromium|/usr/bin/chromium|a browser, to test pages as people use them
+nodejs|/usr/bin/node|drives the browser
+npm|/usr/bin/npm|installs what drives it
 kamailio|/usr/sbin/kamailio|a foreign registrar, to check the test clients themselves|service
 rtpengine-daemon|/usr/bin/rtpengine|an SRTP of others, to check ours|service
 postgresql|/usr/lib/postgresql/15/bin/initdb /usr/lib/postgresql/17/bin/initdb|the second database of the cloud core, a server of its own for each test|service
@@ -248,6 +251,26 @@ install_openwebnet() {
     cp "$openwebnet_packages" "$openwebnet_folder/installed.txt"
 }
 
+# ---- what drives the browser -----------------------------------------------
+# Playwright without browsers of its own, and axe; locked by version and hash.
+browser_folder=$state/browser
+browser_packages=$root/tests/browser
+
+browser_present() {
+    [ -d "$browser_folder/node_modules" ] && cmp -s "$browser_packages/package-lock.json" "$browser_folder/installed.json"
+}
+
+install_browser() {
+    browser_present && return 0
+    say "setup: installing playwright-core and axe-core into $browser_folder (browser tests)"
+    rm -rf "$browser_folder"
+    mkdir -p "$browser_folder"
+    cp "$browser_packages/package.json" "$browser_packages/package-lock.json" "$browser_packages/.npmrc" "$browser_folder"
+    (cd "$browser_folder" && npm ci --silent --ignore-scripts) ||
+        die "npm could not install what drives the browser (its message is above)."
+    cp "$browser_packages/package-lock.json" "$browser_folder/installed.json"
+}
+
 # ---- the fuzzer's driver ---------------------------------------------------
 
 install_cargo_fuzz() {
@@ -297,6 +320,7 @@ if [ -n "$check_only" ]; then
     case "$purposes " in *' test '*)
         if pjsua2_present; then say "pjsua2:    in $pjsua2_folder"; else say "pjsua2:    not yet (scripts/setup.sh test)"; fi
         if openwebnet_present; then say "OWNd:      in $openwebnet_folder"; else say "OWNd:      not yet (scripts/setup.sh test)"; fi
+        if browser_present; then say "browser:   in $browser_folder"; else say "browser:   not yet (scripts/setup.sh test)"; fi
         if judge_present; then say "judge:     in $judge_folder"; else say "judge:     not yet (scripts/setup.sh test)"; fi ;;
     esac
     say "Nothing is missing for$purposes."
@@ -321,5 +345,5 @@ for tool in clippy fmt; do
     cargo "$tool" --version >/dev/null 2>&1 ||
         die "the toolchain in $rust_dir lacks cargo $tool. With rustup: rustup component add clippy rustfmt; with Debian's: apt-get install rust-web-clippy rustfmt-web"
 done
-case "$purposes " in *' test '*) install_pjsua2; install_judge; install_openwebnet ;; esac
+case "$purposes " in *' test '*) install_pjsua2; install_judge; install_openwebnet; install_browser ;; esac
 case "$purposes " in *' fuzz '*) install_cargo_fuzz ;; esac

@@ -58,6 +58,19 @@ impl LegacySite {
     /// `line` is how the gateway gets there, in the words of docs/legacy-site.md; by the open link
     /// profile, if it says nothing else.
     pub fn start(at: IpAddr, line: &str, folder: &Path) -> Result<Self> {
+        let mut command = Self::stations(at, line, folder)?;
+        command.arg("--no-page");
+        Self::run(at, command, folder)
+    }
+
+    /// The same with its page.
+    pub fn start_with_page(page: SocketAddr, line: &str, folder: &Path) -> Result<Self> {
+        let mut command = Self::stations(page.ip(), line, folder)?;
+        command.arg("--page").arg(page.to_string());
+        Self::run(page.ip(), command, folder)
+    }
+
+    fn stations(at: IpAddr, line: &str, folder: &Path) -> Result<Command> {
         let file = folder.join("legacy-site.toml");
         let protocol = match line.contains("protocol") {
             true => "",
@@ -69,8 +82,8 @@ impl LegacySite {
         );
         std::fs::write(&file, text)?;
         let mut command = Command::new(gateway::build("simulator", "antiphon-site")?);
-        command.arg(&file).arg("--no-page");
-        Self::run(at, command, folder)
+        command.arg(&file);
+        Ok(command)
     }
 
     /// The site that is built in, with its page; its line waits at `line`.

@@ -10,6 +10,7 @@
 
 pub mod bad_cable;
 pub mod baresip;
+pub mod browser;
 pub mod capture;
 pub mod certificates;
 pub mod codec;
@@ -36,6 +37,7 @@ pub mod sound;
 pub mod wait;
 
 pub use baresip::Baresip;
+pub use browser::Browser;
 pub use capture::Capture;
 pub use certificates::Certificates;
 pub use codec::Codec;

@@ -1,5 +1,5 @@
 // The page of the site: draws the picture that comes, sends orders. It keeps no state of its own
-// beyond which station is spoken at; what is drawn is what the site says.
+// beyond which station is spoken at and the last picture; what is drawn is what the site says.
 
 import { Speech } from "/sound.js";
 
@@ -9,6 +9,8 @@ const made = new Map();
 let socket;
 let lastNote = 0;
 let speech = null;
+// The picture that came last.
+let drawn = null;
 
 function connect() {
   socket = new WebSocket(`ws://${location.host}/orders`);
@@ -38,6 +40,7 @@ function trouble(text) {
 }
 
 function draw(site) {
+  drawn = site;
   document.title = site.name;
   byId("name").textContent = site.name;
   drawLines(site.lines);
@@ -219,8 +222,7 @@ function speakKey(station, spoken) {
     if (!here) {
       try { speech = await Speech.at(station.id); } catch (error) { trouble(error.message); }
     }
-    order("");
-    for (const panel of document.querySelectorAll(".station")) part(panel, "call").dataset.drawn = "";
+    if (drawn) draw(drawn);
   }, "small");
   pressed(button, Boolean(spoken));
   button.title = "Speak and listen at this station, with this computer's microphone";
