@@ -16,6 +16,8 @@ mod cli;
 mod clock;
 mod config;
 mod core;
+mod devices;
+mod front_door;
 mod keys;
 mod listener;
 mod logging;

@@ -19,16 +19,28 @@ use crate::claims;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::core::Core;
+use crate::front_door;
 use crate::keys::{Addresses, Keys, Sealer, revocation_lists};
 use crate::listener::{self, Figures, Speaks};
 use crate::people::{People, Site};
 use crate::store::Store;
+
+/// Devices at once on one node.
+const DEVICES: usize = 50_000;
 
 pub(crate) async fn run(settings: Settings) -> Result<()> {
     let store = Store::open(&settings.store).await?;
     let core = open(&settings, store.clone()).await?;
     let api = bind(settings.listen.api).await?;
     let revocation = bind(settings.listen.revocation).await?;
+
+    let door = front_door::Settings {
+        listen: settings.listen.devices,
+        plain: settings.listen.devices_plain,
+        sockets: DEVICES,
+    };
+    let door = front_door::open(core.clone(), door).await?;
+    tracing::info!(address = %door.address(), plain = ?door.plain_address(), "devices come in");
 
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
@@ -62,6 +74,7 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     }
     notify(&[NotifyState::Stopping]);
     stop.cancel();
+    door.close().await;
     while let Some(ended) = tasks.join_next().await {
         ended.context("a task of the core")?;
     }

@@ -130,6 +130,10 @@ ids! {
     AuthorityId = "au", "authority";
     /// A piece of hardware, or a software gateway, with a claim code.
     UnitId = "un", "unit";
+    /// Something a device shall do.
+    CommandId = "cm", "command";
+    /// A process of the core, from its start to its end.
+    NodeId = "no", "node";
     /// One call of a route that acts in the world.
     RequestId = "rq", "request";
     /// Somebody signed in somewhere.

@@ -128,6 +128,18 @@ impl Subscribed {
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
+
+    /// As a session keeps it.
+    #[must_use]
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// From what `bits` gave.
+    #[must_use]
+    pub fn from_bits(bits: u8) -> Self {
+        Self(bits & 0b1111)
+    }
 }
 
 fn bit(down: Down) -> u8 {

@@ -169,6 +169,32 @@ pub(super) async fn insert(
     let count = query("UPDATE unit SET epoch = $2 WHERE id = $1");
     tx.execute(count.bind(claim.unit).bind(number(claim.epoch)))
         .await?;
+    own(tx, claim.device, claim.place, now).await
+}
+
+/// The device is this place's from now on. What it says begins anew: other hardware, or the
+/// same without its memory, counts from the start.
+async fn own(
+    tx: &mut Tx,
+    device: DeviceId,
+    place: Place,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let owned = query(
+        "INSERT INTO device (id, company_id, project_id, site_id, version, created)
+         VALUES ($1, $2, $3, $4, 1, $5)
+         ON CONFLICT (id) DO UPDATE SET
+             company_id = excluded.company_id, project_id = excluded.project_id,
+             site_id = excluded.site_id, version = device.version + 1",
+    )
+    .bind(device)
+    .bind(place.company)
+    .bind(place.project)
+    .bind(place.site)
+    .bind(now);
+    tx.execute(owned).await?;
+    let streams = query("DELETE FROM link_stream WHERE device_id = $1");
+    tx.execute(streams.bind(device)).await?;
     Ok(())
 }
 
@@ -206,7 +232,16 @@ pub(super) async fn end(
     .bind(number(bound.claim.epoch()))
     .bind(now)
     .bind(why.name());
-    Ok(tx.execute(mark).await? == 1)
+    if tx.execute(mark).await? == 0 {
+        return Ok(false);
+    }
+    let nobodys = query(
+        "UPDATE device SET company_id = NULL, project_id = NULL, site_id = NULL,
+                           version = version + 1
+         WHERE id = $1",
+    );
+    tx.execute(nobodys.bind(bound.device)).await?;
+    Ok(true)
 }
 
 /// Keys of codes that were burnt before this moment.

@@ -43,8 +43,8 @@ section! {
         devices: Defaulted<SocketAddr> = r#""0.0.0.0:8883""#,
         /// Revocation lists over plain HTTP, as the devices need them before they trust anybody.
         revocation: Defaulted<SocketAddr> = r#""0.0.0.0:80""#,
-        /// MQTT without TLS and without certificates, for tests on this machine: the user name is
-        /// the device. Only an address of the loopback is taken.
+        /// MQTT without TLS and without certificates, for tests on this machine: the client
+        /// identifier is the device. Only an address of the loopback is taken.
         devices_plain: Optional<SocketAddr> = r#""127.0.0.1:1883""#,
         /// Figures for Prometheus at /metrics, without a password: keep it inside.
         metrics: Defaulted<SocketAddr> = r#""127.0.0.1:9465""#,

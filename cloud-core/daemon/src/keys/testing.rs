@@ -51,7 +51,7 @@ pub(crate) async fn keys(store: &Store) -> TestKeys {
         lists: "http://core.example".to_owned(),
         mqtt: "core.example:8883".to_owned(),
         https: "https://core.example".to_owned(),
-        names: vec!["core.example".to_owned()],
+        names: vec!["core.example".to_owned(), "localhost".to_owned()],
     };
     let keys = Keys::open(store, &clock, sealer, addresses).await.unwrap();
     TestKeys {

@@ -118,6 +118,7 @@ macro_rules! bind_ids {
 bind_ids! {
     CompanyId ProjectId SiteId FolderId UserId GrantId DeviceId LabelId HandOverId RequestId AuthorityId UnitId
     SessionId PasskeyId CeremonyId InvitationId IntegrationId TokenKeyId LetterId
+    CommandId NodeId
 }
 
 /// One statement with its values.

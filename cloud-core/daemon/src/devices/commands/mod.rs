@@ -1,0 +1,7 @@
+//! Commands to devices: a row each, from its order to its end.
+//!
+//! Ordered by a route, sent by the front door of the node that holds the device's socket,
+//! answered by the device. What follows what is decided in `cloud_logic::commands`.
+//! Invariant: a `once` command is marked as sent in the database before it leaves.
+
+pub(crate) mod rows;

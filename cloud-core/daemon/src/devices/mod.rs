@@ -1,0 +1,3 @@
+//! Devices and gateways: what is asked of them.
+
+pub(crate) mod commands;

@@ -1,0 +1,201 @@
+//! What the core has to say: commands and settings, from their rows to the sockets.
+//!
+//! One task for the whole node, woken by changes. Commands of all devices that can take
+//! one are marked as sent in one transaction, and leave after its commit. Deliberately not
+//! here: who ordered them. Invariant: what is put on the wire was marked as sent before,
+//! in the state it was read in, so that no command leaves twice from two nodes.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cloud_logic::ids::DeviceId;
+use contract::document::{Counter, Moment, Text};
+use contract::down::{Command, Desired};
+use contract::limits;
+use contract::topic::Down;
+use model::Timestamp;
+use tokio::sync::Notify;
+
+use super::Ground;
+use super::figures::count;
+use super::links::{Link, Order};
+use super::rows::streams;
+use super::session::{Saying, Token};
+use crate::devices::commands::rows::{self, Command as CommandRow};
+use crate::store::StoreError;
+
+/// So many are looked at, and marked, in one transaction.
+const PORTION: u32 = 200;
+
+/// What there is to do, gathered until the task comes to it.
+#[derive(Debug, Default)]
+pub(super) struct Delivery {
+    wake: Notify,
+    todo: Mutex<Todo>,
+}
+
+#[derive(Debug, Default)]
+struct Todo {
+    commands: bool,
+    settings: BTreeSet<DeviceId>,
+}
+
+impl Delivery {
+    /// Somewhere a command waits, or a device can take one again.
+    pub(super) fn commands(&self) {
+        self.todo
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .commands = true;
+        self.wake.notify_one();
+    }
+
+    /// A device may have to be told its settings. Bounded: only those that are connected.
+    pub(super) fn settings(&self, device: DeviceId) {
+        self.todo
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .settings
+            .insert(device);
+        self.wake.notify_one();
+    }
+
+    fn take(&self) -> Todo {
+        std::mem::take(&mut *self.todo.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Lives until it is dropped.
+pub(super) async fn run(ground: Arc<Ground>) {
+    loop {
+        ground.delivery.wake.notified().await;
+        let todo = ground.delivery.take();
+        let settings: Vec<_> = todo.settings.into_iter().collect();
+        for device in settings {
+            if let Err(error) = settings_of(&ground, device).await {
+                tracing::warn!(
+                    ?error,
+                    "settings were not read; they are sent when it is back"
+                );
+            }
+        }
+        if todo.commands
+            && let Err(error) = send_commands(&ground).await
+        {
+            tracing::warn!(?error, "commands were not sent; they are tried again");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            ground.delivery.commands();
+        }
+    }
+}
+
+async fn send_commands(ground: &Ground) -> Result<(), StoreError> {
+    let mut after = None;
+    loop {
+        let now = ground.core.now();
+        let mut tx = ground.core.store.read().await?;
+        let waiting = rows::queued_for(&mut tx, ground.node, after, now, PORTION).await?;
+        drop(tx);
+        let Some(last) = waiting.last() else {
+            return Ok(());
+        };
+        after = Some(last.id);
+        let full = waiting.len() == PORTION as usize;
+        // Each with the place it will need, before anything is marked.
+        let possible: Vec<_> = waiting
+            .into_iter()
+            .filter_map(|command| {
+                let link = ground.links.of(command.device)?;
+                let free = !link.is_ending() && link.hears(Down::Command) && link.take_room();
+                free.then_some((link, command))
+            })
+            .collect();
+        if let Err(error) = mark_and_send(ground, &possible, now).await {
+            for (link, _) in &possible {
+                link.give_room(1);
+            }
+            return Err(error);
+        }
+        if !full {
+            return Ok(());
+        }
+    }
+}
+
+async fn mark_and_send(
+    ground: &Ground,
+    possible: &[(Arc<Link>, CommandRow)],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if possible.is_empty() {
+        return Ok(());
+    }
+    let mut tx = ground.core.store.write().await?;
+    let mut marked = Vec::with_capacity(possible.len());
+    for (link, command) in possible {
+        marked.push(rows::send(&mut tx, command, link.epoch, now).await?);
+    }
+    tx.commit().await?;
+    for ((link, command), marked) in possible.iter().zip(marked) {
+        match said(command).filter(|_| marked) {
+            Some(saying) => {
+                count(&ground.figures.commands_sent);
+                let token = Token::Command(command.id);
+                link.order(Order::Say(Box::new(saying), Some(token)));
+            }
+            // Taken back, or over, in the meantime.
+            None => link.give_room(1),
+        }
+    }
+    Ok(())
+}
+
+fn said(command: &CommandRow) -> Option<Saying> {
+    let moment = |at: Timestamp| Counter::new(at.unix_ms()).ok().map(Moment);
+    Some(Saying::Command(Command {
+        cmd: Text::new(command.id.to_string()).ok()?,
+        op: Text::new(command.operation.name()).ok()?,
+        args: command.args.clone(),
+        issued: moment(command.issued)?,
+        expires: moment(command.expires)?,
+        idem: command.operation.repeat(),
+        by: Text::new(command.ordered_by.clone()).ok()?,
+    }))
+}
+
+async fn settings_of(ground: &Ground, device: DeviceId) -> Result<(), StoreError> {
+    let Some(link) = ground.links.of(device) else {
+        return Ok(());
+    };
+    let has = link.settings.load(Ordering::Relaxed);
+    // Before its hello nobody knows what it has.
+    if has < 0 || !link.hears(Down::Desired) {
+        return Ok(());
+    }
+    let mut tx = ground.core.store.read().await?;
+    let Some((revision, settings)) = streams::desired(&mut tx, device).await? else {
+        return Ok(());
+    };
+    drop(tx);
+    if revision <= has || !link.take_room() {
+        return Ok(());
+    }
+    let Ok(rev) = Counter::new(revision) else {
+        return Ok(());
+    };
+    let fits = settings.to_string().len() < limits::DOCUMENT - 256;
+    let full = Some(settings).filter(|_| fits);
+    let desired = Desired {
+        rev,
+        base: None,
+        patch: None,
+        full,
+        hash: None,
+    };
+    link.settings.store(revision, Ordering::Relaxed);
+    count(&ground.figures.settings_sent);
+    let token = Token::Desired(revision);
+    link.order(Order::Say(Box::new(Saying::Desired(desired)), Some(token)));
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! The devices whose sockets this node holds, and the way to each of them.
+//!
+//! Deliberately not here: rows. Invariant: there is at most one link per device, and to put
+//! one in ends the other.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cloud_logic::ids::DeviceId;
+use cloud_logic::presence::Epoch;
+use contract::topic::{Down, Subscribed};
+use model::Timestamp;
+use tokio::sync::{mpsc, watch};
+
+use super::credential::Credential;
+use super::session::{Number, Saying, Token, Why};
+
+/// How many orders may wait for a connection that is busy writing.
+const ORDERS: usize = 64;
+
+/// What a connection is told.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// A message is committed.
+    Stored(Number),
+    Say(Box<Saying>, Option<Token>),
+}
+
+/// The way to one connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) credential: Credential,
+    pub(super) epoch: Epoch,
+    orders: mpsc::Sender<Order>,
+    end: watch::Sender<Option<Why>>,
+    subscribed: AtomicU8,
+    /// What may be said with a token before something is acknowledged.
+    room: AtomicUsize,
+    heard: AtomicI64,
+    /// The revision of the settings that was said last.
+    pub(super) settings: AtomicI64,
+}
+
+/// The connection's end of it.
+#[derive(Debug)]
+pub(super) struct Ear {
+    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) end: watch::Receiver<Option<Why>>,
+}
+
+impl Link {
+    pub(super) fn new(credential: Credential, epoch: Epoch, now: Timestamp) -> (Arc<Self>, Ear) {
+        let (orders, ordered) = mpsc::channel(ORDERS);
+        let (end, ended) = watch::channel(None);
+        let link = Self {
+            credential,
+            epoch,
+            orders,
+            end,
+            subscribed: AtomicU8::new(0),
+            room: AtomicUsize::new(0),
+            heard: AtomicI64::new(now.unix_ms()),
+            settings: AtomicI64::new(-1),
+        };
+        (
+            Arc::new(link),
+            Ear {
+                orders: ordered,
+                end: ended,
+            },
+        )
+    }
+
+    pub(super) fn device(&self) -> DeviceId {
+        self.credential.device
+    }
+
+    /// Tells the connection something. One that does not keep up is ended: a queue for it
+    /// would be memory for whoever reads slowest.
+    pub(super) fn order(&self, order: Order) {
+        if self.orders.try_send(order).is_err() {
+            self.end(Why::SlowReader);
+        }
+    }
+
+    /// Ends the connection; the first reason counts.
+    pub(super) fn end(&self, why: Why) {
+        self.end.send_if_modified(|end| match end {
+            Some(_) => false,
+            None => {
+                *end = Some(why);
+                true
+            }
+        });
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.end.borrow().is_some()
+    }
+
+    pub(super) fn hears(&self, channel: Down) -> bool {
+        Subscribed::from_bits(self.subscribed.load(Ordering::Relaxed)).to(channel)
+    }
+
+    pub(super) fn subscribes(&self, subscribed: Subscribed) {
+        self.subscribed.store(subscribed.bits(), Ordering::Relaxed);
+    }
+
+    /// Takes a place for something that is to be acknowledged.
+    pub(super) fn take_room(&self) -> bool {
+        let taken = self
+            .room
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |room| {
+                room.checked_sub(1)
+            });
+        taken.is_ok()
+    }
+
+    pub(super) fn give_room(&self, places: usize) {
+        self.room.fetch_add(places, Ordering::AcqRel);
+    }
+
+    pub(super) fn heard_at(&self, now: Timestamp) {
+        self.heard.store(now.unix_ms(), Ordering::Relaxed);
+    }
+
+    pub(super) fn heard(&self) -> Timestamp {
+        Timestamp::from_unix_ms(self.heard.load(Ordering::Relaxed))
+    }
+}
+
+/// All links of this node.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    by_device: Mutex<HashMap<DeviceId, Arc<Link>>>,
+}
+
+impl Links {
+    /// Puts a link in and ends the one that was there.
+    pub(super) fn put(&self, link: Arc<Link>) {
+        let device = link.device();
+        let older = self.locked().insert(device, link);
+        if let Some(older) = older {
+            older.end(Why::TakenOver);
+        }
+    }
+
+    /// Takes a link out, if it is still the one that is there.
+    pub(super) fn remove(&self, link: &Link) {
+        let mut links = self.locked();
+        if links
+            .get(&link.device())
+            .is_some_and(|there| there.epoch == link.epoch)
+        {
+            links.remove(&link.device());
+        }
+    }
+
+    pub(super) fn of(&self, device: DeviceId) -> Option<Arc<Link>> {
+        self.locked().get(&device).cloned()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.locked().len()
+    }
+
+    pub(super) fn end_all(&self, why: Why) {
+        for link in self.locked().values() {
+            link.end(why);
+        }
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, Arc<Link>>> {
+        // The map is whole between two statements: a panic elsewhere leaves nothing half done.
+        self.by_device
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

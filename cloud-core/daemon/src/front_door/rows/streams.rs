@@ -1,0 +1,150 @@
+//! Rows of what devices say: how far each stream is stored, events, twins.
+//!
+//! Invariant: a message whose (boot, seq) is not above the stream's mark changes nothing.
+
+use std::time::Duration;
+
+use cloud_logic::ids::DeviceId;
+use contract::document::Counter;
+use contract::down::Stream;
+use contract::{limits, merge, up};
+use model::Timestamp;
+use serde_json::Value;
+
+use crate::store::{StoreError, Tx, query};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn name(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Reported => "reported",
+        Stream::Event => "event",
+    }
+}
+
+/// Moves a stream's mark; whether the message is a new one.
+async fn advance(
+    tx: &mut Tx,
+    device: DeviceId,
+    stream: Stream,
+    boot: Counter,
+    seq: Counter,
+) -> Result<bool, StoreError> {
+    let touched = tx
+        .execute(
+            query(
+                "INSERT INTO link_stream (device_id, stream, boot, seq) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (device_id, stream) DO UPDATE
+                     SET boot = excluded.boot, seq = excluded.seq
+                 WHERE excluded.boot > link_stream.boot
+                    OR (excluded.boot = link_stream.boot AND excluded.seq > link_stream.seq)",
+            )
+            .bind(device)
+            .bind(name(stream))
+            .bind(boot.get())
+            .bind(seq.get()),
+        )
+        .await?;
+    Ok(touched > 0)
+}
+
+/// How far a stream is stored: boot and sequence number.
+pub(in crate::front_door) async fn mark(
+    tx: &mut Tx,
+    device: DeviceId,
+    stream: Stream,
+) -> Result<Option<(i64, i64)>, StoreError> {
+    let asked = query("SELECT boot, seq FROM link_stream WHERE device_id = $1 AND stream = $2");
+    let row = tx.optional(asked.bind(device).bind(name(stream))).await?;
+    row.map(|row| Ok((row.int("boot")?, row.int("seq")?)))
+        .transpose()
+}
+
+/// Keeps an event; whether it is a new one.
+pub(in crate::front_door) async fn event(
+    tx: &mut Tx,
+    device: DeviceId,
+    event: &up::Event,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    if !advance(tx, device, Stream::Event, event.boot, event.seq).await? {
+        return Ok(false);
+    }
+    let days = u32::from(event.ttl_days.unwrap_or(limits::CALL_DATA_DAYS));
+    // The company's own policy may be shorter, never longer.
+    tx.execute(
+        query(
+            "INSERT INTO device_event (device_id, boot, seq, event_id, company_id, project_id,
+                                       site_id, kind, at, received, expires, data)
+             SELECT d.id, $2, $3, $4, d.company_id, d.project_id, d.site_id, $5, $6, $7,
+                    CASE WHEN $8 < $7 + c.call_data_days * 86400000
+                         THEN $8 ELSE $7 + c.call_data_days * 86400000 END, $9
+             FROM device d JOIN company c ON c.id = d.company_id WHERE d.id = $1",
+        )
+        .bind(device)
+        .bind(event.boot.get())
+        .bind(event.seq.get())
+        .bind(event.id.as_str())
+        .bind(event.kind.as_str())
+        .bind(event.ts.0.get())
+        .bind(now)
+        .bind(now.saturating_add(DAY * days))
+        .bind(event.data.to_string()),
+    )
+    .await?;
+    Ok(true)
+}
+
+/// Takes over what a device reports; whether it is news.
+pub(in crate::front_door) async fn reported(
+    tx: &mut Tx,
+    device: DeviceId,
+    reported: &up::Reported,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    if !advance(tx, device, Stream::Reported, reported.boot, reported.seq).await? {
+        return Ok(false);
+    }
+    let asked = query("SELECT reported FROM twin WHERE device_id = $1").bind(device);
+    let mut twin: Value = match tx.optional(asked).await? {
+        Some(row) if !reported.full => row.json("reported")?,
+        Some(_) | None => Value::Object(serde_json::Map::new()),
+    };
+    merge::apply(&mut twin, &reported.patch);
+    let (applied_rev, errors) = match &reported.applied {
+        Some(applied) => {
+            let errors = serde_json::to_string(&applied.errors).unwrap_or_else(|_| "[]".to_owned());
+            (Some(applied.desired.get()), Some(errors))
+        }
+        None => (None, None),
+    };
+    tx.execute(
+        query(
+            "INSERT INTO twin (device_id, desired, desired_rev, reported, reported_at,
+                               applied_rev, applied_errors)
+             VALUES ($1, '{}', 0, $2, $3, COALESCE($4, 0), COALESCE($5, '[]'))
+             ON CONFLICT (device_id) DO UPDATE SET
+                 reported = excluded.reported, reported_at = excluded.reported_at,
+                 applied_rev = COALESCE($4, twin.applied_rev),
+                 applied_errors = COALESCE($5, twin.applied_errors)",
+        )
+        .bind(device)
+        .bind(twin.to_string())
+        .bind(now)
+        .bind(applied_rev)
+        .bind(errors),
+    )
+    .await?;
+    Ok(true)
+}
+
+/// Settings a device shall have, and their revision.
+pub(in crate::front_door) async fn desired(
+    tx: &mut Tx,
+    device: DeviceId,
+) -> Result<Option<(i64, Value)>, StoreError> {
+    let asked = query("SELECT desired_rev, desired FROM twin WHERE device_id = $1").bind(device);
+    let row = tx.optional(asked).await?;
+    row.map(|row| Ok((row.int("desired_rev")?, row.json("desired")?)))
+        .transpose()
+}
