@@ -26,5 +26,6 @@ mod random;
 mod serve;
 mod service;
 mod store;
+mod tenancy;
 
 pub use cli::{Exit, run};

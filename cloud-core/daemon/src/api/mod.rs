@@ -4,6 +4,8 @@
 //! is no success is a `Problem`. The description of the interface (OpenAPI) is made of the routes
 //! themselves. Knows no domain. Invariant: no input leads to a status of 500.
 
+pub(crate) mod answers;
+pub(crate) mod check;
 pub(crate) mod extract;
 pub(crate) mod page;
 pub(crate) mod problem;

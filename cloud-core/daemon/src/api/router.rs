@@ -8,6 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::problem::{Code, Problem, ProblemBody};
 use crate::core::Core;
+use crate::tenancy;
 use crate::{claims, people, service};
 
 /// A body of more than this is refused, where a route does not say more.
@@ -29,6 +30,7 @@ fn routes() -> OpenApiRouter<Core> {
         .merge(service::routes())
         .merge(people::routes())
         .merge(claims::routes())
+        .merge(tenancy::routes())
         .merge(claims::device_routes())
 }
 

@@ -35,6 +35,11 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 }
 
 impl IfMatch {
+    /// After an update that names the version: whether it found its row.
+    pub(crate) fn changed(self, rows: u64) -> Result<(), Problem> {
+        if rows == 0 { Err(stale()) } else { Ok(()) }
+    }
+
     /// Whether it is the version that is there now.
     pub(crate) fn check(self, current: i64) -> Result<(), Problem> {
         if self.0 == current {

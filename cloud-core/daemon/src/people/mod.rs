@@ -30,6 +30,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::core::Core;
 
 pub(crate) use caller::{Caller, Who};
+pub(crate) use grants::visible_in;
 pub(crate) use peer::Peer;
 pub(crate) use visible::{Columns, VisibleRows};
 

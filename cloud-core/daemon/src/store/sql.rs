@@ -164,6 +164,23 @@ impl Query {
         self
     }
 
+    /// ` AND column` begins with this text. Both are lower case already.
+    pub(crate) fn begins(self, column: &'static str, with: &str) -> Self {
+        let mut pattern = String::with_capacity(with.len() + 1);
+        for c in with.chars() {
+            if matches!(c, '%' | '_' | '!') {
+                pattern.push('!');
+            }
+            pattern.push(c);
+        }
+        pattern.push('%');
+        self.text(" AND ")
+            .text(column)
+            .text(" LIKE ")
+            .value(pattern)
+            .text(" ESCAPE '!'")
+    }
+
     /// `(a, b, c)`; where there is none, a list that holds nothing.
     pub(crate) fn values<B: Bind>(mut self, values: impl IntoIterator<Item = B>) -> Self {
         self.built().push('(');

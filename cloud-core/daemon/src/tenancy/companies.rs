@@ -1,0 +1,255 @@
+//! Companies: the account view over all that a person sees, one, and its settings.
+
+use axum::extract::State;
+use cloud_logic::ids::CompanyId;
+use cloud_logic::rights::{Permission, Scope};
+use model::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::place::{Told, tell};
+use crate::api::answers::{NotMade, Refused, Stale};
+use crate::api::check::{Findings, key_of};
+use crate::api::version::stale;
+use crate::api::{Cursor, IfMatch, Json, Page, PageOf, Path, Problem, Query, Time, Versioned};
+use crate::core::{Core, NewId};
+use crate::people::Caller;
+use crate::store::audit::{Actor, Audit};
+use crate::store::changes::What;
+use crate::store::{Row, StoreError, Tx, query};
+
+/// Languages of pages and mails (S6).
+pub(crate) const LANGUAGES: [&str; 3] = ["en", "de", "fr"];
+
+/// Call data are never kept longer (G1).
+const LONGEST_CALL_DATA: i64 = 180;
+
+pub(super) fn routes() -> OpenApiRouter<Core> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(read, change))
+}
+
+/// A company.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+struct Company {
+    #[schema(value_type = String, example = "co-01J9ZK3V7Q8W2M4N6P0R5T1X8Y")]
+    id: CompanyId,
+    #[serde(flatten)]
+    settings: CompanySettings,
+    created: Time,
+    #[serde(skip)]
+    version: i64,
+}
+
+/// What can be set for a company.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CompanySettings {
+    #[schema(min_length = 1, max_length = 100)]
+    name: String,
+    /// Of mails, and of pages for those who have not chosen: en, de or fr.
+    #[schema(example = "de")]
+    language: String,
+    /// Where nothing nearer has one.
+    #[schema(example = "Europe/Vienna")]
+    time_zone: String,
+    /// After so many days call data are deleted.
+    #[schema(minimum = 1, maximum = 180)]
+    call_data_days: i64,
+}
+
+impl CompanySettings {
+    fn check(self) -> Result<Self, Problem> {
+        let mut findings = Findings::default();
+        let name = findings.name("/name", &self.name);
+        findings.one_of("/language", &self.language, &LANGUAGES);
+        findings.time_zone("/time_zone", &self.time_zone);
+        findings.range("/call_data_days", self.call_data_days, 1, LONGEST_CALL_DATA);
+        findings.done()?;
+        Ok(Self { name, ..self })
+    }
+}
+
+fn company(row: &Row) -> Result<Company, StoreError> {
+    Ok(Company {
+        id: row.parsed("id")?,
+        settings: CompanySettings {
+            name: row.text("name")?,
+            language: row.text("language")?,
+            time_zone: row.text("time_zone")?,
+            call_data_days: row.int("call_data_days")?,
+        },
+        created: Time(row.time("created")?),
+        version: row.int("version")?,
+    })
+}
+
+/// Companies you have a role in
+#[utoipa::path(
+    get,
+    path = "/api/v1/companies",
+    tag = "tenancy",
+    params(PageOf),
+    extensions(("x-permission" = json!("signed_in"))),
+    responses((status = 200, description = "A page of them, by name.", body = Page<Company>), Refused)
+)]
+async fn list(
+    State(core): State<Core>,
+    caller: Caller,
+    Query(page): Query<PageOf>,
+) -> Result<Json<Page<Company>>, Problem> {
+    let (limit, after) = (page.limit()?, page.cursor()?);
+    let mut asked =
+        query("SELECT * FROM company WHERE id IN ").values(caller.rights.companies(caller.now));
+    if let Some(after) = after {
+        asked = asked
+            .text(" AND (name_key, id) > (")
+            .value(after.key)
+            .text(", ")
+            .value(after.id)
+            .text(")");
+    }
+    let asked = asked.text(" ORDER BY name_key, id LIMIT ").value(limit + 1);
+    let rows = core.store.read().await?.all(asked).await?;
+    let companies = rows.iter().map(company).collect::<Result<Vec<_>, _>>()?;
+    Ok(Json(Page::of(companies, limit, |company| Cursor {
+        key: key_of(&company.settings.name),
+        id: company.id.to_string(),
+    })))
+}
+
+async fn find(tx: &mut Tx, id: CompanyId) -> Result<Company, Problem> {
+    let asked = query("SELECT * FROM company WHERE id = $1").bind(id);
+    let row = tx.optional(asked).await?.ok_or_else(Problem::not_found)?;
+    Ok(company(&row)?)
+}
+
+/// One company
+#[utoipa::path(
+    get,
+    path = "/api/v1/companies/{company}",
+    tag = "tenancy",
+    params(("company" = String, Path, description = "Which company.")),
+    extensions(("x-permission" = json!("company.view"))),
+    responses((status = 200, description = "It.", body = Company), Refused)
+)]
+async fn read(
+    State(core): State<Core>,
+    caller: Caller,
+    Path(id): Path<CompanyId>,
+) -> Result<Versioned<Company>, Problem> {
+    caller.require(Permission::CompanyView, &Scope::Company(id))?;
+    let company = find(&mut core.store.read().await?, id).await?;
+    Ok(Versioned(company.version, company))
+}
+
+/// Change the settings of a company
+#[utoipa::path(
+    put,
+    path = "/api/v1/companies/{company}",
+    tag = "tenancy",
+    params(
+        ("company" = String, Path, description = "Which company."),
+        ("if-match" = String, Header, description = "The ETag that was read.")
+    ),
+    extensions(("x-permission" = json!("company.configure"))),
+    request_body = CompanySettings,
+    responses((status = 200, description = "As it is now.", body = Company), NotMade, Stale)
+)]
+async fn change(
+    State(core): State<Core>,
+    caller: Caller,
+    Path(id): Path<CompanyId>,
+    version: IfMatch,
+    Json(wish): Json<CompanySettings>,
+) -> Result<Versioned<Company>, Problem> {
+    let scope = Scope::Company(id);
+    caller.require(Permission::CompanyConfigure, &scope)?;
+    let wish = wish.check()?;
+    let mut tx = core.store.write().await?;
+    let before = find(&mut tx, id).await?;
+    version.check(before.version)?;
+    let update = query(
+        "UPDATE company SET name = $3, name_key = $4, language = $5, time_zone = $6,
+                            call_data_days = $7, version = version + 1
+         WHERE id = $1 AND version = $2",
+    )
+    .bind(id)
+    .bind(before.version)
+    .bind(&wish.name)
+    .bind(key_of(&wish.name))
+    .bind(&wish.language)
+    .bind(&wish.time_zone)
+    .bind(wish.call_data_days);
+    if tx.execute(update).await? == 0 {
+        return Err(stale());
+    }
+    let told = Told {
+        scope,
+        action: "company.change",
+        kind: "company",
+        id: id.to_string(),
+        what: What::Updated,
+        before: Some(json!(before.settings)),
+        after: Some(json!(wish)),
+    };
+    tell(&mut tx, &caller, told);
+    tx.commit().await?;
+    let company = Company {
+        settings: wish,
+        version: before.version + 1,
+        ..before
+    };
+    Ok(Versioned(company.version, company))
+}
+
+/// A company to be: made by the operator of the core.
+#[derive(Clone, Debug)]
+pub(crate) struct NewCompany {
+    pub(crate) name: String,
+    pub(crate) language: String,
+    pub(crate) time_zone: String,
+}
+
+pub(crate) async fn add(
+    tx: &mut Tx,
+    actor: &Actor,
+    company: NewCompany,
+    now: Timestamp,
+) -> Result<CompanyId, Problem> {
+    let settings = CompanySettings {
+        name: company.name,
+        language: company.language,
+        time_zone: company.time_zone,
+        call_data_days: LONGEST_CALL_DATA,
+    }
+    .check()?;
+    let id = CompanyId::new_at(now);
+    let insert = query(
+        "INSERT INTO company (id, name, name_key, language, time_zone, call_data_days, version, created)
+         VALUES ($1, $2, $3, $4, $5, $6, 1, $7)",
+    )
+    .bind(id)
+    .bind(&settings.name)
+    .bind(key_of(&settings.name))
+    .bind(&settings.language)
+    .bind(&settings.time_zone)
+    .bind(settings.call_data_days)
+    .bind(now);
+    tx.execute(insert).await?;
+    tx.audit(Audit {
+        at: now,
+        company: Some(id),
+        actor: actor.clone(),
+        action: "company.add",
+        object_kind: "company",
+        object_id: id.to_string(),
+        before: None,
+        after: Some(json!(settings)),
+    });
+    Ok(id)
+}

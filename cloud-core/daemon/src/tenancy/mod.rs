@@ -1,0 +1,32 @@
+//! Companies, their projects and sites, and how people sort and mark them (S1).
+//!
+//! Company > project > site, folders within a project. Each row below a company says where it
+//! belongs, so that what a person sees is a simple filter. Invariant: a site belongs to the company
+//! of its project.
+
+mod companies;
+mod folders;
+mod labels;
+mod metadata;
+mod place;
+mod projects;
+mod sites;
+#[cfg(test)]
+mod tests;
+
+use utoipa_axum::router::OpenApiRouter;
+
+pub(crate) use companies::{NewCompany, add as add_company};
+pub(crate) use place::{of_project, of_site};
+
+use crate::core::Core;
+
+pub(crate) fn routes() -> OpenApiRouter<Core> {
+    OpenApiRouter::new()
+        .merge(companies::routes())
+        .merge(projects::routes())
+        .merge(sites::routes())
+        .merge(folders::routes())
+        .merge(metadata::routes())
+        .merge(labels::routes())
+}
