@@ -7,7 +7,7 @@ use media::{Recording, Repeat, Sound};
 use model::{Authority, CallId, CallNumber, CommandId, DoorId, LegId};
 use thiserror::Error;
 
-use crate::lines::{OrderError, StationOrder};
+use crate::lines::{OrderError, Ordered, StationOrder};
 use crate::plan::SoundWish;
 use crate::sounds::Lasting;
 use crate::state::GatewayState;
@@ -105,8 +105,11 @@ impl GatewayState {
         self.calls.handle_timeout(now);
         Some(match command {
             OperatorCommand::Order(station, order) => {
-                let error = self.order((station, &order), asker, now).err()?;
-                Answer::Refused(error.into())
+                match self.order((station, &order), asker, now) {
+                    Ok(Ordered::OnItsWay) => return None,
+                    Ok(Ordered::Done) => Answer::Done,
+                    Err(error) => Answer::Refused(error.into()),
+                }
             }
             OperatorCommand::Calls => Answer::Calls(self.calls_shown(now)),
             OperatorCommand::Stations => Answer::Stations(self.station_views(now)),

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use model::{CallNumber, Faults, LegId, Pii, Reach, StationId, StationKind, StationState};
+use model::{
+    CallNumber, Faults, ForwardingRule, LegId, Pii, Reach, StationId, StationKind, StationState,
+};
 use sip::flow::Transport;
 
 use crate::figures::AudioView;
@@ -31,6 +33,8 @@ pub struct StationView {
     pub state: StationState,
     pub faults: Faults,
     pub contacts: Vec<ContactView>,
+    /// Set from outside the directory.
+    pub diversion: Option<ForwardingRule>,
 }
 
 /// Where one device of a station is.
@@ -74,6 +78,7 @@ impl GatewayState {
                 state: self.calls.station_state(station.id),
                 faults: self.calls.faults(station.id),
                 contacts: contacts.collect(),
+                diversion: self.calls.diversion(station.id).cloned(),
             }
         };
         stations.map(view).collect()

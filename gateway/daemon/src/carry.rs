@@ -244,6 +244,7 @@ impl Hands {
             }
             FlowEvent::Opened { flow } => {
                 self.outgoing.opened(&flow);
+                self.timeline.opened(&flow);
                 Input::FlowOpened(sip_flow(&flow))
             }
             FlowEvent::Closed { flow, why } => {

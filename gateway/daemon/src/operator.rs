@@ -10,7 +10,9 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use gateway_core::{Answer, CallShown, OperatorError, OrderError, StationView as MachineStation};
-use model::{Address, CommandId, DoorResult, GainError, Party, Timestamp};
+use model::{
+    Address, CommandId, DoorResult, ForwardWhen, ForwardingRule, GainError, Party, Timestamp,
+};
 use tokio::sync::oneshot;
 
 use crate::control::protocol::{
@@ -200,7 +202,18 @@ fn station(station: &MachineStation) -> StationView {
             .iter()
             .map(|contact| format!("{}:{}", contact.transport, contact.address))
             .collect(),
+        diverted: station.diversion.as_ref().map(diversion),
     }
+}
+
+fn diversion(rule: &ForwardingRule) -> String {
+    let when = match rule.when {
+        ForwardWhen::Always => "always",
+        ForwardWhen::Busy => "when busy",
+        ForwardWhen::NoAnswer { .. } => "without reply",
+        ForwardWhen::Unreachable => "when not there",
+    };
+    format!("{when} to {}", address(&rule.to))
 }
 
 pub(crate) fn party(party: &Party) -> String {

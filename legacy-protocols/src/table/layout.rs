@@ -3,6 +3,8 @@
 //! A layout fits only where every field does and nothing is left. What people wrote never brings a
 //! delimiter onto the line: in texts it becomes a blank, in keys it is refused.
 
+use std::ops::Range;
+
 use super::manifest::{Field, Pad, Shape};
 use super::slots::{Holds, Slot, Value, Values};
 use crate::number::{MOST_DIGITS, Number};
@@ -18,6 +20,21 @@ pub(super) fn read(fields: &[Field], contents: &[u8]) -> Option<Values> {
         }
     }
     octets.is_empty().then_some(values)
+}
+
+/// Where keys stand in contents that the layout fits.
+pub(super) fn keys_in(fields: &[Field], contents: &[u8]) -> Option<Vec<Range<usize>>> {
+    let mut octets = Octets(contents);
+    let mut places = Vec::new();
+    for (at, field) in fields.iter().enumerate() {
+        let next = fields.get(at + 1).map(|field| &field.shape);
+        let begins = contents.len() - octets.rest().len();
+        read_field(field, next, &mut octets)?;
+        if field.slot == Slot::Keys {
+            places.push(begins..contents.len() - octets.rest().len());
+        }
+    }
+    octets.is_empty().then_some(places)
 }
 
 /// The inner None: a constant, or something to ignore.

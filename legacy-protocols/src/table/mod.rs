@@ -11,6 +11,7 @@
 mod codec;
 mod layout;
 mod manifest;
+mod mask;
 pub mod presets;
 mod session;
 mod slots;
@@ -23,6 +24,7 @@ pub use manifest::{
     Acknowledge, Check, CheckKind, CheckOver, CheckText, Encoding, Escape, Field, Frame, KeepAlive,
     Length, LengthField, Limits, Manifest, Meaning, Outputs, Pad, ReceiveRule, Shape, TransmitRule,
 };
+pub use mask::{Cutter, without_keys};
 pub use session::Session;
 pub use slots::Slot;
 pub use validate::{Problem, validate};

@@ -106,6 +106,8 @@ impl Engine {
             Input::StationDoes { station, state } => self.station_does(station, state),
             Input::StationFaults { station, faults } => self.station_faults(station, faults),
             Input::SetPrivacy { station, privacy } => self.set_privacy(station, privacy),
+            Input::Divert { station, rule } => self.divert(station, rule),
+            Input::SetTalkMode { leg, mode } => self.set_talk_mode(leg, mode),
             Input::DoorReply { command, reply } => self.door_reply(command, reply),
             Input::ClaimVerdict { request, verdict } => self.claim_verdict(request, verdict),
             Input::DirectoryChanged(directory) => self.directory_changed(directory),

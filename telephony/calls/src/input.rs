@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use model::{
     Address, Authority, CallId, CloudUserId, CommandId, DeskId, Digit, Directory, DoorId, EndCause,
-    Faults, LegId, NodeId, Party, Pii, Priority, RequestId, StationId, StationState, Timestamp,
+    Faults, ForwardingRule, LegId, NodeId, Party, Pii, Priority, RequestId, StationId,
+    StationState, TalkMode, Timestamp,
 };
 
 /// Something happened. Inputs about legs that the engine does not know (any more) are counted and
@@ -93,6 +94,17 @@ pub enum Input {
     SetPrivacy {
         station: StationId,
         privacy: Privacy,
+    },
+    /// Where the calls of a station go until it is taken away again, whatever the directory says. It
+    /// outlives a change of the directory, not a restart.
+    Divert {
+        station: StationId,
+        rule: Option<ForwardingRule>,
+    },
+    /// Who hears whom in the conversation of a leg, by the word of its other end: `A` is this leg.
+    SetTalkMode {
+        leg: LegId,
+        mode: TalkMode,
     },
     /// What became of a pulse.
     DoorReply {

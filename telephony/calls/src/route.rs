@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use model::{
     Address, AutoAnswer, Band, BusyPolicy, CallId, Condition, ConferenceId, DeskId, Destination,
-    EarlyMedia, EndCause, ForwardWhen, GroupCallId, LegId, MAX_GROUP_MEMBERS, MAX_HOPS, Priority,
-    RingGroup, Station, StationId,
+    EarlyMedia, EndCause, ForwardWhen, ForwardingRule, GroupCallId, LegId, MAX_GROUP_MEMBERS,
+    MAX_HOPS, Priority, RingGroup, Station, StationId,
 };
 
 use crate::call::{Place, State};
@@ -307,6 +307,13 @@ impl Engine {
         station: &Station,
         condition: Condition,
     ) -> Option<(Address, ForwardWhen)> {
+        let diversion = self.stations.diversion(station.id);
+        let diversion = diversion.filter(|rule| condition.fits(rule.when));
+        // One to a number that is gone by now leads nowhere.
+        let known = |rule: &&ForwardingRule| self.directory.destination(&rule.to).is_some();
+        if let Some(rule) = diversion.filter(known) {
+            return Some((rule.to.clone(), rule.when));
+        }
         let site = self.directory.site();
         let (_, rule) = station.forwarding_rule(condition, self.wall(), site)?;
         Some((rule.to.clone(), rule.when))

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Faults, GroupCallId, LegId, PrivacyRight, Reach, StationId, StationState};
+use model::{
+    Faults, ForwardingRule, GroupCallId, LegId, PrivacyRight, Reach, StationId, StationState,
+};
 
 use crate::call::{RoomKind, State};
 use crate::engine::Engine;
@@ -23,6 +25,7 @@ struct Live {
     elsewhere: Option<StationState>,
     faults: Faults,
     privacy: Privacy,
+    diversion: Option<ForwardingRule>,
     legs: Vec<LegId>,
     told: (StationState, Faults),
 }
@@ -43,6 +46,7 @@ impl Default for Live {
             elsewhere: None,
             faults: Faults::NONE,
             privacy: Privacy::Off,
+            diversion: None,
             legs: Vec::new(),
             told: (StationState::Unknown, Faults::NONE),
         }
@@ -54,6 +58,7 @@ impl Live {
         self.seen == Seen::Unknown
             && self.faults == Faults::NONE
             && self.privacy == Privacy::Off
+            && self.diversion.is_none()
             && self.legs.is_empty()
     }
 }
@@ -99,6 +104,10 @@ impl Stations {
         self.live
             .get(&station)
             .map_or(Privacy::Off, |live| live.privacy)
+    }
+
+    pub(crate) fn diversion(&self, station: StationId) -> Option<&ForwardingRule> {
+        self.live.get(&station)?.diversion.as_ref()
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = StationId> {
@@ -152,6 +161,15 @@ impl Engine {
         }
     }
 
+    /// Set from outside the directory, ahead of its rules. None takes it away.
+    pub(crate) fn divert(&mut self, station: StationId, rule: Option<ForwardingRule>) {
+        if self.directory.station(station).is_none() {
+            self.counters.stale_inputs += 1;
+            return;
+        }
+        self.stations.set(station, |live| live.diversion = rule);
+    }
+
     /// After a reload: stations that are gone lose what was known of them, all are looked at again.
     pub(crate) fn review_stations(&mut self) {
         let ids: Vec<StationId> = self.stations.ids().collect();
@@ -165,7 +183,7 @@ impl Engine {
                 }
                 if !known {
                     (live.seen, live.faults) = (Seen::Unknown, Faults::NONE);
-                    live.elsewhere = None;
+                    (live.elsewhere, live.diversion) = (None, None);
                 }
             });
         }
@@ -208,6 +226,11 @@ impl Engine {
                 self.stations.live.remove(&station);
             }
         }
+    }
+
+    /// Where its calls go, as somebody has set it at the station or at its server.
+    pub fn diversion(&self, station: StationId) -> Option<&ForwardingRule> {
+        self.stations.diversion(station)
     }
 
     /// What the station is doing.

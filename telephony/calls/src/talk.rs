@@ -128,6 +128,40 @@ impl Engine {
         }
     }
 
+    /// Whether the two of this conversation may hear each other so: a station that talks by its key
+    /// does so in every conversation.
+    pub fn may_talk_so(&self, leg: LegId, mode: TalkMode) -> bool {
+        let Some(State::Talking(talking)) = self
+            .call_of(leg)
+            .and_then(|call| self.calls.get(&call))
+            .map(|call| &call.state)
+        else {
+            return false;
+        };
+        let other = talking.other(leg);
+        let by_key = other.is_some_and(|other| self.talk_style(other) == TalkStyle::Simplex);
+        !by_key || matches!(mode, TalkMode::Simplex { .. })
+    }
+
+    pub(crate) fn set_talk_mode(&mut self, leg: LegId, mode: TalkMode) {
+        let allowed = self.may_talk_so(leg, mode);
+        let call = self.call_of(leg).filter(|_| allowed);
+        let Some(talking) = call.and_then(|call| self.talking(call)) else {
+            self.counters.unfit_inputs += 1;
+            return;
+        };
+        let mode = match talking.a.leg == leg {
+            true => mode,
+            false => seen_from_b(mode),
+        };
+        talking.set_keys(mode);
+        talking.mode = mode;
+        let (a, b, joined) = (talking.a.leg, talking.b.leg, talking.joined);
+        if joined {
+            self.push(Output::SetTalkMode { a, b, mode });
+        }
+    }
+
     pub(crate) fn set_limit(&mut self, call: CallId, limit: Instant) {
         self.timers.set(Timer::Limit(call), limit);
         let warning = limit.checked_sub(self.config.warning_before);
@@ -272,6 +306,39 @@ impl Engine {
                 self.finish_call(call);
             }
         }
+    }
+}
+
+impl Talking {
+    /// Where one talks at a time, keys decide from now on; elsewhere they do nothing.
+    fn set_keys(&mut self, mode: TalkMode) {
+        let (a, b) = match mode {
+            TalkMode::Simplex { talker } => match talker {
+                Talker::A => (KeyState::Down, KeyState::Up),
+                Talker::B => (KeyState::Up, KeyState::Down),
+                Talker::Nobody => (KeyState::Up, KeyState::Up),
+            },
+            TalkMode::OpenDuplex
+            | TalkMode::VoiceSwitched
+            | TalkMode::ListenOnly
+            | TalkMode::TalkOnly => (KeyState::None, KeyState::None),
+        };
+        (self.a.key, self.b.key) = (a, b);
+    }
+}
+
+const fn seen_from_b(mode: TalkMode) -> TalkMode {
+    match mode {
+        TalkMode::OpenDuplex | TalkMode::VoiceSwitched => mode,
+        TalkMode::Simplex { talker } => TalkMode::Simplex {
+            talker: match talker {
+                Talker::A => Talker::B,
+                Talker::B => Talker::A,
+                Talker::Nobody => Talker::Nobody,
+            },
+        },
+        TalkMode::ListenOnly => TalkMode::TalkOnly,
+        TalkMode::TalkOnly => TalkMode::ListenOnly,
     }
 }
 

@@ -224,7 +224,8 @@ pub enum Condition {
 }
 
 impl Condition {
-    const fn fits(self, when: ForwardWhen) -> bool {
+    /// Whether a rule of this kind is asked for.
+    pub const fn fits(self, when: ForwardWhen) -> bool {
         match when {
             ForwardWhen::Always => matches!(self, Self::Arriving),
             ForwardWhen::Busy => matches!(self, Self::Busy),

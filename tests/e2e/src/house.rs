@@ -26,7 +26,9 @@ pub fn setup(site: &Site) -> gateway::Setup<'static> {
         "[[stations.doors]]\nkey = \"gate\"\nurl = \"http://{}:8080/open\"\ncode = \"#1\"\n",
         site.host(DOOR_DEVICE)
     );
+    // The network of the tests has the addresses of examples, and is a segment all the same.
     gateway::Setup::new(site.host(GATEWAY))
+        .directory("local_networks = [\"192.0.2.0/24\"]\n")
         .station("102", &format!("kind = \"door_station\"\n{door}"))
         .station("103", "")
         .station("104", "")

@@ -291,6 +291,27 @@ impl GatewayState {
         }
     }
 
+    /// The other end drives an output of a station of ours: only what is a door of the directory, by
+    /// the same rules as any door, and for the door's own moment.
+    pub(super) fn output_asked(
+        &mut self,
+        line: LineId,
+        asked: &OutputCommand,
+        now: Instant,
+    ) -> Answer {
+        match (self.our_door(line, asked), asked.action) {
+            (Some(_), OutputAction::Pulse(_)) => self.door_asked(line, asked, now),
+            (Some(_), OutputAction::Set(_)) => because(
+                Verdict::NotAllowed,
+                &"the output is a door, which opens for a moment only; ask for a pulse",
+            ),
+            (None, _) => because(
+                Verdict::NoSuchNumber,
+                &"no door of the directory is at this output, and no other output is driven",
+            ),
+        }
+    }
+
     /// The door on this output of a station of ours.
     fn our_door(&self, line: LineId, asked: &OutputCommand) -> Option<(Station, DoorId)> {
         let station = self.our_station(line, asked.station)?;

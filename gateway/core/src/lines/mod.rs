@@ -9,6 +9,7 @@
 
 mod calls;
 mod config;
+mod diversions;
 mod doors;
 mod legs;
 mod line;
@@ -44,6 +45,7 @@ use doors::Doors;
 use legs::LineLegs;
 use line::Line;
 pub use numbering::{Numbering, PrefixError, PrefixMap, Server};
+pub(crate) use orders::Ordered;
 pub use orders::{Diversion, OrderError, StationOrder};
 use requests::Requests;
 use surveillance::Surveillance;
@@ -374,12 +376,11 @@ impl GatewayState {
                 }
             }
             Command::LineTest { station } => self.test_asked(line, station, now),
+            Command::SetTalkMode { call, mode } => self.talk_mode_asked(line, call, mode, now),
+            Command::OutputSet(asked) => self.output_asked(line, &asked, now),
+            Command::Divert { station, divert } => self.divert_asked(line, station, divert, now),
             // Nobody here has a word for these.
-            Command::SetTalkMode { .. }
-            | Command::OutputSet(_)
-            | Command::Programme { .. }
-            | Command::Announce { .. }
-            | Command::Divert { .. } => {
+            Command::Programme { .. } | Command::Announce { .. } => {
                 if let Some(line) = self.lines.get_mut(line) {
                     line.totals.unsupported += 1;
                 }

@@ -12,7 +12,7 @@ use legacy_protocols::coverage::CommandKind;
 use legacy_protocols::number::Party;
 use legacy_protocols::port::{LinkState, Port};
 use legacy_protocols::text::Text;
-use model::{CallNumber, DoorOutput, Priority, Reach, Station};
+use model::{CallNumber, DoorOutput, Priority, Reach, Station, StationId};
 use thiserror::Error;
 
 use super::line::Line;
@@ -49,6 +49,13 @@ pub enum Diversion {
     NoReply(CallNumber),
 }
 
+/// How far an order has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ordered {
+    Done,
+    OnItsWay,
+}
+
 /// Why an order was not sent.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum OrderError {
@@ -58,6 +65,8 @@ pub enum OrderError {
         "station {0} is not behind a line; what stands behind one says `behind` in the directory"
     )]
     NotBehindLine(CallNumber),
+    #[error("nobody has the number {0}; look with `stations`")]
+    NoSuchNumber(CallNumber),
     #[error("{number} has no number on line \"{line}\"; look at its `block` and `prefixes`")]
     NoNumberThere { number: CallNumber, line: String },
     #[error("nobody speaks on line \"{line}\": {why}; look with `lines`")]
@@ -101,16 +110,31 @@ impl StationOrder {
 }
 
 impl GatewayState {
-    /// Sends it; the answer of the other end goes to `asker`.
+    /// Carries it out, or sends it: then the answer of the other end goes to `asker`.
     pub(crate) fn order(
         &mut self,
         (number, order): (CallNumber, &StationOrder),
         asker: u64,
         now: Instant,
-    ) -> Result<(), OrderError> {
+    ) -> Result<Ordered, OrderError> {
+        if let StationOrder::Divert(diversion) = order
+            && let Some(ours) = self.own_station(number)
+        {
+            self.divert_ours(ours, *diversion, now)?;
+            return Ok(Ordered::Done);
+        }
         let (line, command) = self.command_of(number, order, now)?;
         self.command_line(line, command, Errand::Order { asker }, now);
-        Ok(())
+        Ok(Ordered::OnItsWay)
+    }
+
+    /// A station of the directory that is at home here.
+    fn own_station(&self, number: CallNumber) -> Option<StationId> {
+        let station = self.directory.station_by_number(number)?;
+        match station.reach {
+            Reach::Behind(_) => None,
+            Reach::Account(_) | Reach::Direct(_) => Some(station.id),
+        }
     }
 
     fn command_of(

@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use calls::{Input, TransferStatus};
 use legacy_protocols::command::{Answer, CallRef, Command, Key, Keys, Verdict};
+use legacy_protocols::event::TalkMode;
 use legacy_protocols::number::Party;
+use legacy_protocols::text::Text;
 use model::{Digit, LegId};
 
 use super::legs::{LineLeg, Talk};
@@ -98,6 +100,34 @@ impl GatewayState {
                 self.command_line(line, command, Errand::Nothing, now);
             }
         }
+    }
+
+    /// The other end says who hears whom.
+    pub(super) fn talk_mode_asked(
+        &mut self,
+        line: LineId,
+        call: CallRef,
+        mode: TalkMode,
+        now: Instant,
+    ) -> Answer {
+        let leg = self.lines.legs.by_call(line, call);
+        let entry = leg.and_then(|leg| self.lines.legs.get_mut(leg));
+        let (Some(leg), Some(entry)) = (leg, entry) else {
+            return Verdict::NoSuchNumber.into();
+        };
+        let ours = words::talk_mode_of_leg(mode, entry.way);
+        if !self.calls.may_talk_so(leg, ours) {
+            let why = "not in a conversation, or its station talks by its key only";
+            return Answer {
+                text: Some(Text::clip(why)),
+                ..Verdict::NotAllowed.into()
+            };
+        }
+        // It knows what it has asked for.
+        entry.mode = mode;
+        self.calls
+            .handle(Input::SetTalkMode { leg, mode: ours }, now);
+        Verdict::Done.into()
     }
 
     pub(super) fn hold_from_line(&mut self, line: LineId, call: CallRef, now: Instant) -> Verdict {

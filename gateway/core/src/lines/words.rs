@@ -109,6 +109,24 @@ pub(super) const fn talk_mode(mode: TalkMode, side: Talker, way: Way) -> TheirMo
     }
 }
 
+/// The same the other way: what they say of caller and called, for the leg on their line as `A`.
+pub(super) const fn talk_mode_of_leg(theirs: TheirMode, way: Way) -> TalkMode {
+    let calls = matches!(way, Way::Arrived(_));
+    match (theirs, calls) {
+        (TheirMode::OpenDuplex, _) => TalkMode::OpenDuplex,
+        (TheirMode::VoiceSwitched, _) => TalkMode::VoiceSwitched,
+        (TheirMode::Simplex(talker), calls) => TalkMode::Simplex {
+            talker: match (talker, calls) {
+                (TheirTalker::Caller, true) | (TheirTalker::Called, false) => Talker::A,
+                (TheirTalker::Called, true) | (TheirTalker::Caller, false) => Talker::B,
+                (TheirTalker::Nobody, _) => Talker::Nobody,
+            },
+        },
+        (TheirMode::ListenOnly, true) | (TheirMode::TalkOnly, false) => TalkMode::ListenOnly,
+        (TheirMode::TalkOnly, true) | (TheirMode::ListenOnly, false) => TalkMode::TalkOnly,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,6 +166,20 @@ mod tests {
         check(Talker::B, Way::Arrived(None), TheirTalker::Called);
         check(Talker::A, Way::Started, TheirTalker::Called);
         check(Talker::B, Way::Started, TheirTalker::Caller);
+        for way in [Way::Arrived(None), Way::Started] {
+            for mode in [
+                TheirMode::OpenDuplex,
+                TheirMode::VoiceSwitched,
+                TheirMode::ListenOnly,
+                TheirMode::TalkOnly,
+                TheirMode::Simplex(TheirTalker::Caller),
+                TheirMode::Simplex(TheirTalker::Called),
+                TheirMode::Simplex(TheirTalker::Nobody),
+            ] {
+                let ours = talk_mode_of_leg(mode, way);
+                assert_eq!(talk_mode(ours, Talker::A, way), mode, "{way:?}");
+            }
+        }
         let listens = talk_mode(TalkMode::ListenOnly, Talker::B, Way::Started);
         assert_eq!(listens, TheirMode::ListenOnly);
     }

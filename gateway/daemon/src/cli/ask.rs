@@ -190,7 +190,10 @@ fn stations_text(stations: &[StationView]) -> String {
         [
             station.number.clone(),
             station.name.clone(),
-            station.state.clone(),
+            match &station.diverted {
+                Some(to) => format!("{}, diverted {to}", station.state),
+                None => station.state.clone(),
+            },
             match station.faults.is_empty() {
                 true => "-".to_owned(),
                 false => station.faults.join(" "),

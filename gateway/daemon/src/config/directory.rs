@@ -20,6 +20,7 @@ use super::directory_fields::{
     ForwardingSection, GroupCallSection, InCallWord, KeyWord, Kind, PrivacyWord, ProfileSection,
     RingGroupSection, RoomTalkWord, StationSection, TalkWord, WhenWord,
 };
+use super::local::{self, LocalNetwork};
 use super::problems::{Place, Problems, SourceId};
 use super::remote::Remote;
 use super::section::{Located, Optional, Repeated, locate};
@@ -49,6 +50,7 @@ pub(super) fn settings(
 ) -> DirectorySettings {
     let mut reading = Reading {
         profiles: &section.device_profiles,
+        local_networks: &section.local_networks,
         origin,
         environment,
         problems,
@@ -84,6 +86,7 @@ pub(super) fn settings(
 
 struct Reading<'a> {
     profiles: &'a Repeated<ProfileSection>,
+    local_networks: &'a [Located<LocalNetwork>],
     origin: Origin<'a>,
     environment: Environment<'a>,
     problems: &'a mut Problems,
@@ -358,16 +361,19 @@ impl<'a> Reading<'a> {
     fn check_url(&mut self, url: &Located<HttpUrl>) {
         let host = |uri: &Uri| {
             let host = uri.host().unwrap_or_default();
-            host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+            host.trim_matches(['[', ']']).parse::<IpAddr>().ok()
         };
-        let parsed = url.as_str().parse::<Uri>();
-        let usable = parsed.is_ok_and(|uri| uri.scheme_str() == Some("http") && host(&uri));
-        if !usable {
-            self.problems.report(
+        let parsed = url.as_str().parse::<Uri>().ok();
+        let usable = parsed.filter(|uri| uri.scheme_str() == Some("http"));
+        match usable.as_ref().and_then(host) {
+            Some(address) => {
+                local::judge(address, self.local_networks, &url.place, self.problems);
+            }
+            None => self.problems.report(
                 &url.place,
                 "a door is opened over http and by IP address only",
-                "write for example \"http://192.0.2.30/relay/1\"; names and https are not served",
-            );
+                "write for example \"http://192.168.1.30/relay/1\"; names and https are not served",
+            ),
         }
     }
 
@@ -377,6 +383,8 @@ impl<'a> Reading<'a> {
         'a: 's,
     {
         let remote = section.remote.as_ref()?;
+        let at = &remote.address;
+        local::judge(at.value.ip(), self.local_networks, &at.place, self.problems);
         let password = match (&remote.user.0, &remote.password_file.0) {
             (Some(_), Some(file)) => self.secret_of_file(file).expose().to_owned(),
             (None, None) => String::new(),
@@ -419,7 +427,7 @@ impl<'a> Reading<'a> {
             self.problems.report(
                 &relay.place,
                 "a relay is switched by the page of the station, which has none",
-                "add remote = { profile = \"NAME\", address = \"192.0.2.30:80\" } to the station",
+                "add remote = { profile = \"NAME\", address = \"192.168.1.30:80\" } to the station",
             );
             return None;
         };

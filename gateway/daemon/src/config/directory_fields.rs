@@ -10,6 +10,7 @@ use std::time::Duration;
 use model::{Address, CallNumber, DateRange, DayPeriod, DoorCode, HttpUrl, SipUri, Weekdays};
 
 use super::fields::Srtp;
+use super::local::LocalNetwork;
 use super::section::{Located, section};
 use super::values::{Decibels, Secret, TimeZoneName, Whole, words};
 
@@ -25,6 +26,9 @@ section! {
         /// Number at which everybody hears themselves, to judge a station's delay and level. A
         /// button may lead there too.
         echo_test: Optional<CallNumber> = r#""199""#,
+        /// Networks whose devices may be asked over HTTP to open doors, beside the private and
+        /// link-local ones. They have to be directly connected: no request passes a router.
+        local_networks: Defaulted<Vec<Located<LocalNetwork>>> = "[]",
         /// How families of SIP stations are told to do something over HTTP.
         device_profiles: Repeated<ProfileSection>,
         /// Intercom devices and phones.
@@ -213,7 +217,7 @@ section! {
         /// Name of a device profile.
         profile: Required<String> = r#""sip-series""#,
         /// Address and port of the station.
-        address: Required<SocketAddr> = r#""192.0.2.30:80""#,
+        address: Required<SocketAddr> = r#""192.168.1.30:80""#,
         /// Its account for remote control.
         user: Optional<String> = r#""remote""#,
         /// File with the password of that account; its first line counts.
@@ -243,7 +247,7 @@ section! {
         /// Output of the station that opens it, counted from 1.
         output: Optional<Whole<1, 32>> = "1",
         /// Instead of an output: a URL that is requested to open it.
-        url: Optional<HttpUrl> = r#""http://192.0.2.30/relay/1""#,
+        url: Optional<HttpUrl> = r#""http://192.168.1.30/relay/1""#,
         /// Instead of both: the relay of the station that its page switches; see `remote`.
         relay: Optional<Whole<1, 8>> = "1",
         /// How long the output is closed, 0.1 to 60 seconds.

@@ -12,6 +12,7 @@ mod directory_fields;
 pub(crate) mod driver;
 mod fields;
 mod lines;
+mod local;
 mod realm;
 mod remote;
 mod settings;

@@ -470,7 +470,7 @@ fn remote_station(remote: &str, door: &str) -> String {
 fn a_door_may_be_a_relay_that_the_page_of_its_station_switches() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gateway.toml");
-    let remote = "remote = { profile = \"sip-series\", address = \"192.0.2.30:80\", \
+    let remote = "remote = { profile = \"sip-series\", address = \"192.168.1.30:80\", \
                   user = \"remote\", password_file = \"secret\" }";
     let text = remote_station(remote, "relay = 2\npulse = \"2500ms\"");
     std::fs::write(&file, format!("{LEAST}{text}")).unwrap();
@@ -486,7 +486,7 @@ fn a_door_may_be_a_relay_that_the_page_of_its_station_switches() {
     };
     assert_eq!(
         url.as_str(),
-        "http://remote:let%20me%2Fin@192.0.2.30:80/cgi/relay?nr=2&timer=3"
+        "http://remote:let%20me%2Fin@192.168.1.30:80/cgi/relay?nr=2&timer=3"
     );
     let actions = &settings.directory.remotes["101"];
     let answer = actions.answer.as_ref().unwrap();
@@ -496,13 +496,27 @@ fn a_door_may_be_a_relay_that_the_page_of_its_station_switches() {
 }
 
 #[test]
+fn devices_in_a_network_that_is_said_to_be_local_may_be_asked_to_open() {
+    let door = |networks: &str| {
+        let station = remote_station("", "url = \"http://198.51.100.7/relay\"");
+        format!("{LEAST}[directory]\nlocal_networks = {networks}\n{station}")
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.toml");
+    std::fs::write(&file, door("[\"198.51.100.0/24\"]")).unwrap();
+    load_with(&file, &no_environment).unwrap();
+    let wrong = complaints(&door("[\"198.51.100.0/33\"]"));
+    assert!(wrong[0].contains("no length from 1 to 32"), "{wrong:#?}");
+}
+
+#[test]
 fn mistakes_of_remote_control_have_their_place() {
-    let given = "remote = { profile = \"sip-series\", address = \"192.0.2.30:80\" }";
-    let other = "remote = { profile = \"sip-serie\", address = \"192.0.2.30:80\" }";
+    let given = "remote = { profile = \"sip-series\", address = \"192.168.1.30:80\" }";
+    let other = "remote = { profile = \"sip-serie\", address = \"192.168.1.30:80\" }";
     for (remote, door, path, what) in [
         (
             other,
-            "url = \"http://192.0.2.1/x\"",
+            "url = \"http://192.168.1.1/x\"",
             "directory.stations[0].remote.profile",
             "no device profile",
         ),
@@ -517,6 +531,18 @@ fn mistakes_of_remote_control_have_their_place() {
             "relay = 1\noutput = 1",
             "directory.stations[0].doors[0].relay",
             "and an output or a URL",
+        ),
+        (
+            "",
+            "url = \"http://198.51.100.7/relay\"",
+            "directory.stations[0].doors[0].url",
+            "not in the local segment",
+        ),
+        (
+            "remote = { profile = \"sip-series\", address = \"198.51.100.7:80\" }",
+            "output = 1",
+            "directory.stations[0].remote.address",
+            "not in the local segment",
         ),
     ] {
         let found = complaints(&format!("{LEAST}{}", remote_station(remote, door)));

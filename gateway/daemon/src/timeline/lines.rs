@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gateway_core::{LineConfig, LineId};
+use gateway_core::{Driver, LineConfig, LineId};
+use legacy_protocols::table::{Cutter, Manifest};
 
 /// Longer than any frame of ours; noise without an end comes out in pieces of this length.
 const LONGEST: usize = 4_096;
@@ -16,6 +17,8 @@ const LONGEST: usize = 4_096;
 pub(crate) struct LineName {
     pub(crate) name: Arc<str>,
     pub(crate) protocol: &'static str,
+    /// What a driver that is a table says of its frames.
+    pub(crate) table: Option<Arc<Manifest>>,
     ends: Ends,
 }
 
@@ -26,6 +29,8 @@ enum Ends {
     Flag,
     /// At the end of a line of text.
     Line,
+    /// Where the manifest says.
+    Table,
     /// The transport keeps frames, or it is not known: as it was read.
     AsRead,
 }
@@ -38,9 +43,17 @@ impl LineName {
             Self {
                 name: line.name.as_str().into(),
                 protocol,
+                table: match &line.driver {
+                    Driver::Table(manifest) => Some(Arc::clone(manifest)),
+                    Driver::Versicle(_)
+                    | Driver::Acdp(_)
+                    | Driver::Isdn(_)
+                    | Driver::Missing { .. } => None,
+                },
                 ends: match protocol {
                     OPEN_LINK => Ends::Flag,
                     ACDP => Ends::Line,
+                    TABLE => Ends::Table,
                     _ => Ends::AsRead,
                 },
             }
@@ -53,14 +66,14 @@ impl LineName {
 pub(crate) const OPEN_LINK: &str = "versicle";
 pub(crate) const ACDP: &str = "acdp";
 pub(crate) const ISDN: &str = "isdn";
+pub(crate) const TABLE: &str = "table";
 
 fn protocol(line: &LineConfig) -> &'static str {
-    use gateway_core::Driver;
     match &line.driver {
         Driver::Versicle(_) => OPEN_LINK,
         Driver::Acdp(_) => ACDP,
         Driver::Isdn(..) => ISDN,
-        Driver::Table(..) => "table",
+        Driver::Table(..) => TABLE,
         Driver::Missing { .. } => "missing",
     }
 }
@@ -69,13 +82,20 @@ fn protocol(line: &LineConfig) -> &'static str {
 pub(super) struct Lines {
     names: Vec<LineName>,
     /// Of each line what waits for its rest.
-    rests: Vec<Vec<u8>>,
+    rests: Vec<Rest>,
+}
+
+/// What of a frame is there.
+#[derive(Debug, Default)]
+struct Rest {
+    octets: Vec<u8>,
+    cutter: Cutter,
 }
 
 impl Lines {
     pub(super) fn new(names: Vec<LineName>) -> Self {
         Self {
-            rests: vec![Vec::new(); names.len()],
+            rests: names.iter().map(|_| Rest::default()).collect(),
             names,
         }
     }
@@ -93,19 +113,24 @@ impl Lines {
         let is_end = |octet: u8| match name.ends {
             Ends::Flag => octet == 0x7E,
             Ends::Line => matches!(octet, b'\r' | b'\n'),
-            Ends::AsRead => false,
+            Ends::Table | Ends::AsRead => false,
         };
         if name.ends == Ends::AsRead {
             return vec![octets.clone()];
         }
         let mut frames = Vec::new();
         for octet in octets.iter().copied() {
-            rest.push(octet);
-            let only_ends = rest.iter().all(|octet| is_end(*octet));
-            if (is_end(octet) && !only_ends) || rest.len() == LONGEST {
-                frames.push(Bytes::from(std::mem::take(rest)));
-            } else if only_ends && rest.len() > 1 {
-                rest.pop();
+            let whole = &mut rest.octets;
+            whole.push(octet);
+            let only_ends = whole.iter().all(|octet| is_end(*octet));
+            let ended = match &name.table {
+                Some(manifest) => rest.cutter.push(octet, manifest),
+                None => is_end(octet) && !only_ends,
+            };
+            if ended || whole.len() == LONGEST {
+                frames.push(Bytes::from(std::mem::take(whole)));
+            } else if only_ends && whole.len() > 1 {
+                whole.pop();
             }
         }
         frames
@@ -114,7 +139,8 @@ impl Lines {
     /// A new transport begins with a new frame.
     pub(super) fn opened(&mut self, line: LineId) {
         if let Some(rest) = self.rests.get_mut(usize::from(line.0)) {
-            rest.clear();
+            rest.octets.clear();
+            rest.cutter.clear();
         }
     }
 }
@@ -127,6 +153,7 @@ mod tests {
         Lines::new(vec![LineName {
             name: "hall".into(),
             protocol: OPEN_LINK,
+            table: None,
             ends,
         }])
     }
@@ -147,6 +174,27 @@ mod tests {
             assert_eq!(text.len(), 2, "{piece}: {text:?}");
             assert!(text[0].ends_with(b"0102=03\r") && text[1].ends_with(b"0405=01\r"));
         }
+    }
+
+    #[test]
+    fn frames_of_a_table_end_where_its_manifest_says() {
+        let manifest = Manifest {
+            frame: legacy_protocols::table::Frame {
+                end: b"##".to_vec(),
+                ..legacy_protocols::table::Frame::default()
+            },
+            ..Manifest::default()
+        };
+        let mut lines = Lines::new(vec![LineName {
+            name: "hall".into(),
+            protocol: TABLE,
+            table: Some(Arc::new(manifest)),
+            ends: Ends::Table,
+        }]);
+        let mut take = |octets: &'static [u8]| lines.take(LineId(0), &Bytes::from_static(octets));
+        assert_eq!(take(b"*1*0##*1"), [&b"*1*0##"[..]]);
+        assert_eq!(take(b"*2#"), [&b""[..]; 0]);
+        assert_eq!(take(b"#*3##"), [&b"*1*2##"[..], b"*3##"]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod export;
 mod folder;
 mod lines;
 mod mask;
+mod opening;
 mod read;
 mod sources;
 mod story;
@@ -45,6 +46,7 @@ use self::entry::{Happened, Missed, Time, Way};
 pub(crate) use self::export::{Comments, Export};
 pub(crate) use self::lines::LineName;
 use self::lines::Lines;
+use self::opening::Opening;
 pub(crate) use self::read::Reader;
 use self::sources::Sources;
 pub(crate) use self::story::{Story, Wanted};
@@ -104,6 +106,7 @@ struct Recording {
     streams: Streams,
     lines: Lines,
     sources: Sources,
+    opening: Opening,
     missed: [u64; 2],
 }
 
@@ -245,6 +248,7 @@ impl Timeline {
             streams: Streams::default(),
             lines: Lines::new(lines),
             sources: Sources::default(),
+            opening: Opening::default(),
             missed: [0; 2],
         };
         Ok(Self {
@@ -297,14 +301,51 @@ impl Timeline {
         }
     }
 
-    pub(crate) fn closed(&mut self, flow: &Flow) {
-        if let Some(recording) = &mut self.recording {
-            recording.streams.closed(flow.connection);
+    /// A connection is open: what waited for it leaves now.
+    pub(crate) fn opened(&mut self, flow: &Flow) {
+        let Some(recording) = &mut self.recording else {
+            return;
+        };
+        for (because, seen) in recording.opening.take(flow.connection) {
+            let source = flow.local;
+            recording.tell_of(because, SipSeen { source, ..seen }, &self.figures);
         }
     }
 
-    /// A message of ours left.
+    pub(crate) fn closed(&mut self, flow: &Flow) {
+        let Some(recording) = &mut self.recording else {
+            return;
+        };
+        recording.streams.closed(flow.connection);
+        // It never was open.
+        for (because, seen) in recording.opening.take(flow.connection) {
+            let not_sent = Some("the connection did not open".to_owned());
+            recording.tell_of(because, SipSeen { not_sent, ..seen }, &self.figures);
+        }
+    }
+
+    /// A message of ours left, or leaves when its connection is open.
     pub(crate) fn sent(&mut self, flow: &Flow, bytes: &Bytes) {
+        if flow.local.port() == 0
+            && let Some(recording) = &mut self.recording
+            && !is_keep_alive(bytes)
+        {
+            let seen = SipSeen {
+                way: Way::Out,
+                transport: transport(flow.transport),
+                source: flow.local,
+                target: flow.remote,
+                not_sent: None,
+                bytes: bytes.clone(),
+            };
+            let because = recording.because;
+            let Some(seen) = recording.opening.keep(flow.connection, because, seen) else {
+                return;
+            };
+            // Too many wait: it is told without our address.
+            recording.tell(Raw::Sip(seen), &self.figures);
+            return;
+        }
         let ways = (transport(flow.transport), flow.local, flow.remote);
         self.message_of_ours(ways, bytes, None);
     }
@@ -500,6 +541,13 @@ impl Recording {
             self.miss(Missed::Behind, figures);
         }
         number
+    }
+
+    /// Of a message that waited: what caused it is long over.
+    fn tell_of(&mut self, because: Option<u64>, seen: SipSeen, figures: &TimelineFigures) {
+        let now = std::mem::replace(&mut self.because, because);
+        self.tell(Raw::Sip(seen), figures);
+        self.because = now;
     }
 
     /// What is missing stands before what comes next.

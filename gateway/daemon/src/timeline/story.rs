@@ -27,6 +27,8 @@ pub(crate) struct Story {
     legs: BTreeSet<u64>,
     dialogs: BTreeSet<String>,
     commands: BTreeSet<String>,
+    /// Questions to lines whose answers belong to it: the line, and the question's number there.
+    questions: BTreeSet<(String, String)>,
     /// Entries that belong to it, and those that caused them.
     related: BTreeSet<u64>,
 }
@@ -38,6 +40,7 @@ impl Story {
             legs: BTreeSet::new(),
             dialogs: BTreeSet::new(),
             commands: BTreeSet::new(),
+            questions: BTreeSet::new(),
             related: BTreeSet::new(),
         }
     }
@@ -70,6 +73,9 @@ impl Story {
                     self.related.extend(entry.because);
                     self.legs.extend(told.leg);
                     self.commands.extend(told.command.clone());
+                }
+                if told.event.starts_with("line_commanded_") && self.is_related(entry) {
+                    self.questions.extend(question(told));
                 }
             }
             What::Sip(message) => {
@@ -112,6 +118,7 @@ impl Story {
                         || self.is_of_station(told)
                         || (line.is_some() && told.line == *line)
                         || (told.line.is_some() && self.is_related(entry))
+                        || self.answers(told)
                 }
                 What::Frame(frame) => {
                     line.as_ref().is_some_and(|line| frame.line == *line) || self.is_related(entry)
@@ -128,6 +135,12 @@ impl Story {
             || because.is_some_and(|because| self.related.contains(&because))
     }
 
+    /// The answer to a question that belongs to it.
+    fn answers(&self, told: &Happened) -> bool {
+        told.event == "line_answered"
+            && question(told).is_some_and(|question| self.questions.contains(&question))
+    }
+
     fn is_of_station(&self, told: &Happened) -> bool {
         let wanted = self.wanted.station.as_ref();
         wanted.is_some_and(|wanted| told.stations.contains(wanted))
@@ -142,6 +155,12 @@ impl Story {
         let user = format!(":{station}@");
         head.contains(&user)
     }
+}
+
+/// Which question of which line this is, or answers.
+fn question(told: &Happened) -> Option<(String, String)> {
+    let reference = told.details.get("reference")?;
+    Some((told.line.clone()?, reference.clone()))
 }
 
 #[cfg(test)]
@@ -228,6 +247,35 @@ mod tests {
             ..Wanted::default()
         };
         assert_eq!(told(line, &entries), [1, 2, 5, 6, 7]);
+    }
+
+    #[test]
+    fn what_a_line_answers_belongs_to_the_call_that_asked() {
+        let of_line = |event: &str, line: &str, reference: u64| {
+            What::Event(Happened {
+                event: event.to_owned(),
+                line: Some(line.to_owned()),
+                details: [("reference".to_owned(), reference.to_string())].into(),
+                ..Happened::default()
+            })
+        };
+        let asked = Entry {
+            because: Some(1),
+            ..entry(2, of_line("line_commanded_call_setup", "hall", 5))
+        };
+        let entries = [
+            entry(1, event(Some(17), None, None)),
+            asked,
+            entry(3, of_line("line_commanded_call_setup", "hall", 6)),
+            entry(4, of_line("line_answered", "hall", 6)),
+            entry(5, of_line("line_answered", "yard", 5)),
+            entry(6, of_line("line_answered", "hall", 5)),
+        ];
+        let call = Wanted {
+            call: Some(17),
+            ..Wanted::default()
+        };
+        assert_eq!(told(call, &entries), [1, 2, 6]);
     }
 
     #[test]

@@ -224,7 +224,7 @@ impl Writer {
             Raw::Frame(seen) => {
                 let whole = seen.bytes.len();
                 let mut octets = seen.bytes[..whole.min(LONGEST)].to_vec();
-                let masked = mask::line(seen.line.protocol, &mut octets);
+                let masked = mask::line(&seen.line, &mut octets);
                 let mut octets = Octets::new(octets, masked);
                 octets.cut_from = (whole > LONGEST).then_some(whole);
                 What::Frame(Frame {

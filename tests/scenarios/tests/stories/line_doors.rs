@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gateway_core::{Answer, LineConfig, OperatorCommand, Trusted};
 use legacy_protocols::command::{
-    Authority, Command, OutputAction, OutputCommand, OutputId, Verdict,
+    Authority, Command, OutputAction, OutputCommand, OutputId, Switch, Verdict,
 };
 use legacy_protocols::event::{Door as Theirs, Event};
 use model::{DoorId, DoorResult, Feedback};
@@ -242,4 +242,34 @@ fn c4_a_command_that_expires_on_the_way_or_claims_too_much_opens_nothing() {
     world.wait(SECOND);
     assert_eq!(world.old(0).take_done(), [Verdict::Expired]);
     assert_eq!(world.gateway.url_requests.len(), 0);
+}
+
+#[test]
+fn b9_an_output_of_ours_is_driven_only_where_it_is_a_door_and_only_by_its_rules() {
+    let mut world = desk_may_open();
+    let ask = |world: &mut World, asked: OutputCommand| {
+        world.old_asks(0, Command::OutputSet(asked));
+        world.wait(SECOND);
+        world.old(0).take_done()
+    };
+    let asked = open_ours(&world, 11, 5 * SECOND);
+    let held = OutputCommand {
+        action: OutputAction::Set(Switch::On),
+        ..asked
+    };
+    assert_eq!(ask(&mut world, held), [Verdict::NotAllowed]);
+    let lamp = OutputCommand {
+        output: 7,
+        ..open_ours(&world, 12, 5 * SECOND)
+    };
+    assert_eq!(ask(&mut world, lamp), [Verdict::NoSuchNumber]);
+    let stranger = OutputCommand {
+        authority: Authority::new(b"day desk").expect("it is short"),
+        ..open_ours(&world, 13, 5 * SECOND)
+    };
+    assert_eq!(ask(&mut world, stranger), [Verdict::NotAllowed]);
+    assert_eq!(world.gateway.url_requests.len(), 0);
+    let asked = open_ours(&world, 14, 5 * SECOND);
+    assert_eq!(ask(&mut world, asked), [Verdict::Accepted]);
+    assert_eq!(world.gateway.url_requests.len(), 1);
 }

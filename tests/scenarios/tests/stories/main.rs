@@ -17,6 +17,7 @@ mod group_call;
 mod hold;
 mod keys_passed_on;
 mod line_calls;
+mod line_diversions;
 mod line_doors;
 mod line_isdn;
 mod line_orders;

@@ -34,7 +34,9 @@ pub(crate) enum LinesTool {
                             (1 is most urgent, 250 least)"
     )]
     Announce(LineAnnounce),
-    /// Divert the calls for a station, at its server
+    /// Divert the calls for a station: at its server, or here for one that is registered here
+    ///
+    /// `off` takes away what was set from behind a line, too. It does not outlive a restart.
     #[command(
         after_help = "Examples:\n  antiphon-gateway lines divert 2101 always 2102\n  \
                             antiphon-gateway lines divert 2101 no-reply 102\n  \

@@ -2,23 +2,36 @@
 //!
 //! The frame is taken apart, masked and put together again, so that its check sequence fits. A frame
 //! that cannot be taken apart is kept as it came: nothing on the line took it for a command either.
-//! Frames of table drivers are kept as they came, because only their manifest knows what they say.
+//! What frames of table drivers say their manifest knows.
 
 use legacy_protocols::acdp::{Checksum, Message, Reader};
 use legacy_protocols::open_link::{Deframer, frame};
+use legacy_protocols::table::{Manifest, without_keys};
 
 use super::MARK;
-use crate::timeline::lines::{ACDP, ISDN, OPEN_LINK};
+use crate::timeline::lines::{ACDP, ISDN, LineName, OPEN_LINK};
 
-/// Masks a frame of `protocol`; names what was masked.
-pub(crate) fn line(protocol: &str, octets: &mut Vec<u8>) -> Vec<String> {
-    let masked = match protocol {
+/// Masks a frame of this line; names what was masked.
+pub(crate) fn line(line: &LineName, octets: &mut Vec<u8>) -> Vec<String> {
+    let masked = match &line.table {
+        Some(manifest) => table(manifest, octets),
+        None => of_protocol(line.protocol, octets),
+    };
+    masked.into_iter().collect()
+}
+
+fn table(manifest: &Manifest, octets: &mut Vec<u8>) -> Option<String> {
+    *octets = without_keys(octets, manifest)?;
+    Some("keys".to_owned())
+}
+
+fn of_protocol(protocol: &str, octets: &mut Vec<u8>) -> Option<String> {
+    match protocol {
         OPEN_LINK => open_link(octets),
         ACDP => acdp(octets),
         ISDN => isdn(octets),
         _ => None,
-    };
-    masked.into_iter().collect()
+    }
 }
 
 /// docs/open-link-profile.md: fields KEYS and AUTHORITY.
@@ -129,7 +142,7 @@ mod tests {
         let payload = unhex("01 01 0F 3A 0002 0001 0007 0009 10 02 02 01 36 03 31 23 34");
         let content = [&[0, 0][..], &payload].concat();
         let mut octets = frame(&content);
-        assert_eq!(line(OPEN_LINK, &mut octets), ["keys"]);
+        assert_eq!(of_protocol(OPEN_LINK, &mut octets).as_deref(), Some("keys"));
         let mut deframer = Deframer::default();
         let content = octets.iter().find_map(|octet| deframer.push(*octet));
         let content = content.unwrap().unwrap();
@@ -138,14 +151,14 @@ mod tests {
         // A second time nothing changes, and other frames stay as they came.
         let mut other = frame(&unhex("0000 01 01 0F 38 0002 0001 0007 0004 10 02 02 01"));
         let before = other.clone();
-        assert_eq!(line(OPEN_LINK, &mut other), [""; 0]);
+        assert_eq!(of_protocol(OPEN_LINK, &mut other), None);
         assert_eq!(other, before);
     }
 
     #[test]
     fn digits_of_acdp_are_gone_and_the_checksum_fits() {
         let mut octets = b"0101 0141 01 41 1234 0050 3201107F 20102F\r".to_vec();
-        assert_eq!(line(ACDP, &mut octets), ["keys"]);
+        assert_eq!(of_protocol(ACDP, &mut octets).as_deref(), Some("keys"));
         let text = String::from_utf8(octets.clone()).unwrap();
         assert!(text.starts_with("0101014101411234005032 01107F".replace(' ', "").as_str()));
         assert!(!text.contains("20102F"), "{text}");
@@ -158,7 +171,7 @@ mod tests {
     fn keypad_digits_of_isdn_are_gone() {
         // INFORMATION with a keypad "12#", behind a shift of one octet.
         let mut octets = unhex("0081 0000 08 01 01 7B A1 2C 03 313223 28 01 41");
-        assert_eq!(line(ISDN, &mut octets), ["keys"]);
+        assert_eq!(of_protocol(ISDN, &mut octets).as_deref(), Some("keys"));
         assert_eq!(
             octets,
             unhex("0081 0000 08 01 01 7B A1 2C 03 303030 28 01 41")
@@ -168,7 +181,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn nothing_makes_it_panic(mut octets: Vec<u8>, which in 0..4_usize) {
-            line(["versicle", "acdp", "isdn", "table"][which], &mut octets);
+            of_protocol(["versicle", "acdp", "isdn", "table"][which], &mut octets);
         }
     }
 }
