@@ -64,6 +64,7 @@ impl GatewayState {
                 // It hears what others would hear of it.
                 self.treat_sound(leg);
             }
+            Command::Play { call, leg } => self.play_to_station(call, leg),
             Command::Unmix { call, leg } => self.plan.unmix(call, leg),
             Command::Tone { leg, tone } => {
                 let (sound, lasting) = self.config.sounds.of(tone);

@@ -19,6 +19,12 @@ pub struct Counters {
     pub watchers_refused: u64,
     /// Media streams that fell silent and ended their leg.
     pub silent_legs: u64,
+    /// Recorded messages that stations were called for.
+    pub messages_played: u64,
+    /// Times that a station was called for an audio programme.
+    pub programmes_begun: u64,
+    /// Messages and programmes that were asked for and are not there.
+    pub playbacks_refused: u64,
     /// Drains that were cut short: a fault of ours, never seen.
     pub drains_cut_short: u64,
 }

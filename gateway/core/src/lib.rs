@@ -25,6 +25,7 @@ mod lines;
 mod operator;
 mod parties;
 mod plan;
+mod playback;
 mod recording;
 mod registrations;
 mod route;
@@ -48,6 +49,7 @@ pub use operator::{Answer, OperatorCommand, OperatorError, Status};
 pub use plan::{
     FreePort, MediaCommand, Medium, Protection, Remote, SoundWish, StreamIndex, Treatment, Unplayed,
 };
+pub use playback::PlaybackError;
 pub use recording::{CallSide, RecordPolicy, RecordingCommand};
 pub use sounds::{Announcements, Sounds};
 pub use state::GatewayState;

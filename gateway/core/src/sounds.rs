@@ -3,6 +3,8 @@
 //!
 //! When and to whom is the call engine's to say; how long a sound lasts follows from what it means.
 
+use std::collections::BTreeMap;
+
 use calls::Tone;
 use media::tones::{Region, Signal};
 use media::{Recording, Repeat, Sound};
@@ -33,6 +35,10 @@ pub struct Announcements {
     pub unknown_number: Option<Recording>,
     /// Before somebody hears themselves.
     pub echo_test: Option<Recording>,
+    /// What a station is played in a call of its own, by its number.
+    pub messages: BTreeMap<u8, Recording>,
+    /// What stations hear while they have no call, over and over.
+    pub programmes: BTreeMap<u8, Recording>,
 }
 
 /// Until when a sound is played.

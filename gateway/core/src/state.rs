@@ -21,6 +21,7 @@ use crate::keys::Keys;
 use crate::legs::Legs;
 use crate::lines::Lines;
 use crate::plan::{MediaPlan, Unplayed};
+use crate::playback::Playbacks;
 use crate::recording::Recordings;
 use crate::watchers::Watchers;
 
@@ -58,6 +59,7 @@ pub struct GatewayState {
     pub(crate) counters: Counters,
     pub(crate) recordings: Recordings,
     pub(crate) keys: Keys,
+    pub(crate) playbacks: Playbacks,
     /// Callers to be answered once all else that the call engine says has been carried out: what
     /// they are told depends on whom they are connected with.
     pub(crate) answering: VecDeque<LegId>,
@@ -99,6 +101,7 @@ impl GatewayState {
             counters: Counters::default(),
             recordings: Recordings::default(),
             keys: Keys::default(),
+            playbacks: Playbacks::default(),
             answering: VecDeque::new(),
             quote: None,
             ending: Ending::No,
@@ -143,6 +146,7 @@ impl GatewayState {
                     .handle(calls::Input::DirectoryChanged(directory), now);
                 self.refresh_pictures(now);
                 self.review_surveillance();
+                self.review_programmes();
             }
             Input::Operator { asker, command } => {
                 if let Some(answer) = self.operator(asker, command, now) {
@@ -164,6 +168,7 @@ impl GatewayState {
         self.calls.handle_timeout(now);
         self.lines.handle_timeout(now);
         self.surveil(now);
+        self.resume_programmes(now);
         while let Some(record) = self.figures.expired(now) {
             self.plan.closed(record.leg);
             self.write_record(record);
@@ -204,6 +209,7 @@ impl GatewayState {
         }
         if let calls::Event::CallEnded { call } = &event {
             self.end_recording(*call);
+            self.playback_ended(*call, now);
         }
         self.out(Output::Event(event));
     }
@@ -214,6 +220,7 @@ impl GatewayState {
             MediaEvent::SoundOver { leg, sound } => {
                 self.plan.sound_over(leg, sound);
                 self.words_over(leg, sound, now);
+                self.message_over(leg, sound, now);
             }
             MediaEvent::Silent { leg } => {
                 self.counters.silent_legs += 1;
@@ -326,12 +333,14 @@ impl GatewayState {
                     let figures_until = self.figures.deadline();
                     let farewells_until = self.farewells.deadline();
                     let lines_until = self.lines.deadline();
+                    let playbacks_until = self.playbacks.deadline();
                     let next = [
                         calls_until,
                         sip_until,
                         figures_until,
                         farewells_until,
                         lines_until,
+                        playbacks_until,
                     ];
                     self.deadline = next.into_iter().flatten().min();
                     return;

@@ -35,6 +35,8 @@ pub struct StationView {
     pub contacts: Vec<ContactView>,
     /// Set from outside the directory.
     pub diversion: Option<ForwardingRule>,
+    /// The audio programme that it hears while it has no call.
+    pub programme: Option<u8>,
 }
 
 /// Where one device of a station is.
@@ -78,6 +80,7 @@ impl GatewayState {
                 state: self.calls.station_state(station.id),
                 faults: self.calls.faults(station.id),
                 contacts: contacts.collect(),
+                programme: self.playbacks.programme_of(station.id),
                 diversion: self.calls.diversion(station.id).cloned(),
             }
         };

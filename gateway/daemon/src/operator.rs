@@ -202,6 +202,7 @@ fn station(station: &MachineStation) -> StationView {
             .iter()
             .map(|contact| format!("{}:{}", contact.transport, contact.address))
             .collect(),
+        programme: station.programme,
         diverted: station.diversion.as_ref().map(diversion),
     }
 }

@@ -71,7 +71,7 @@ impl Engine {
     }
 
     fn is_full(&self) -> bool {
-        self.calls.len() >= self.config.max_calls
+        self.calls.len() - self.programmes.len() >= self.config.max_calls
     }
 
     /// Why a call cannot be taken. For an alarm, room is made.

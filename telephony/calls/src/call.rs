@@ -8,6 +8,7 @@ use model::{
 };
 
 use crate::engine::{Engine, Service};
+use crate::input::Playback;
 use crate::output::{Event, Part, Phase};
 use crate::timer::Timer;
 
@@ -155,6 +156,8 @@ pub(crate) enum RoomKind {
     },
     /// One alone, who hears itself.
     EchoTest,
+    /// One alone, who is played something.
+    Playback(Playback),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -195,6 +198,7 @@ impl State {
                 RoomKind::Conference(_) => Phase::Conference,
                 RoomKind::GroupCall { .. } => Phase::GroupCall,
                 RoomKind::EchoTest => Phase::EchoTest,
+                RoomKind::Playback(_) => Phase::Playback,
             },
             Self::Escalating(_) => Phase::Escalating,
         }
@@ -348,6 +352,7 @@ impl Engine {
         {
             self.rooms.remove(&conference);
         }
+        self.programmes.remove(&id);
         self.cancel_call_timers(id);
         self.event(Event::CallEnded { call: id });
         self.tell_if_drained();

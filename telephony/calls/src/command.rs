@@ -21,6 +21,11 @@ impl Engine {
             Command::TakeNext { desk, by } => self.take_next(desk, by),
             Command::Dismiss { request, by } => self.dismiss(request, by),
             Command::Withdraw { request, why } => self.withdraw(request, why),
+            Command::Play {
+                to,
+                playback,
+                priority,
+            } => self.play(to, playback, priority),
             Command::EndCall { call } => {
                 if self.calls.contains_key(&call) {
                     self.end_call(call, EndCause::EndedByOperator);

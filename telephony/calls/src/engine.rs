@@ -1,6 +1,6 @@
 //! The machine itself: what it is made of, where inputs go, how it is drained.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,8 @@ pub struct Engine {
     pub(crate) calls: BTreeMap<CallId, Call>,
     pub(crate) requests: BTreeMap<RequestId, Request>,
     pub(crate) rooms: BTreeMap<ConferenceId, CallId>,
+    /// Calls that play an audio programme.
+    pub(crate) programmes: BTreeSet<CallId>,
     pub(crate) stations: Stations,
     pub(crate) doors: Doors,
     pub(crate) timers: Timers,
@@ -69,6 +71,7 @@ impl Engine {
             calls: BTreeMap::new(),
             requests: BTreeMap::new(),
             rooms: BTreeMap::new(),
+            programmes: BTreeSet::new(),
             stations: Stations::default(),
             doors: Doors::default(),
             timers: Timers::default(),
@@ -189,6 +192,7 @@ impl Engine {
     fn drain(&mut self) {
         if self.service == Service::Open {
             self.service = Service::Draining;
+            self.end_all_programmes(EndCause::Stopping);
             self.tell_if_drained();
         }
     }

@@ -245,12 +245,28 @@ pub enum Command {
         request: RequestId,
         why: Withdrawal,
     },
+    /// Call this station, which opens by itself, and let it hear something.
+    Play {
+        to: StationId,
+        playback: Playback,
+        /// Of a message; a programme is below every call.
+        priority: Priority,
+    },
     EndCall {
         call: CallId,
     },
     EndLeg {
         leg: LegId,
     },
+}
+
+/// What a station alone is played; which one the owner knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Playback {
+    /// It has an end, and is a call like any other.
+    Message,
+    /// Any call ends it.
+    Programme,
 }
 
 #[derive(Clone, Debug)]

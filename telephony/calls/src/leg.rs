@@ -102,6 +102,9 @@ impl Engine {
             LegRole::Callee => self.counters.legs_started += 1,
         }
         if let Some(station) = leg.who.station() {
+            if !self.is_programme(leg.call) {
+                self.end_programme(station, leg.call);
+            }
             self.stations.add_leg(station, id);
         }
         self.legs.insert(id, leg);

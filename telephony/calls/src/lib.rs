@@ -38,6 +38,7 @@ mod ids;
 mod input;
 mod leg;
 mod output;
+mod playback;
 mod preempt;
 mod record;
 mod request;
@@ -57,7 +58,7 @@ pub use counters::Counters;
 pub use engine::Engine;
 pub use input::{
     Arrival, ClaimVerdict, Claimant, Command, CommandError, Done, DoorReply, FileRequest, Home,
-    Input, Key, OpenDoor, Origin, Privacy, Progress, Takeover, Video, Withdrawal,
+    Input, Key, OpenDoor, Origin, Playback, Privacy, Progress, Takeover, Video, Withdrawal,
 };
 pub use output::{
     Alert, CallerProgress, Closure, DoorStage, Event, Output, Part, Phase, PulseDoor,

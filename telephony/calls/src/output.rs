@@ -47,6 +47,8 @@ pub enum Output {
     },
     /// Let a leg alone in its room hear itself.
     Echo { leg: LegId },
+    /// Let a leg hear what `Command::Play` has called its station for.
+    Play { call: CallId, leg: LegId },
     /// It is out of its room: it hears nobody there, nor itself.
     Unmix { call: CallId, leg: LegId },
     /// Play to a leg. Another tone ends it; one without an end of its own (ring-back, hold) is
@@ -242,6 +244,8 @@ pub enum Phase {
     Conference,
     GroupCall,
     EchoTest,
+    /// A station hears a message or a programme.
+    Playback,
     /// An alarm between two rounds.
     Escalating,
 }

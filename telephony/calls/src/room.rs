@@ -27,6 +27,8 @@ enum Rule {
         answer_back: AnswerBack,
     },
     HearsItself,
+    /// Nobody but the gateway itself.
+    HearsUs,
 }
 
 impl Engine {
@@ -240,6 +242,9 @@ impl Engine {
                 leg.talked_with = Some(owner);
             }
         }
+        if let Some(RoomKind::Playback(playback)) = self.room(call).map(|room| room.kind) {
+            self.playback_opens(call, leg, playback);
+        }
         self.enter_room(call, leg);
     }
 
@@ -264,6 +269,7 @@ impl Engine {
             member.presence = Presence::Inside { part };
             self.push(match rule {
                 Rule::HearsItself => Output::Echo { leg },
+                Rule::HearsUs => Output::Play { call, leg },
                 Rule::Everybody | Rule::FirstKey | Rule::Owner { .. } => {
                     Output::Mix { call, leg, part }
                 }
@@ -311,7 +317,7 @@ impl Engine {
             .find(|m| m.key == KeyState::Down);
         let by_key = stays.or(first.map(|m| m.leg));
         let talker = match rule {
-            Rule::Everybody | Rule::HearsItself => None,
+            Rule::Everybody | Rule::HearsItself | Rule::HearsUs => None,
             Rule::FirstKey => by_key,
             Rule::Owner {
                 owner,
@@ -358,6 +364,7 @@ impl Engine {
                 Rule::Owner { owner, answer_back }
             }
             RoomKind::EchoTest => Rule::HearsItself,
+            RoomKind::Playback(_) => Rule::HearsUs,
         }
     }
 
@@ -366,7 +373,7 @@ impl Engine {
         room.members.retain(|m| m.leg != leg);
         let anybody_inside = room.members.iter().any(|m| m.presence != Presence::Called);
         match room.kind {
-            RoomKind::EchoTest => self.end_call(call, cause),
+            RoomKind::EchoTest | RoomKind::Playback(_) => self.end_call(call, cause),
             RoomKind::GroupCall { owner, .. } if owner == leg => self.end_call(call, cause),
             RoomKind::GroupCall { owner, .. } if room.members.len() == 1 => {
                 if anybody_inside {
@@ -387,7 +394,7 @@ impl Engine {
         let Some(room) = self.room(call) else { return };
         let owner = match room.kind {
             RoomKind::GroupCall { owner, .. } => Some(owner),
-            RoomKind::Conference(_) | RoomKind::EchoTest => None,
+            RoomKind::Conference(_) | RoomKind::EchoTest | RoomKind::Playback(_) => None,
         };
         let missing = |m: &&Member| m.presence == Presence::Called && Some(m.leg) != owner;
         let missing: Vec<LegId> = room.members.iter().filter(missing).map(|m| m.leg).collect();
@@ -407,7 +414,7 @@ impl Engine {
 
 fn part_of(rule: Rule, talker: Option<LegId>, leg: LegId) -> Part {
     match rule {
-        Rule::Everybody | Rule::HearsItself => Part::TalkAndListen,
+        Rule::Everybody | Rule::HearsItself | Rule::HearsUs => Part::TalkAndListen,
         Rule::FirstKey | Rule::Owner { .. } if talker == Some(leg) => Part::Talk,
         Rule::FirstKey | Rule::Owner { .. } => Part::Listen,
     }

@@ -244,6 +244,7 @@ impl Engine {
         let legs = self.stations.legs(station.id).iter().copied();
         let legs: Vec<LegId> = legs
             .filter(|leg| asking.call.is_none() || self.call_of(*leg) != asking.call)
+            .filter(|leg| !self.is_of_programme(*leg))
             .collect();
         if legs.is_empty() {
             return Availability::Free;

@@ -258,11 +258,14 @@ impl Engine {
 
     fn state_of_leg(&self, id: LegId) -> Option<StationState> {
         let leg = self.legs.get(&id)?;
+        if self.is_programme(leg.call) {
+            return None;
+        }
         let call = self.calls.get(&leg.call)?;
         let state = match &call.state {
             State::Room(room) if leg.is_answered() => match room.kind {
                 RoomKind::Conference(conference) => StationState::InConference(conference),
-                RoomKind::EchoTest => StationState::InCall,
+                RoomKind::EchoTest | RoomKind::Playback(_) => StationState::InCall,
                 RoomKind::GroupCall { owner, .. } if owner == id => StationState::InCall,
                 RoomKind::GroupCall { id, .. } => StationState::Listening(id),
             },

@@ -17,6 +17,7 @@ mod numbering;
 mod orders;
 mod parties;
 mod picture;
+mod playback;
 mod requests;
 mod rooms;
 mod sound;
@@ -379,13 +380,14 @@ impl GatewayState {
             Command::SetTalkMode { call, mode } => self.talk_mode_asked(line, call, mode, now),
             Command::OutputSet(asked) => self.output_asked(line, &asked, now),
             Command::Divert { station, divert } => self.divert_asked(line, station, divert, now),
-            // Nobody here has a word for these.
-            Command::Programme { .. } | Command::Announce { .. } => {
-                if let Some(line) = self.lines.get_mut(line) {
-                    line.totals.unsupported += 1;
-                }
-                Verdict::Unsupported.into()
+            Command::Programme { station, programme } => {
+                self.programme_asked(line, station, programme, now)
             }
+            Command::Announce {
+                station,
+                message,
+                priority,
+            } => self.announce_asked(line, station, message, priority, now),
         };
         self.answer_line(line, ask, answer, now);
     }

@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use super::line::Line;
 use super::{Errand, LineId, words};
+use crate::playback::PlaybackError;
 use crate::state::GatewayState;
 
 /// After this an output is not driven any more.
@@ -67,6 +68,8 @@ pub enum OrderError {
     NotBehindLine(CallNumber),
     #[error("nobody has the number {0}; look with `stations`")]
     NoSuchNumber(CallNumber),
+    #[error(transparent)]
+    Playback(#[from] PlaybackError),
     #[error("{number} has no number on line \"{line}\"; look at its `block` and `prefixes`")]
     NoNumberThere { number: CallNumber, line: String },
     #[error("nobody speaks on line \"{line}\": {why}; look with `lines`")]
@@ -117,15 +120,38 @@ impl GatewayState {
         asker: u64,
         now: Instant,
     ) -> Result<Ordered, OrderError> {
-        if let StationOrder::Divert(diversion) = order
-            && let Some(ours) = self.own_station(number)
+        if let Some(ours) = self.own_station(number)
+            && self.order_ours(ours, order, now)? == Ordered::Done
         {
-            self.divert_ours(ours, *diversion, now)?;
             return Ok(Ordered::Done);
         }
         let (line, command) = self.command_of(number, order, now)?;
         self.command_line(line, command, Errand::Order { asker }, now);
         Ok(Ordered::OnItsWay)
+    }
+
+    /// What needs no line, because the station is at home here.
+    fn order_ours(
+        &mut self,
+        station: StationId,
+        order: &StationOrder,
+        now: Instant,
+    ) -> Result<Ordered, OrderError> {
+        match order {
+            StationOrder::Divert(diversion) => self.divert_ours(station, *diversion, now)?,
+            StationOrder::Programme(Programme::Off) => self.stop_programme(station, now),
+            StationOrder::Programme(Programme::Channel(channel)) => {
+                self.set_programme(station, *channel, now)?;
+            }
+            StationOrder::Announce { message, priority } => {
+                self.play_message(station, *message, *priority, now)?;
+            }
+            StationOrder::ShowText(_)
+            | StationOrder::Privacy(_)
+            | StationOrder::Test
+            | StationOrder::Output { .. } => return Ok(Ordered::OnItsWay),
+        }
+        Ok(Ordered::Done)
     }
 
     /// A station of the directory that is at home here.

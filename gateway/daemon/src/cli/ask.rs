@@ -190,10 +190,7 @@ fn stations_text(stations: &[StationView]) -> String {
         [
             station.number.clone(),
             station.name.clone(),
-            match &station.diverted {
-                Some(to) => format!("{}, diverted {to}", station.state),
-                None => station.state.clone(),
-            },
+            doing(station),
             match station.faults.is_empty() {
                 true => "-".to_owned(),
                 false => station.faults.join(" "),
@@ -202,6 +199,17 @@ fn stations_text(stations: &[StationView]) -> String {
         ]
     });
     table(["number", "name", "state", "faults", "registered at"], rows)
+}
+
+fn doing(station: &StationView) -> String {
+    let diverted = station.diverted.as_ref();
+    let diverted = diverted.map(|to| format!("diverted {to}"));
+    let programme = station
+        .programme
+        .map(|number| format!("programme {number}"));
+    let also = [diverted, programme].into_iter().flatten();
+    let all: Vec<String> = std::iter::once(station.state.clone()).chain(also).collect();
+    all.join(", ")
 }
 
 pub(super) fn table<const N: usize>(

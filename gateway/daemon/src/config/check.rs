@@ -392,7 +392,7 @@ fn media(
             Tones::Europe => Region::Europe,
             Tones::NorthAmerica => Region::NorthAmerica,
         },
-        announcements: announcements::read(&section.announcements, folder, problems),
+        announcements: announcements::read(section, folder, problems),
         threads: section
             .threads
             .as_ref()

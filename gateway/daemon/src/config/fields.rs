@@ -236,6 +236,22 @@ section! {
         /// WAV files that are played in place of tones, read at the start: 16 bit, one or two
         /// channels, 8000, 16000 or 48000 samples a second, up to two minutes.
         announcements: Nested<AnnouncementsSection>,
+        /// Recorded messages: WAV files as above that a station is played in a call of its own, asked
+        /// for by number from behind a line or with `lines announce`.
+        messages: Repeated<PlayedSection>,
+        /// Audio programmes: WAV files as above that stations hear over and over while they have no
+        /// call, asked for by number from behind a line or with `lines programme`.
+        programmes: Repeated<PlayedSection>,
+    }
+}
+
+section! {
+    /// A WAV file with a number; its path is relative to this file.
+    pub(crate) struct PlayedSection {
+        /// By which it is asked for.
+        number: Required<Whole<0, 255>> = "1",
+        /// The file.
+        file: Required<PathBuf> = r#""announcements/closing.wav""#,
     }
 }
 

@@ -431,6 +431,9 @@ pub(crate) struct StationView {
     pub(crate) faults: Vec<String>,
     /// Where its devices are registered.
     pub(crate) contacts: Vec<String>,
+    /// The audio programme that it hears while it has no call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) programme: Option<u8>,
     /// Where its calls go by a diversion that is not of the directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) diverted: Option<String>,

@@ -261,6 +261,12 @@ figures! { |from| {
     Counter "media_packets_refused_total" ["why=\"no_call\""] = from.hands.media.stray();
     /// Commands that did not reach the media thread: calls without sound.
     Counter "media_commands_lost_total" = from.hands.media.lost_commands();
+    /// Recorded messages that stations were called for.
+    Counter "media_messages_total" = from.state.counters().messages_played;
+    /// Times that a station was called for an audio programme.
+    Counter "media_programmes_total" = from.state.counters().programmes_begun;
+    /// Messages and programmes that were asked for and are not there.
+    Counter "media_playbacks_refused_total" = from.state.counters().playbacks_refused;
     /// Conversations ended because nothing was heard any more.
     Counter "media_silent_total" = from.state.counters().silent_legs;
     /// Legs that sounded badly, by what hurt most.

@@ -13,6 +13,7 @@ mod forwarding;
 mod group_call;
 mod hold_and_wait;
 mod limit;
+mod playback;
 mod request;
 mod ring_group;
 mod service;

@@ -379,13 +379,13 @@ fn a_server_transfers_and_both_of_ours_talk() {
 }
 
 #[test]
-fn what_nobody_has_a_word_for_is_refused_and_counted() {
+fn what_is_not_there_to_be_heard_is_refused_and_counted() {
     let mut world = world(line_to("hall"));
     world.old_asks(
         0,
         Command::Programme {
             station: here("101"),
-            programme: Programme::Off,
+            programme: Programme::Channel(9),
         },
     );
     world.wait(SECOND);

@@ -21,6 +21,7 @@ mod line_diversions;
 mod line_doors;
 mod line_isdn;
 mod line_orders;
+mod line_playback;
 mod line_requests;
 mod line_surveillance;
 mod line_trunk;

@@ -22,13 +22,16 @@ pub(crate) enum LinesTool {
                             antiphon-gateway lines text 2101 \"\""
     )]
     Text(LineText),
-    /// Let a station hear an audio programme of its server, below every call
+    /// Let a station hear an audio programme, below every call
+    ///
+    /// Of its server, or for one that is registered here of `[[media.programmes]]`: then it comes
+    /// back after each call.
     #[command(
         after_help = "Examples:\n  antiphon-gateway lines programme 2101 3\n  \
                             antiphon-gateway lines programme 2101 off"
     )]
     Programme(LineProgramme),
-    /// Let a station hear a message that its server has recorded
+    /// Let a station hear a recorded message: of its server, or here of `[[media.messages]]`
     #[command(
         after_help = "Example: antiphon-gateway lines announce 2101 7 --priority 40      \
                             (1 is most urgent, 250 least)"

@@ -155,7 +155,7 @@ impl Checker {
                 assert!(leg.answered, "in a room before the answer");
                 leg.mixed = true;
             }
-            Output::Echo { leg } => {
+            Output::Echo { leg } | Output::Play { leg, .. } => {
                 let leg = self.alive(*leg);
                 assert!(
                     leg.answered && !leg.mixed,

@@ -44,6 +44,7 @@ fn line(output: &Output) -> String {
         Output::EarlyMedia { from, to } => format!("L{} is seen by L{}", from.get(), to.get()),
         Output::Mix { leg, part, .. } => format!("L{} in the room: {part:?}", leg.get()),
         Output::Echo { leg } => format!("L{} hears itself", leg.get()),
+        Output::Play { leg, .. } => format!("L{} hears what is played", leg.get()),
         Output::Unmix { leg, .. } => format!("L{} out of the room", leg.get()),
         Output::Tone { leg, tone } => format!("L{} hears {tone:?}", leg.get()),
         Output::SendDigit { leg, digit } => {
