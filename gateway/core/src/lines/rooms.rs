@@ -1,6 +1,9 @@
-//! Stations of ours that the other end sends into a group call or conference of ours.
+//! Stations that the other end sends into a group call or conference of ours: stations of ours, and
+//! its own, with their sound.
 //!
-//! Its own stations come in by calling the room's number, with their sound.
+//! No word of a line about rooms carries sound. So whoever shall join is called, and put into the
+//! room when it answers: a talker over the line with one call, whose sound all listeners hear. Its
+//! stations may call the room's number as well.
 
 use std::time::Instant;
 
@@ -23,12 +26,12 @@ impl GatewayState {
         priority: Option<Priority>,
         now: Instant,
     ) -> Answer {
-        let station = self.our_station(line, station).map(|known| known.number);
+        let station = self.member(line, station);
         let (Some(from), Some(to)) = (station, self.room_number(line, group)) else {
             return Verdict::NoSuchNumber.into();
         };
         let dial = calls::Command::Dial {
-            from: Address::Local(from),
+            from,
             to: Address::Local(to),
             priority: priority.map(words::priority),
         };
@@ -86,6 +89,13 @@ impl GatewayState {
         Verdict::Done
     }
 
+    /// A station of ours, or one behind this line.
+    fn member(&self, line: LineId, station: Party) -> Option<Address> {
+        let ours = self.our_station(line, station).map(|known| known.number);
+        ours.map(Address::Local)
+            .or_else(|| self.address_behind(line, station))
+    }
+
     fn room_number(&self, line: LineId, group: GroupRef) -> Option<CallNumber> {
         let mut rooms = self.lines.get(line)?.config.rooms.iter();
         rooms
@@ -95,11 +105,11 @@ impl GatewayState {
 
     fn leg_in_room(&self, line: LineId, group: GroupRef, station: Party) -> Option<LegId> {
         self.room_number(line, group)?;
-        let station = self.our_station(line, station)?.id;
+        let station = Some(self.member(line, station)?);
         let rooms = self.calls.calls();
         let rooms = rooms.filter(|call| matches!(call.phase, Phase::Conference | Phase::GroupCall));
         let legs = rooms.flat_map(|call| call.legs);
-        let mut its = legs.filter(|leg| leg.party.station == Some(station));
+        let mut its = legs.filter(|leg| leg.party.address == station);
         its.next().map(|leg| leg.leg)
     }
 }

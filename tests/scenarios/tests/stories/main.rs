@@ -19,6 +19,7 @@ mod keys_passed_on;
 mod line_calls;
 mod line_diversions;
 mod line_doors;
+mod line_groups;
 mod line_isdn;
 mod line_orders;
 mod line_playback;
