@@ -11,9 +11,12 @@ mod reference;
 mod transition;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use gateway_core::{Answer, OperatorCommand, Trusted};
+use gateway_core::{Answer, OperatorCommand, Room, Trusted};
 use legacy_protocols::command::Authority;
+use media::{Recording, SampleRate};
+use model::CallNumber;
 use scenarios::clock::{HOUR, SECOND, start};
 use scenarios::phone::{Act, Side, Stage};
 use scenarios::random::Random;
@@ -51,9 +54,18 @@ impl Storm {
             authority: Authority::new(old_side::TOKEN).expect("it is short"),
             station: station("2102"),
         }];
+        line.surveillance = Some(Duration::from_secs(60));
+        line.rooms = vec![Room {
+            group: old_side::GROUP,
+            number: CallNumber::parse("530").expect("digits"),
+        }];
         let world = World::with_lines(&site, random.draw(), vec![line], |config| {
             config.calls.max_calls = 12;
             config.calls.alarm_reserve = 2;
+            let words = || Recording::new(&[100; 8_000], SampleRate::Hz8000);
+            let own = &mut config.sounds.announcements;
+            own.messages.insert(7, words());
+            own.programmes.insert(3, words());
         });
         let mut storm = Self {
             world,

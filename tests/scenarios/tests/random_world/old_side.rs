@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use legacy_protocols::command::{
-    Authority, CallRef, CallSetup, Cause, Command, Key, Keys, OutputAction, OutputCommand,
-    OutputId, RequestRef,
+    Authority, CallRef, CallSetup, Cause, Command, Divert, GroupRef, Key, Keys, OutputAction,
+    OutputCommand, OutputId, Programme, RequestRef,
 };
 use legacy_protocols::event::{
-    CallConnected, CallProgress, CallRequest, Door, Event, Faults, Progress, StationState, TalkMode,
+    CallConnected, CallProgress, CallRequest, Door, Event, Faults, LineTest, Progress,
+    StationState, TalkMode, Talker,
 };
 use legacy_protocols::number::Party;
 use legacy_protocols::priority::{Priority, Scale};
@@ -24,6 +25,12 @@ use scenarios::world::World;
 use crate::house::DIALLED;
 
 pub(crate) const STATIONS: [&str; 2] = ["2101", "2102"];
+/// Of ours: one that is diverted, and one that hears programmes.
+const DIVERTED: &str = "106";
+const LISTENS: &str = "107";
+const CHANNEL: Programme = Programme::Channel(3);
+/// Number 530 here.
+pub(crate) const GROUP: GroupRef = GroupRef(3);
 pub(crate) const TOKEN: &[u8] = b"night desk";
 
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +58,14 @@ pub(crate) enum OldAct {
     DoorMoves(Door),
     State(StationState),
     Breaks(&'static str),
+    /// What it asks of stations of ours.
+    Diverts(Option<&'static str>),
+    Programme(Programme),
+    Announces,
+    TalkMode(TalkMode),
+    Gathers(Party),
+    Disperses(Party),
+    Tested(LineTest),
 }
 
 #[derive(Debug, Default)]
@@ -69,7 +84,7 @@ pub(crate) struct OldSide {
 impl OldAct {
     pub(crate) fn choose(random: &mut Random) -> Self {
         let station = random.pick(&STATIONS);
-        match random.below(36) {
+        match random.below(48) {
             0 => Self::Cut,
             1..=3 => Self::Mend,
             4..=8 => Self::Calls {
@@ -96,7 +111,23 @@ impl OldAct {
                 StationState::OutOfService,
                 StationState::Unknown,
             ])),
-            _ => Self::Breaks(station),
+            35 => Self::Breaks(station),
+            36..=38 => Self::Diverts(random.pick(&[None, Some("104"), Some("2101"), Some("501")])),
+            39..=40 => Self::Programme(random.pick(&[Programme::Off, CHANNEL, CHANNEL])),
+            41..=42 => Self::Announces,
+            43..=44 => Self::TalkMode(random.pick(&[
+                TalkMode::OpenDuplex,
+                TalkMode::ListenOnly,
+                TalkMode::TalkOnly,
+                TalkMode::Simplex(Talker::Caller),
+            ])),
+            45 => Self::Gathers(random.pick(&[there("2101"), here("101")])),
+            46 => Self::Disperses(random.pick(&[there("2101"), here("101")])),
+            _ => Self::Tested(random.pick(&[
+                LineTest::Passed,
+                LineTest::Failed(Faults::MICROPHONE),
+                LineTest::Skipped,
+            ])),
         }
     }
 }
@@ -184,8 +215,45 @@ impl OldSide {
                 let station = there(station);
                 world.old_tells(0, Event::StationFaults { station, faults });
             }
+            (OldAct::Diverts(to), _) => {
+                let divert = to.map_or(Divert::Off, |to| Divert::Always(here(to)));
+                let station = here(DIVERTED);
+                world.old_asks(0, Command::Divert { station, divert });
+            }
+            (OldAct::Programme(programme), _) => {
+                let station = here(LISTENS);
+                world.old_asks(0, Command::Programme { station, programme });
+            }
+            (OldAct::Announces, _) => {
+                let announce = Command::Announce {
+                    station: here(random.pick(&[LISTENS, "104"])),
+                    message: 7,
+                    priority: Priority::NORMAL,
+                };
+                world.old_asks(0, announce);
+            }
+            (OldAct::TalkMode(mode), Some(call)) => {
+                world.old_asks(0, Command::SetTalkMode { call, mode });
+            }
+            (OldAct::Gathers(talker), _) => {
+                let start = Command::GroupStart {
+                    group: GROUP,
+                    talker,
+                    priority: Priority::NORMAL,
+                };
+                world.old_asks(0, start);
+            }
+            (OldAct::Disperses(talker), _) => {
+                let group = GROUP;
+                world.old_asks(0, Command::GroupStop { group, talker });
+            }
+            (OldAct::Tested(result), _) => {
+                let station = there("2101");
+                world.old_tells(0, Event::LineTested { station, result });
+            }
             (
-                OldAct::Rings
+                OldAct::TalkMode(_)
+                | OldAct::Rings
                 | OldAct::Answers
                 | OldAct::Releases
                 | OldAct::Holds
@@ -234,6 +302,10 @@ impl OldSide {
         for request in self.wishes.drain(..) {
             world.old_tells(0, Event::RequestCancelled { request });
         }
+        let (station, divert) = (here(DIVERTED), Divert::Off);
+        world.old_asks(0, Command::Divert { station, divert });
+        let (station, programme) = (here(LISTENS), Programme::Off);
+        world.old_asks(0, Command::Programme { station, programme });
         for station in STATIONS.map(there) {
             let faults = Faults::NONE;
             world.old_tells(0, Event::StationFaults { station, faults });
