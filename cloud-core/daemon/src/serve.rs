@@ -83,7 +83,7 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
 }
 
 /// The parts that the settings name, put together.
-async fn open(settings: &Settings, store: Store) -> Result<Core> {
+pub(crate) async fn open(settings: &Settings, store: Store) -> Result<Core> {
     let clock = Clock::default();
     let sealer = Sealer::open(&key_file(settings))?;
     let addresses = Addresses {

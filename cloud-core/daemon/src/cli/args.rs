@@ -44,6 +44,9 @@ pub(crate) enum Command {
     /// Reads and checks the whole configuration first: nothing is bound before it is valid.
     /// SIGTERM stops gracefully, a second one at once.
     Serve(Configured),
+    /// Keys, authority, makers and claim codes
+    #[command(subcommand)]
+    Admin(Admin),
     /// Check a configuration and say everything that is wrong with it
     CheckConfig {
         /// The configuration.
@@ -53,6 +56,62 @@ pub(crate) enum Command {
     ConfigReference,
     /// Print the description of the interface (OpenAPI 3.1, JSON)
     Openapi,
+}
+
+/// What the operator of a core does by hand. Works beside a running core.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Admin {
+    /// Seal all secrets with a new key
+    ///
+    /// Adds a key to the key file and seals everything with it. With several nodes: copy the key
+    /// file to all of them. Running cores seal with it from the next minute on; then drop the old.
+    RotateKey {
+        #[command(flatten)]
+        core: Configured,
+        /// Instead: forget the older keys, once every node has the newest key file
+        #[arg(long)]
+        drop_old: bool,
+    },
+    /// Take the key of the root authority out of the store, into a file to be kept apart
+    ///
+    /// It is needed again every four years, for `renew-authority`.
+    TakeRootKey {
+        #[command(flatten)]
+        core: Configured,
+        /// A file that is not there yet, on a stick for instance.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Sign new issuing authorities with the key of a root that was taken away
+    RenewAuthority {
+        #[command(flatten)]
+        core: Configured,
+        /// What `take-root-key` wrote.
+        #[arg(long, value_name = "FILE")]
+        root_key: PathBuf,
+    },
+    /// Trust the authority of a maker: its devices may enrol by the key they were born with
+    TrustMaker {
+        #[command(flatten)]
+        core: Configured,
+        /// The certificate of the maker's authority, in PEM.
+        certificate: PathBuf,
+    },
+    /// Take in a maker's list of units, so that they can be claimed
+    ///
+    /// CSV with the header `model,revision,serial_number,factory_key,code`: revision, factory_key
+    /// (SHA-256 of the public key, hexadecimal) and code may be empty. Codes that are missing are
+    /// made. All lines are taken in, or none.
+    ImportUnits {
+        #[command(flatten)]
+        core: Configured,
+        /// The list.
+        list: PathBuf,
+        /// A file that is not there yet: a page with a label for each unit. Codes can be read
+        /// nowhere else afterwards.
+        #[arg(long, value_name = "FILE")]
+        labels: PathBuf,
+    },
 }
 
 /// Which core.

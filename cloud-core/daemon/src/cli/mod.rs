@@ -3,6 +3,7 @@
 //! Invariant: an error is printed once, on standard error, and says what to do next; standard
 //! output holds nothing but the answer.
 
+mod admin;
 mod args;
 mod exit;
 mod init;
@@ -68,6 +69,10 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
             let settings = config::load(&which.config)?;
             crate::logging::install(&settings.log);
             Ok(in_runtime(crate::serve::run(settings))?)
+        }
+        Command::Admin(what) => {
+            let settings = config::load(&what.core().config)?;
+            print(&in_runtime(admin::run(&settings, what))?)
         }
         Command::CheckConfig { file } => {
             let settings = config::load(file)?;

@@ -8,6 +8,7 @@
 pub(crate) mod authority;
 mod key_file;
 mod makers;
+mod reseal;
 mod routes;
 mod sealer;
 mod tend;
@@ -27,6 +28,7 @@ use crate::store::{Store, StoreError};
 
 pub(crate) use key_file::{KeyFileError, create as create_key_file};
 pub(crate) use makers::{MakerError, trust_maker};
+pub(crate) use reseal::{RotateError, drop_old, rotate};
 pub(crate) use routes::revocation_lists;
 pub(crate) use sealer::{Sealer, Secret, UnsealError};
 pub(crate) use tls::{Barred, TlsError, TlsPeer, identify, known};

@@ -13,6 +13,7 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
 use super::key_file::{self, KeyFileError, KeyId, RawKey};
+use super::reseal;
 use crate::random;
 
 const VERSION: u8 = 1;
@@ -51,7 +52,7 @@ pub(crate) struct Sealer {
     keys: Arc<RwLock<Arc<Keys>>>,
 }
 
-struct Keys {
+pub(super) struct Keys {
     sealing: (KeyId, LessSafeKey),
     older: Vec<(KeyId, LessSafeKey)>,
 }
@@ -70,6 +71,13 @@ impl Sealer {
     }
 
     pub(crate) fn seal(&self, place: Secret<'_>, secret: &[u8]) -> Vec<u8> {
+        debug_assert!(
+            reseal::COLUMNS
+                .iter()
+                .any(|column| column.name == place.column),
+            "{} is not among the columns that a rotation seals anew: add it to keys::reseal::COLUMNS",
+            place.column
+        );
         let keys = self.current();
         let (id, key) = &keys.sealing;
         let nonce: [u8; NONCE_LEN] = random::octets();
@@ -120,7 +128,7 @@ impl Sealer {
     }
 
     /// Reads the key file again.
-    fn reload(&self) -> Result<Arc<Keys>, KeyFileError> {
+    pub(super) fn reload(&self) -> Result<Arc<Keys>, KeyFileError> {
         let keys = Arc::new(Keys::read(&self.path)?);
         let mut held = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         *held = Arc::clone(&keys);

@@ -33,6 +33,13 @@ impl Keys {
 
     pub(crate) async fn tend_once(&self, core: &Core) -> Result<(), KeysError> {
         let now = core.now();
+        // A key that a rotation has added is the one that seals from the next minute on.
+        if let Err(error) = self.sealer().reload() {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the key file cannot be read; the keys read before are used"
+            );
+        }
         let mut tx = core.store.write().await?;
         match authority::renew(&mut tx, self.sealer(), now, None).await {
             // Five years are long; whoever keeps the key has to be told often.
