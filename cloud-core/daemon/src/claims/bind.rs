@@ -188,6 +188,7 @@ async fn guarded(
     let who = Trying { user, company };
     let mut tx = core.store.write().await?;
     if let Err(until) = attempts::one_more(&mut tx, who, now).await? {
+        tracing::warn!(%user, %company, "too many wrong claim codes: somebody may be guessing");
         return Err(BindError::TooMany { until });
     }
     match take(&mut tx, now).await {

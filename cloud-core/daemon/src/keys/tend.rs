@@ -46,7 +46,9 @@ impl Keys {
             Err(error @ AuthorityError::RootAway) => {
                 tracing::error!(%error, "an authority ends within a year");
             }
-            other => other?,
+            Err(error) => return Err(error.into()),
+            Ok(0) => {}
+            Ok(made) => tracing::info!(made, "new authorities sign from now on"),
         }
         tx.commit().await?;
         loop {

@@ -64,10 +64,13 @@ pub(super) async fn renew_authority(core: &Core, root_key: &Path) -> Result<Stri
         .with_context(|| format!("{} holds no private key in PEM", root_key.display()))?;
     let mut tx = core.store.write().await?;
     let (sealer, now) = (core.keys.sealer(), core.now());
-    authority::renew(&mut tx, sealer, now, Some(key.secret_pkcs8_der())).await?;
+    let made = authority::renew(&mut tx, sealer, now, Some(key.secret_pkcs8_der())).await?;
+    if made == 0 {
+        return Ok("no authority ends within a year; nothing was changed\n".to_owned());
+    }
     tell(core, &mut tx, "authority.renew");
     tx.commit().await?;
-    Ok("issuing authorities that end within a year were renewed\n".to_owned())
+    Ok(format!("{made} new authorities sign from now on\n"))
 }
 
 pub(super) async fn trust_maker(core: &Core, certificate: &Path) -> Result<String> {

@@ -106,13 +106,14 @@ pub(crate) async fn found(
 }
 
 /// Lets a new authority sign where the present one ends within a year, and retires what has ended.
-/// `root_key` is the key of a root that was taken away.
+/// `root_key` is the key of a root that was taken away. How many are new.
 pub(crate) async fn renew(
     tx: &mut Tx,
     sealer: &Sealer,
     now: Timestamp,
     root_key: Option<&[u8]>,
-) -> Result<(), AuthorityError> {
+) -> Result<usize, AuthorityError> {
+    let mut made = 0;
     let retire =
         query("UPDATE authority SET state = 'retired' WHERE state = 'trusted' AND not_after < $1");
     tx.execute(retire.bind(now)).await?;
@@ -138,8 +139,9 @@ pub(crate) async fn renew(
             query("UPDATE authority SET state = 'trusted' WHERE kind = $1 AND state = 'issuing'");
         tx.execute(older.bind(kind.name())).await?;
         sign_issuing(tx, sealer, now, (kind, &signer, root.time("not_after")?)).await?;
+        made += 1;
     }
-    Ok(())
+    Ok(made)
 }
 
 /// The only certificates that devices trust.
