@@ -65,6 +65,16 @@ impl Playbacks {
         self.wanted.values().filter_map(|wanted| wanted.again).min()
     }
 
+    /// The call in which a station hears its programme, or opens for it.
+    fn programme_on(&self, station: StationId) -> Option<CallId> {
+        let mut calls = self.calls.iter();
+        let its = |played: &Played| {
+            played.station == station && matches!(played.what, What::Programme(_))
+        };
+        let (call, _) = calls.find(|(_, played)| its(played))?;
+        Some(*call)
+    }
+
     pub(crate) fn programme_of(&self, station: StationId) -> Option<u8> {
         self.wanted.get(&station).map(|wanted| wanted.programme)
     }
@@ -113,12 +123,7 @@ impl GatewayState {
 
     pub(crate) fn stop_programme(&mut self, station: StationId, now: Instant) {
         self.playbacks.wanted.remove(&station);
-        let calls = self.playbacks.calls.iter();
-        let its = |played: &Played| {
-            played.station == station && matches!(played.what, What::Programme(_))
-        };
-        let call = calls.clone().find(|(_, played)| its(played));
-        if let Some(call) = call.map(|(call, _)| *call) {
+        if let Some(call) = self.playbacks.programme_on(station) {
             // It can only have ended by itself meanwhile.
             let _ = self.calls.command(Command::EndCall { call }, now);
         }
@@ -200,9 +205,13 @@ impl GatewayState {
             return;
         };
         self.playbacks.heard.retain(|_, of| *of != call);
-        if let (What::Programme(_), Some(wanted)) =
-            (played.what, self.playbacks.wanted.get_mut(&played.station))
-        {
+        // Another one may be on already, in the place of this one.
+        let is_on = self.playbacks.programme_on(played.station).is_some();
+        if let (What::Programme(_), false, Some(wanted)) = (
+            played.what,
+            is_on,
+            self.playbacks.wanted.get_mut(&played.station),
+        ) {
             wanted.again = Some(now + AGAIN);
         }
     }
@@ -217,9 +226,12 @@ impl GatewayState {
     }
 
     /// Stations that are gone hear nothing any more.
-    pub(crate) fn review_programmes(&mut self) {
-        let directory = &self.directory;
-        let wanted = &mut self.playbacks.wanted;
-        wanted.retain(|station, _| directory.station(*station).is_some());
+    pub(crate) fn review_programmes(&mut self, now: Instant) {
+        let gone = self.playbacks.wanted.keys();
+        let gone = gone.filter(|station| self.directory.station(**station).is_none());
+        let gone: Vec<StationId> = gone.copied().collect();
+        for station in gone {
+            self.stop_programme(station, now);
+        }
     }
 }

@@ -146,7 +146,7 @@ impl GatewayState {
                     .handle(calls::Input::DirectoryChanged(directory), now);
                 self.refresh_pictures(now);
                 self.review_surveillance();
-                self.review_programmes();
+                self.review_programmes(now);
             }
             Input::Operator { asker, command } => {
                 if let Some(answer) = self.operator(asker, command, now) {

@@ -19,14 +19,14 @@ use scenarios::world::lines::line_to;
 
 const NUMBERS: [&str; 3] = ["101", "102", "103"];
 
-/// Message 7 and programme 3 are there; two seconds for each.
+/// Message 7 and programmes 3 and 4 are there; two seconds for each.
 fn world() -> World {
     let site = Site::of(&NUMBERS).behind("hall", "2101");
     let words = || Recording::new(&[100; 2 * 8_000], SampleRate::Hz8000);
     let mut world = World::with_lines(&site, 1, vec![line_to("hall")], |config| {
         config.sounds.announcements = Announcements {
             messages: [(7, words())].into(),
-            programmes: [(3, words())].into(),
+            programmes: [(3, words()), (4, words())].into(),
             ..Announcements::default()
         };
     });
@@ -126,10 +126,30 @@ fn b9_a_programme_gives_way_to_every_call_and_comes_back_afterwards() {
     world.wait(20 * SECOND);
     assert_eq!(world.phone("101").lines().count(), 0);
     assert_eq!(
-        asks(&mut world, programme("101", Programme::Channel(4))),
+        asks(&mut world, programme("101", Programme::Channel(5))),
         Verdict::Unsupported
     );
     world.expect_nothing_left();
+}
+
+#[test]
+fn b9_another_programme_takes_the_place_of_the_first() {
+    let mut world = world();
+    for channel in [3, 4, 4] {
+        let on = programme("101", Programme::Channel(channel));
+        assert_eq!(asks(&mut world, on), Verdict::Done);
+    }
+    world.wait(60 * SECOND);
+    assert!(hears_programme(&world, "101"));
+    assert_eq!(world.phone("101").lines().count(), 1);
+    assert_eq!(world.gateway.state().counters().programmes_begun, 3);
+    // A reload that takes the station away takes its programme too.
+    let site = Site::of(&NUMBERS).without("101").behind("hall", "2101");
+    world.reload(&site);
+    world.wait(SECOND);
+    assert_eq!(world.phone("101").lines().count(), 0);
+    let off = programme("101", Programme::Off);
+    assert_eq!(asks(&mut world, off), Verdict::NoSuchNumber);
 }
 
 #[test]
