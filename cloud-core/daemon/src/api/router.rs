@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::problem::{Code, Problem, ProblemBody};
 use crate::core::Core;
 use crate::tenancy;
-use crate::{claims, people, service};
+use crate::{claims, devices, people, service};
 
 /// A body of more than this is refused, where a route does not say more.
 const BODY: usize = 64 * 1024;
@@ -30,6 +30,7 @@ fn routes() -> OpenApiRouter<Core> {
         .merge(service::routes())
         .merge(people::routes())
         .merge(claims::routes())
+        .merge(devices::commands::routes())
         .merge(tenancy::routes())
         .merge(claims::device_routes())
 }

@@ -4,4 +4,9 @@
 //! answered by the device. What follows what is decided in `cloud_logic::commands`.
 //! Invariant: a `once` command is marked as sent in the database before it leaves.
 
+mod routes;
 pub(crate) mod rows;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use routes::routes;

@@ -11,6 +11,7 @@ use contract::topic::Subscribed;
 use contract::up::Hello;
 use model::Timestamp;
 
+pub(in crate::front_door) use crate::devices::whose;
 use crate::store::changes::{Change, What, Whose};
 use crate::store::{StoreError, Tx, query};
 
@@ -92,27 +93,6 @@ pub(in crate::front_door) async fn arrive(
     Ok(Some(Arrived {
         epoch: Epoch(row.int("epoch")?),
         session,
-    }))
-}
-
-/// Whose a device is; `None` while it is nobody's.
-pub(in crate::front_door) async fn whose(
-    tx: &mut Tx,
-    device: DeviceId,
-) -> Result<Option<Whose>, StoreError> {
-    let asked = query("SELECT company_id, project_id, site_id FROM device WHERE id = $1");
-    let Some(row) = tx.optional(asked.bind(device)).await? else {
-        return Ok(None);
-    };
-    let company = row.maybe_parsed("company_id")?;
-    if company.is_none() {
-        return Ok(None);
-    }
-    let project = row.maybe_parsed("project_id")?;
-    Ok(Some(Whose {
-        company,
-        project,
-        site: row.maybe_parsed("site_id")?,
     }))
 }
 

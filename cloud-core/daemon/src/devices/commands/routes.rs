@@ -1,0 +1,394 @@
+//! Commands in the portal: order one, look what became of it, take it back.
+//!
+//! To order is not to be obeyed: the answer is 202 and the command as a thing of its own.
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use cloud_logic::commands::{Refusal, State as Stage, life};
+use cloud_logic::ids::{CommandId, DeviceId};
+use cloud_logic::rights::{Permission, Scope};
+use contract::down::Operation;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::rows::{self, Command, Once};
+use crate::api::answers::{NotMade, Refused};
+use crate::api::problem::ProblemBody;
+use crate::api::{Code, Cursor, Finding, Json, Page, PageOf, Path, Problem, Query, Time};
+use crate::core::{Core, NewId};
+use crate::people::Caller;
+use crate::store::Tx;
+use crate::store::audit::Audit;
+use crate::store::changes::Whose;
+
+/// More that are not over, and a device has a queue that nobody will want to wait for.
+const OPEN: i64 = 50;
+
+/// Octets of `args`.
+const ARGS: usize = 8 * 1024;
+
+pub(crate) fn routes() -> OpenApiRouter<Core> {
+    OpenApiRouter::new()
+        .routes(routes!(list, order))
+        .routes(routes!(read, cancel))
+}
+
+/// The caller's own name of a request, so that a repeated one acts once.
+struct IdempotencyKey(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let header = parts
+            .headers
+            .get("idempotency-key")
+            .and_then(|value| value.to_str().ok());
+        header
+            .filter(|key| (1..=64).contains(&key.len()))
+            .map(|key| Self(key.to_owned()))
+            .ok_or_else(|| {
+                let detail = "Make up a text of 1 to 64 characters for this order and send it in \
+                              this header; send the same one when you try again.";
+                Problem::invalid(vec![Finding::new("idempotency-key", "missing", detail)])
+            })
+    }
+}
+
+/// What the device is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+enum Op {
+    #[serde(rename = "reboot")]
+    Reboot,
+    #[serde(rename = "door.open")]
+    OpenDoor,
+    #[serde(rename = "logs.upload")]
+    UploadLogs,
+    #[serde(rename = "identify")]
+    Identify,
+}
+
+impl From<Op> for Operation {
+    fn from(op: Op) -> Self {
+        match op {
+            Op::Reboot => Self::Reboot,
+            Op::OpenDoor => Self::OpenDoor,
+            Op::UploadLogs => Self::UploadLogs,
+            Op::Identify => Self::Identify,
+        }
+    }
+}
+
+impl From<Operation> for Op {
+    fn from(operation: Operation) -> Self {
+        match operation {
+            Operation::Reboot => Self::Reboot,
+            Operation::OpenDoor => Self::OpenDoor,
+            Operation::UploadLogs => Self::UploadLogs,
+            Operation::Identify => Self::Identify,
+        }
+    }
+}
+
+fn permission(operation: Operation) -> Permission {
+    match operation {
+        Operation::Reboot | Operation::Identify => Permission::DeviceCommand,
+        Operation::OpenDoor => Permission::DoorOpen,
+        Operation::UploadLogs => Permission::DeviceDiagnose,
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    op: Op,
+    /// Depends on `op`: which door, how much of a log.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    args: Option<serde_json::Map<String, serde_json::Value>>,
+    /// How long it may wait for the device: at most a day, for a door at most 10 s.
+    #[schema(minimum = 1, maximum = 86400)]
+    seconds: Option<u32>,
+}
+
+/// A command, and what became of it so far.
+#[derive(Debug, Serialize, ToSchema)]
+struct CommandBody {
+    #[schema(value_type = String)]
+    id: CommandId,
+    #[schema(value_type = String)]
+    device: DeviceId,
+    op: Op,
+    /// `queued`, `sent`, `running`, `done`, `failed`, `rejected`, `expired`, `cancelled`, or
+    /// `unknown`: it was sent, no answer came, and it is not tried again.
+    #[schema(value_type = String)]
+    state: Stage,
+    /// Why, for programs and for translation.
+    code: Option<String>,
+    ordered_by: String,
+    issued: Time,
+    expires: Time,
+    ended: Option<Time>,
+}
+
+impl From<Command> for CommandBody {
+    fn from(command: Command) -> Self {
+        Self {
+            id: command.id,
+            device: command.device,
+            op: command.operation.into(),
+            state: command.state,
+            code: command.code,
+            ordered_by: command.ordered_by,
+            issued: Time(command.issued),
+            expires: Time(command.expires),
+            ended: command.ended.map(Time),
+        }
+    }
+}
+
+/// Tell a device to do something
+///
+/// It is done when its state says so. What must not happen twice (`reboot`, `door.open`) is sent
+/// once and never repeated: without an answer its end is `unknown`. Opening a door needs the
+/// permission `door.open`, an upload of logs `device.diagnose`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/devices/{device}/commands",
+    tag = "commands",
+    params(
+        ("device" = String, Path, description = "Which device."),
+        ("idempotency-key" = String, Header, description = "Made up by you; the same for each try of the same order.", min_length = 1, max_length = 64),
+    ),
+    extensions(("x-permission" = json!("device.command"))),
+    request_body = Order,
+    responses(
+        (status = 202, description = "Ordered.", body = CommandBody),
+        (status = 429, description = "Too many wait for this device.", body = ProblemBody),
+        NotMade,
+    )
+)]
+async fn order(
+    State(core): State<Core>,
+    caller: Caller,
+    Path(device): Path<DeviceId>,
+    key: IdempotencyKey,
+    Json(body): Json<Order>,
+) -> Result<(StatusCode, Json<CommandBody>), Problem> {
+    let operation = Operation::from(body.op);
+    let mut tx = core.store.write().await?;
+    let whose = place(&mut tx, &caller, device, permission(operation)).await?;
+    let asked = body
+        .seconds
+        .map(|seconds| Duration::from_secs(seconds.into()));
+    let life = life(operation, asked).map_err(refused)?;
+    let args = serde_json::Value::Object(body.args.clone().unwrap_or_default());
+    if args.to_string().len() > ARGS {
+        let finding = Finding::new("/args", "too_long", "At most 8 KiB are taken to a device.");
+        return Err(Problem::invalid(vec![finding]));
+    }
+    let now = core.now();
+    let command = Command {
+        id: CommandId::new_at(now),
+        device,
+        whose,
+        operation,
+        args,
+        ordered_by: caller.actor().name,
+        issued: now,
+        expires: now.saturating_add(life),
+        state: Stage::Queued,
+        code: None,
+        detail: None,
+        ended: None,
+    };
+    let text = serde_json::to_vec(&body).unwrap_or_default();
+    let print = Sha256::new()
+        .chain_update(device.to_string())
+        .chain_update(text)
+        .finalize();
+    let once = Once {
+        caller: &command.ordered_by,
+        key: &key.0,
+        print: &print,
+    };
+    if let Some(earlier) = rows::ordered_before(&mut tx, &command, &once).await? {
+        let Some(id) = earlier else {
+            let detail = "This idempotency-key was used for another order. Make up a new one.";
+            return Err(Problem::new(Code::Conflict, detail));
+        };
+        let earlier = rows::find(&mut tx, device, id)
+            .await?
+            .ok_or_else(Problem::not_found)?;
+        return Ok((StatusCode::ACCEPTED, Json(earlier.into())));
+    }
+    if rows::open_of_device(&mut tx, device).await? >= OPEN {
+        let detail = "Fifty commands wait for this device. Wait, or take some of them back.";
+        return Err(Problem::new(Code::TooMany, detail).retry_after(10));
+    }
+    rows::insert(&mut tx, &command).await?;
+    tx.audit(audit(&caller, &command, "command.order"));
+    tx.commit().await?;
+    Ok((StatusCode::ACCEPTED, Json(command.into())))
+}
+
+fn refused(refusal: Refusal) -> Problem {
+    let code = match refusal {
+        Refusal::TooShort => "too_short",
+        Refusal::TooLong(_) => "too_long",
+    };
+    Problem::invalid(vec![Finding::new("/seconds", code, refusal.to_string())])
+}
+
+fn audit(caller: &Caller, command: &Command, action: &'static str) -> Audit {
+    Audit {
+        at: caller.now,
+        company: command.whose.company,
+        actor: caller.actor(),
+        action,
+        object_kind: "command",
+        object_id: command.id.to_string(),
+        before: None,
+        after: Some(serde_json::json!({
+            "device": command.device,
+            "op": command.operation.name(),
+            "args": command.args,
+        })),
+    }
+}
+
+/// What a device was told to do, newest first
+#[utoipa::path(
+    get,
+    path = "/api/v1/devices/{device}/commands",
+    tag = "commands",
+    params(("device" = String, Path, description = "Which device."), PageOf),
+    extensions(("x-permission" = json!("device.view"))),
+    responses((status = 200, description = "A part of them.", body = Page<CommandBody>), Refused)
+)]
+async fn list(
+    State(core): State<Core>,
+    caller: Caller,
+    Path(device): Path<DeviceId>,
+    Query(page): Query<PageOf>,
+) -> Result<Json<Page<CommandBody>>, Problem> {
+    let limit = page.limit()?;
+    let before = match page.cursor()? {
+        None => None,
+        Some(cursor) => Some(cursor.id.parse().map_err(|_| {
+            let detail = "Use next_cursor of an answer, unchanged.";
+            Problem::invalid(vec![Finding::new("?cursor", "not_a_cursor", detail)])
+        })?),
+    };
+    let mut tx = core.store.read().await?;
+    place(&mut tx, &caller, device, Permission::DeviceView).await?;
+    let commands = rows::of_device(&mut tx, device, before, limit + 1).await?;
+    let bodies = commands.into_iter().map(CommandBody::from).collect();
+    let cursor = |command: &CommandBody| Cursor {
+        key: String::new(),
+        id: command.id.to_string(),
+    };
+    Ok(Json(Page::of(bodies, limit, cursor)))
+}
+
+/// A command
+#[utoipa::path(
+    get,
+    path = "/api/v1/devices/{device}/commands/{command}",
+    tag = "commands",
+    params(
+        ("device" = String, Path, description = "Which device."),
+        ("command" = String, Path, description = "Which command."),
+    ),
+    extensions(("x-permission" = json!("device.view"))),
+    responses((status = 200, description = "It.", body = CommandBody), Refused)
+)]
+async fn read(
+    State(core): State<Core>,
+    caller: Caller,
+    Path((device, command)): Path<(DeviceId, CommandId)>,
+) -> Result<Json<CommandBody>, Problem> {
+    let mut tx = core.store.read().await?;
+    place(&mut tx, &caller, device, Permission::DeviceView).await?;
+    let found = rows::find(&mut tx, device, command).await?;
+    found
+        .map(|command| Json(command.into()))
+        .ok_or_else(Problem::not_found)
+}
+
+/// Take a command back
+///
+/// Possible as long as it has not left for the device. Needs what ordering it needed.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/devices/{device}/commands/{command}",
+    tag = "commands",
+    params(
+        ("device" = String, Path, description = "Which device."),
+        ("command" = String, Path, description = "Which command."),
+    ),
+    extensions(("x-permission" = json!("device.command"))),
+    responses(
+        (status = 200, description = "Taken back.", body = CommandBody),
+        (status = 409, description = "It has left already, or is over.", body = ProblemBody),
+        Refused,
+    )
+)]
+async fn cancel(
+    State(core): State<Core>,
+    caller: Caller,
+    Path((device, command)): Path<(DeviceId, CommandId)>,
+) -> Result<Json<CommandBody>, Problem> {
+    let mut tx = core.store.write().await?;
+    place(&mut tx, &caller, device, Permission::DeviceView).await?;
+    let found = rows::find(&mut tx, device, command)
+        .await?
+        .ok_or_else(Problem::not_found)?;
+    place(&mut tx, &caller, device, permission(found.operation)).await?;
+    if !rows::cancel(&mut tx, &found, core.now()).await? {
+        let detail = "It has left for the device, or is over. Read it to see what became of it.";
+        return Err(Problem::new(Code::Conflict, detail));
+    }
+    tx.audit(audit(&caller, &found, "command.cancel"));
+    let cancelled = rows::find(&mut tx, device, command)
+        .await?
+        .ok_or_else(Problem::not_found)?;
+    tx.commit().await?;
+    Ok(Json(cancelled.into()))
+}
+
+/// Where a device is, if the caller has the permission there.
+async fn place(
+    tx: &mut Tx,
+    caller: &Caller,
+    device: DeviceId,
+    permission: Permission,
+) -> Result<Whose, Problem> {
+    let whose = crate::devices::whose(tx, device)
+        .await?
+        .ok_or_else(Problem::not_found)?;
+    let scope = match whose {
+        Whose {
+            company: Some(company),
+            project: Some(project),
+            site: Some(site),
+        } => Scope::Site(company, project, site),
+        Whose {
+            company: Some(company),
+            project: Some(project),
+            site: None,
+        } => Scope::Project(company, project),
+        Whose {
+            company: Some(company),
+            ..
+        } => Scope::Company(company),
+        Whose { company: None, .. } => return Err(Problem::not_found()),
+    };
+    caller.require(permission, &scope)?;
+    Ok(whose)
+}
