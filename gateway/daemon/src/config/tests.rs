@@ -574,3 +574,32 @@ fn causes_can_be_changed_where_they_make_sense() {
         "is no cause",
     );
 }
+
+#[test]
+fn b9_messages_and_programmes_are_files_with_numbers_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.toml");
+    // 44 octets of a WAV of 8000 mono samples of 16 bit a second, and one sample.
+    let head = b"RIFF\x26\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0";
+    let wav = [&head[..], b"data\x02\0\0\0\0\0"].concat();
+    std::fs::write(folder.path().join("words.wav"), wav).unwrap();
+    let text = |second: u8| {
+        format!(
+            "{LEAST}[[media.messages]]\nnumber = 7\nfile = \"words.wav\"\n\
+             [[media.messages]]\nnumber = {second}\nfile = \"words.wav\"\n\
+             [[media.programmes]]\nnumber = 7\nfile = \"words.wav\"\n"
+        )
+    };
+    std::fs::write(&file, text(8)).unwrap();
+    let settings = load_with(&file, &no_environment).unwrap();
+    let own = &settings.media.announcements;
+    let numbers: Vec<u8> = own.messages.keys().copied().collect();
+    assert_eq!(numbers, [7, 8]);
+    assert!(own.programmes.contains_key(&7));
+    std::fs::write(&file, text(7)).unwrap();
+    let Err(ConfigErrors(found)) = load_with(&file, &no_environment) else {
+        panic!("no complaint about the same number twice");
+    };
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].what.contains("7 is there already"), "{found:#?}");
+}

@@ -174,6 +174,52 @@ fn a_station_that_opens_by_itself_is_played_the_announcement() {
     });
 }
 
+/// B9: a message is a call of its own; a programme gives way to every call and comes back.
+#[test]
+fn b9_a_recorded_message_and_an_audio_programme_are_heard_below_every_call() {
+    at_site(|site| {
+        let [message, programme] = ["message.wav", "programme.wav"].map(|n| site.folder().join(n));
+        sound::tone(&message, 16_000, 2, 950)?;
+        sound::tone(&programme, 8_000, 1, 1_810)?;
+        let files = format!(
+            "[[media.messages]]\nnumber = 7\nfile = \"{}\"\n\
+             [[media.programmes]]\nnumber = 3\nfile = \"{}\"\n",
+            message.display(),
+            programme.display()
+        );
+        let setup = house::setup(site).more(&files);
+        let gateway = Gateway::start(&setup, site.folder())?;
+        let mut caller = station(site, &gateway, ("102", PCMA, 630))?;
+        let mut listener = station(site, &gateway, ("103", G722, 1_370))?;
+        gateway.run(&["lines", "announce", "103", "7"])?;
+        listener.event("CALL_ESTABLISHED")?;
+        // The gateway ends it with the message.
+        listener.event("CALL_CLOSED")?;
+        sound::course(&listener.heard()?, 950.0, 0.0)?.must_be_heard(1.6)?;
+        gateway.run(&["lines", "programme", "103", "3"])?;
+        listener.event("CALL_ESTABLISHED")?;
+        let so_far = listener.seconds_heard()?;
+        listener.wait_until_heard(so_far + 3.0)?;
+        sound::course(&listener.heard()?, 1_810.0, so_far + 0.5)?.must_be_heard(2.0)?;
+        caller.dial(&gateway.uri("103"))?;
+        listener.event("CALL_CLOSED")?;
+        listener.event("CALL_ESTABLISHED")?;
+        caller.event("CALL_ESTABLISHED")?;
+        let so_far = listener.seconds_heard()?;
+        listener.wait_until_heard(so_far + 3.0)?;
+        caller.hang_up()?;
+        listener.event("CALL_CLOSED")?;
+        let talk = listener.heard()?;
+        sound::course(&talk, 630.0, so_far + 0.5)?.must_be_heard(1.5)?;
+        sound::course(&talk, 1_810.0, so_far + 0.5)?.must_end_within(0.0)?;
+        // It comes back by itself, until it is taken away.
+        listener.event("CALL_ESTABLISHED")?;
+        gateway.run(&["lines", "programme", "103", "off"])?;
+        listener.event("CALL_CLOSED")?;
+        gateway.wait_for_calls(0)
+    });
+}
+
 #[test]
 fn a_caller_is_told_in_words_that_there_is_no_such_number_and_then_refused() {
     at_site(|site| {
