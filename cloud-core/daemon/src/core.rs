@@ -1,7 +1,10 @@
 //! What every part of the core works with: the store, the clock, the settings.
 
+use std::sync::Arc;
+
 use cloud_logic::ids;
 use model::Timestamp;
+use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::keys::Keys;
@@ -16,6 +19,15 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) keys: Keys,
     pub(crate) people: People,
+    /// Places for pages that listen to what changes.
+    pub(crate) streams: Arc<Semaphore>,
+}
+
+/// So many pages listen at once on one node.
+const MOST_STREAMS: usize = 2000;
+
+pub(crate) fn streams() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(MOST_STREAMS))
 }
 
 impl Core {

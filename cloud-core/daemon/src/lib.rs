@@ -17,6 +17,7 @@ mod clock;
 mod config;
 mod core;
 mod devices;
+mod events;
 mod front_door;
 mod keys;
 mod listener;

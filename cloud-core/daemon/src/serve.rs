@@ -102,6 +102,7 @@ pub(crate) async fn open(settings: &Settings, store: Store) -> Result<Core> {
         clock,
         keys,
         people,
+        streams: crate::core::streams(),
     })
 }
 

@@ -8,8 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::problem::{Code, Problem, ProblemBody};
 use crate::core::Core;
-use crate::tenancy;
-use crate::{claims, devices, people, service};
+use crate::{claims, devices, events, people, service, tenancy};
 
 /// A body of more than this is refused, where a route does not say more.
 const BODY: usize = 64 * 1024;
@@ -32,6 +31,7 @@ fn routes() -> OpenApiRouter<Core> {
         .merge(claims::routes())
         .merge(devices::commands::routes())
         .merge(tenancy::routes())
+        .merge(events::routes())
         .merge(claims::device_routes())
 }
 
@@ -53,4 +53,20 @@ pub(crate) fn api(core: Core) -> Router {
 /// Its description.
 pub(crate) fn document() -> Document {
     routes().split_for_parts().1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Programs are written against this file: it changes when the interface does, in one commit.
+    #[test]
+    fn the_description_that_is_kept_is_that_of_the_routes() {
+        let kept = include_str!("../../../openapi.json");
+        let made = document().to_pretty_json().expect("it is JSON");
+        assert!(
+            kept.trim_end() == made.trim_end(),
+            "cloud-core/openapi.json is of another day: antiphon-cloud openapi > cloud-core/openapi.json"
+        );
+    }
 }

@@ -38,7 +38,11 @@ pub(crate) enum Command {
     /// Make what a new core needs: its folder, its keys, its tables
     ///
     /// Run again, it makes what is missing and leaves alone what is there.
-    Init(Configured),
+    #[command(
+        after_help = "Example: antiphon-cloud init --config core.toml --company \"Clinics Ltd\" \\
+         --owner anna@example.com"
+    )]
+    Init(Init),
     /// Run the core until it is told to stop
     ///
     /// Reads and checks the whole configuration first: nothing is bound before it is valid.
@@ -112,6 +116,24 @@ pub(crate) enum Admin {
         #[arg(long, value_name = "FILE")]
         labels: PathBuf,
     },
+
+/// What a new core needs.
+#[derive(Args, Debug)]
+pub(crate) struct Init {
+    #[command(flatten)]
+    pub(crate) which: Configured,
+    /// Make the first company, with this name.
+    #[arg(long, value_name = "NAME", requires = "owner")]
+    pub(crate) company: Option<String>,
+    /// Mail address of its owner, who gets a password that is printed once.
+    #[arg(long, value_name = "MAIL", requires = "company")]
+    pub(crate) owner: Option<String>,
+    /// Language of the company and its owner: en, de or fr.
+    #[arg(long, value_name = "LANGUAGE", default_value = "en")]
+    pub(crate) language: String,
+    /// Time zone of the company.
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub(crate) time_zone: String,
 }
 
 /// Which core.

@@ -61,9 +61,9 @@ pub fn run() -> ExitCode {
 
 fn dispatch(command: &Command) -> Result<(), Failure> {
     match command {
-        Command::Init(which) => {
-            let settings = config::load(&which.config)?;
-            print(&in_runtime(init::run(&settings))?)
+        Command::Init(asked) => {
+            let settings = config::load(&asked.which.config)?;
+            print(&in_runtime(init::run(&settings, asked))?)
         }
         Command::Serve(which) => {
             let settings = config::load(&which.config)?;

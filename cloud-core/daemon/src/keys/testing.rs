@@ -32,6 +32,7 @@ impl TestKeys {
             clock: self.clock.clone(),
             keys: self.keys.clone(),
             people: crate::people::testing::people(),
+            streams: crate::core::streams(),
         }
     }
 }

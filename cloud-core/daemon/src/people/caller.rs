@@ -16,6 +16,7 @@ use super::sessions::{self, Session};
 use super::{Peer, Site, cookie, grants};
 use crate::api::{Code, Problem};
 use crate::core::Core;
+use crate::store::Tx;
 use crate::store::audit::Actor;
 
 #[derive(Clone, Debug)]
@@ -129,6 +130,26 @@ impl FromRequestParts<Core> for Caller {
             peer,
         })
     }
+}
+
+/// What she may do now, for what goes on after its request; nothing when she is signed out.
+pub(crate) async fn rights_now(
+    tx: &mut Tx,
+    core: &Core,
+    caller: &Caller,
+) -> Result<Option<Rights>, Problem> {
+    let holder = match caller.who {
+        Who::User { id, session, .. } => {
+            let patience = core.people.patience();
+            let goes_on = sessions::find_by_id(tx, session, patience, core.now()).await?;
+            if goes_on.is_none() {
+                return Ok(None);
+            }
+            id.to_string()
+        }
+        Who::Integration(id) => id.to_string(),
+    };
+    Ok(Some(grants::rights_of(tx, &holder).await?))
 }
 
 pub(super) fn not_signed_in() -> Problem {

@@ -9,6 +9,7 @@
 
 mod caller;
 mod cookie;
+mod founding;
 mod grants;
 mod logins;
 mod passwords;
@@ -29,7 +30,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::core::Core;
 
-pub(crate) use caller::{Caller, Who};
+pub(crate) use caller::{Caller, Who, rights_now};
+pub(crate) use founding::{NewOwner, add_owner};
 pub(crate) use grants::visible_in;
 pub(crate) use peer::Peer;
 pub(crate) use visible::{Columns, VisibleRows};

@@ -4,6 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use axum::response::Response;
 use cloud_logic::ids::{CompanyId, GrantId, ProjectId, SiteId, UserId};
 use cloud_logic::rights::{Grant, Period, Role, Scope, Withheld};
 use http_body_util::BodyExt;
@@ -105,6 +106,7 @@ impl World {
             clock: keys.clock.clone(),
             keys: keys.keys.clone(),
             people: people(),
+            streams: crate::core::streams(),
         };
         let hash = core
             .people
@@ -265,13 +267,7 @@ impl World {
         path: &str,
         body: Option<&Value>,
     ) -> Answer {
-        let mut request = Request::builder().method(method).uri(path);
-        if let Some(cookie) = &browser.cookie {
-            request = request.header(header::COOKIE, cookie);
-        }
-        for (name, value) in &browser.headers {
-            request = request.header(*name, value);
-        }
+        let mut request = browser.request(method, path);
         let body = match body {
             Some(body) => {
                 request = request.header(header::CONTENT_TYPE, "application/json");
@@ -279,17 +275,7 @@ impl World {
             }
             None => Body::empty(),
         };
-        let peer: SocketAddr = "192.0.2.7:50000".parse().expect("an address");
-        let request = request
-            .extension(ConnectInfo(peer))
-            .body(body)
-            .expect("a request");
-        let response = self
-            .router
-            .clone()
-            .oneshot(request)
-            .await
-            .expect("never fails");
+        let response = self.answer(request.body(body).expect("a request")).await;
         let (parts, body) = response.into_parts();
         let octets = body.collect().await.expect("a whole body").to_bytes();
         Answer {
@@ -297,5 +283,35 @@ impl World {
             headers: parts.headers,
             text: String::from_utf8_lossy(&octets).into_owned(),
         }
+    }
+
+    /// A stream that goes on: its answer, whose body is still to be read.
+    pub(crate) async fn open(&self, browser: &Browser, path: &str) -> Response {
+        let request = browser.request(Method::GET, path);
+        self.answer(request.body(Body::empty()).expect("a request"))
+            .await
+    }
+
+    async fn answer(&self, mut request: Request<Body>) -> Response {
+        let peer: SocketAddr = "192.0.2.7:50000".parse().expect("an address");
+        request.extensions_mut().insert(ConnectInfo(peer));
+        self.router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("never fails")
+    }
+}
+
+impl Browser {
+    fn request(&self, method: Method, path: &str) -> axum::http::request::Builder {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(cookie) = &self.cookie {
+            request = request.header(header::COOKIE, cookie);
+        }
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        request
     }
 }

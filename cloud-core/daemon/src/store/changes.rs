@@ -18,6 +18,13 @@ use super::sql::{Engine, Query, StoreError, Tx, query};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position(i64);
 
+impl Position {
+    /// Whether changes between this position and the oldest one kept are gone.
+    pub(crate) fn misses_some_before(self, oldest: Self) -> bool {
+        self.0 + 1 < oldest.0
+    }
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
