@@ -116,6 +116,7 @@ pub(crate) enum Admin {
         #[arg(long, value_name = "FILE")]
         labels: PathBuf,
     },
+}
 
 /// What a new core needs.
 #[derive(Args, Debug)]
