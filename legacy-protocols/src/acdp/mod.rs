@@ -14,6 +14,7 @@ mod message;
 mod object;
 mod server;
 mod session;
+mod telegrams;
 
 pub use codec::{Checksum, Line, LineError, Reader};
 pub use message::{Device, Message, MessageError};

@@ -10,17 +10,16 @@
 mod words;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::time::Instant;
 
-use super::codec::{Line, Reader, print};
 use super::mapping::id;
 use super::message::{Device, Message};
 use super::session::Config;
+use super::telegrams::{Heard, Telegrams};
 use crate::command::{Answer, CallRef, Cause, Command, Purpose, RequestRef, Verdict};
 use crate::counters::LineCounters;
 use crate::coverage::{CommandKind, Coverage, EventKind};
-use crate::event::{Event, Origin, Progress, Provenance, StationState};
+use crate::event::{Event, Progress, Provenance, StationState};
 use crate::number::{Node, Number, Party};
 use crate::pairs::Calls;
 use crate::port::{AskId, LinkState, Picture, Reference};
@@ -56,9 +55,8 @@ const MOST_ASKED: usize = 256;
 #[derive(Debug)]
 pub struct Server {
     config: Config,
-    reader: Reader,
+    telegrams: Telegrams,
     opened: Option<Instant>,
-    next_reference: u16,
     next_broadcast: u16,
     next_ask: u64,
     calls: Calls,
@@ -67,17 +65,15 @@ pub struct Server {
     asked: BTreeMap<AskId, CallRef>,
     tags: VecDeque<(RequestRef, Party, u16)>,
     next_tag: u16,
-    counters: LineCounters,
     said: VecDeque<Said>,
 }
 
 impl Server {
     pub fn new(config: Config) -> Self {
         Self {
-            reader: Reader::new(config.checksum),
+            telegrams: Telegrams::new(config),
             config,
             opened: None,
-            next_reference: 1,
             next_broadcast: 1,
             next_ask: 1,
             calls: Calls::default(),
@@ -85,27 +81,16 @@ impl Server {
             asked: BTreeMap::new(),
             tags: VecDeque::new(),
             next_tag: 1,
-            counters: LineCounters::default(),
             said: VecDeque::new(),
         }
     }
 
     // ---- what comes ----------------------------------------------------------------
 
-    fn line(&mut self, line: Line, now: Instant) {
-        let Ok(octets) = line.octets else {
-            self.counters.bad_checksums += 1;
-            return;
-        };
-        self.counters.frames += 1;
-        let from = Provenance {
-            raw: Arc::from(line.raw),
-            at: now,
-            origin: Origin::Live,
-            purpose: Purpose::Live,
-        };
-        let Ok(message) = Message::decode(&octets) else {
-            self.counters.malformed += 1;
+    fn heard(&mut self, Heard { message, from }: Heard) {
+        let Some(message) = message else {
+            let event = Event::Opaque { kind: None };
+            self.said.push_back(Said::Happened(event, from));
             return;
         };
         // Numbers without a node are at home here.
@@ -113,7 +98,7 @@ impl Server {
         match words::asked(&message, home) {
             Some(asked) => self.act(asked, &message, from),
             None => {
-                self.counters.unknown += 1;
+                self.telegrams.counters.unknown += 1;
                 let kind = Some(message.id);
                 self.said
                     .push_back(Said::Happened(Event::Opaque { kind }, from));
@@ -125,7 +110,7 @@ impl Server {
         match asked {
             Asked::SetUp(mut setup) => {
                 if self.asked.len() >= MOST_ASKED {
-                    self.counters.overflows += 1;
+                    self.telegrams.counters.overflows += 1;
                     self.asked.pop_first();
                 }
                 setup.call = self.calls.call_of(setup.from, setup.to);
@@ -164,38 +149,20 @@ impl Server {
         };
         let reference = self.next_broadcast;
         self.next_broadcast = reference.wrapping_add(1);
-        let message = Message {
-            source: self.config.own,
-            destination: Device {
-                node: self.config.server.node,
-                device: EVERYBODY,
-            },
-            hops: self.config.hops,
-            options: vec![reference as u8],
-            class: Message::INTERCOM,
-            reference,
-            id,
-            parameters,
+        let everybody = Device {
+            node: self.config.server.node,
+            device: EVERYBODY,
         };
-        self.said.push_back(Said::Send(print(&message.encode())));
+        let options = vec![reference as u8];
+        let telegram = self
+            .telegrams
+            .message(everybody, options, reference, id, parameters);
+        self.said.push_back(telegram);
     }
 
     fn reply(&mut self, reference: u16, id: u16) {
-        self.send(reference, id, Vec::new());
-    }
-
-    fn send(&mut self, reference: u16, id: u16, parameters: Vec<u8>) {
-        let message = Message {
-            source: self.config.own,
-            destination: self.config.server,
-            hops: self.config.hops,
-            options: Vec::new(),
-            class: Message::INTERCOM,
-            reference,
-            id,
-            parameters,
-        };
-        self.said.push_back(Said::Send(print(&message.encode())));
+        let telegram = self.telegrams.reply(reference, id, Vec::new());
+        self.said.push_back(telegram);
     }
 
     fn state(&mut self, station: Party, state: StationState) {
@@ -253,12 +220,12 @@ impl crate::session::Session for Server {
     }
 
     fn counters(&self) -> &LineCounters {
-        &self.counters
+        &self.telegrams.counters
     }
 
     fn opened(&mut self, now: Instant) {
         self.opened = Some(now);
-        self.reader.clear();
+        self.telegrams.clear();
         self.said
             .push_back(Said::Link(LinkState::Up(Picture::None)));
     }
@@ -271,19 +238,16 @@ impl crate::session::Session for Server {
     }
 
     fn received(&mut self, bytes: &[u8], now: Instant) {
-        for octet in bytes {
-            if let Some(line) = self.reader.push(*octet) {
-                self.line(line, now);
-            }
+        for heard in self.telegrams.hear(bytes, now) {
+            self.heard(heard);
         }
     }
 
     fn command(&mut self, reference: Reference, command: &Command, _: Purpose, _now: Instant) {
         let verdict = match super::mapping::express(command, None) {
             Some((id, parameters)) => {
-                let wire = self.next_reference;
-                self.next_reference = wire.wrapping_add(1);
-                self.send(wire, id, parameters);
+                let (_, telegram) = self.telegrams.say(id, parameters);
+                self.said.push_back(telegram);
                 Verdict::Sent
             }
             None => Verdict::Unsupported,
@@ -567,7 +531,8 @@ mod tests {
         ) {
             let now = Instant::now();
             let (mut server, _) = ends(now);
-            server.send(1, id, parameters);
+            let telegram = server.telegrams.reply(1, id, parameters);
+            server.said.push_back(telegram);
             for line in sent(&mut server) {
                 server.received(format!("{line}\r\n").as_bytes(), now);
             }

@@ -5,16 +5,16 @@
 //! two stations, which this session remembers, as many as fit.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::time::Instant;
 
-use super::codec::{Checksum, Line, LineError, Reader, print};
+use super::codec::Checksum;
 use super::mapping::{CallMode, Meaning, Response, express, understand};
 use super::message::{Device, Message};
+use super::telegrams::{Heard, Telegrams};
 use crate::command::{Answer, CallRef, Cause, Command, Purpose, RequestRef, Verdict};
 use crate::counters::LineCounters;
 use crate::coverage::{CommandKind, Coverage, EventKind};
-use crate::event::{CallConnected, CallProgress, CallRequest, Event, Origin, Progress, Provenance};
+use crate::event::{CallConnected, CallProgress, CallRequest, Event, Progress, Provenance};
 use crate::number::{Node, Number, Party};
 use crate::pairs::Calls;
 use crate::port::{AskId, LinkState, Picture, Reference};
@@ -34,9 +34,6 @@ pub struct Config {
 
 /// Call set-ups without a result that are remembered at most.
 const MOST_SETUPS: usize = 256;
-
-/// After so many octets without a single right line, this is not the protocol that is spoken here.
-const MOST_UNREADABLE: usize = 16 * 1024;
 
 const COVERAGE: Coverage = Coverage::NONE
     .command(CommandKind::CallSetup)
@@ -59,27 +56,20 @@ const COVERAGE: Coverage = Coverage::NONE
 #[derive(Debug)]
 pub struct Session {
     config: Config,
-    reader: Reader,
-    next_reference: u16,
+    telegrams: Telegrams,
     calls: Calls,
     /// By the reference on the wire; the command is answered once.
     setups: BTreeMap<u16, (Option<Reference>, CallRef)>,
-    /// Octets since the last line that was right.
-    unreadable: usize,
-    counters: LineCounters,
     said: VecDeque<Said>,
 }
 
 impl Session {
     pub fn new(config: Config) -> Self {
         Self {
-            reader: Reader::new(config.checksum),
+            telegrams: Telegrams::new(config),
             config,
-            next_reference: 1,
             calls: Calls::default(),
             setups: BTreeMap::new(),
-            unreadable: 0,
-            counters: LineCounters::default(),
             said: VecDeque::new(),
         }
     }
@@ -88,32 +78,8 @@ impl Session {
         Node(u16::from(self.config.server.node))
     }
 
-    fn line(&mut self, line: Line, now: Instant) {
-        let octets = match line.octets {
-            Ok(octets) => octets,
-            Err(LineError::TooLong) => {
-                self.counters.oversize += 1;
-                return;
-            }
-            Err(LineError::BadChecksum | LineError::NoChecksum) => {
-                self.counters.bad_checksums += 1;
-                return;
-            }
-            Err(LineError::Syntax) => {
-                self.counters.malformed += 1;
-                return;
-            }
-        };
-        self.counters.frames += 1;
-        self.unreadable = 0;
-        let from = Provenance {
-            raw: Arc::from(line.raw),
-            at: now,
-            origin: Origin::Live,
-            purpose: Purpose::Live,
-        };
-        let Ok(message) = Message::decode(&octets) else {
-            self.counters.malformed += 1;
+    fn heard(&mut self, Heard { message, from }: Heard) {
+        let Some(message) = message else {
             self.happened(Event::Opaque { kind: None }, from);
             return;
         };
@@ -123,7 +89,7 @@ impl Session {
         match meaning {
             Some(meaning) => self.act(meaning, message.reference, from),
             None => {
-                self.counters.unknown += 1;
+                self.telegrams.counters.unknown += 1;
                 let kind = Some(message.id);
                 self.happened(Event::Opaque { kind }, from);
             }
@@ -264,23 +230,6 @@ impl Session {
         self.said.push_back(Said::Happened(event, from));
     }
 
-    fn send(&mut self, id: u16, parameters: Vec<u8>) -> u16 {
-        let reference = self.next_reference;
-        self.next_reference = self.next_reference.wrapping_add(1);
-        let message = Message {
-            source: self.config.own,
-            destination: self.config.server,
-            hops: self.config.hops,
-            options: Vec::new(),
-            class: Message::INTERCOM,
-            reference,
-            id,
-            parameters,
-        };
-        self.said.push_back(Said::Send(print(&message.encode())));
-        reference
-    }
-
     fn done(&mut self, reference: Reference, verdict: Verdict) {
         self.said.push_back(Said::Done(reference, verdict.into()));
     }
@@ -292,12 +241,11 @@ impl crate::session::Session for Session {
     }
 
     fn counters(&self) -> &LineCounters {
-        &self.counters
+        &self.telegrams.counters
     }
 
     fn opened(&mut self, _now: Instant) {
-        self.reader.clear();
-        self.unreadable = 0;
+        self.telegrams.clear();
         self.said
             .push_back(Said::Link(LinkState::Up(Picture::None)));
     }
@@ -309,14 +257,10 @@ impl crate::session::Session for Session {
     }
 
     fn received(&mut self, bytes: &[u8], now: Instant) {
-        for octet in bytes {
-            if let Some(line) = self.reader.push(*octet) {
-                self.line(line, now);
-            }
+        for heard in self.telegrams.hear(bytes, now) {
+            self.heard(heard);
         }
-        self.unreadable += bytes.len();
-        if self.unreadable > MOST_UNREADABLE {
-            self.unreadable = 0;
+        if self.telegrams.is_something_else() {
             self.said.push_back(Said::Broken(
                 "nothing that arrives is ACDP; check speed, parity and the other end's protocol",
             ));
@@ -347,7 +291,8 @@ impl crate::session::Session for Session {
             self.done(reference, Verdict::Unsupported);
             return;
         };
-        let wire = self.send(id, parameters);
+        let (wire, telegram) = self.telegrams.say(id, parameters);
+        self.said.push_back(telegram);
         let Command::CallSetup(setup) = command else {
             self.done(reference, Verdict::Sent);
             return;
