@@ -13,15 +13,14 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
-use super::Bearing;
-use super::sound::Sound;
+use crate::{Bearing, Sound};
 
 const PACE: Duration = Duration::from_millis(20);
 /// Longer datagrams are no datagrams of this protocol: 31 channels of 256 octets.
 const LONGEST: usize = 9_216;
 
 #[derive(Debug)]
-pub(crate) struct L1oip {
+pub struct L1oip {
     socket: StdUdpSocket,
     peer: SocketAddr,
     config: Config,
@@ -34,7 +33,8 @@ struct Served {
 }
 
 impl L1oip {
-    pub(crate) fn bind(bind: SocketAddr, peer: SocketAddr, config: Config) -> io::Result<Self> {
+    /// Datagrams go to and come from `peer` alone.
+    pub fn bind(bind: SocketAddr, peer: SocketAddr, config: Config) -> io::Result<Self> {
         let socket = StdUdpSocket::bind(bind)?;
         // Strangers' datagrams are not even read.
         socket.connect(peer)?;
@@ -46,7 +46,8 @@ impl L1oip {
         })
     }
 
-    pub(super) async fn serve(
+    /// Until its owner is gone; fails only where there is no runtime.
+    pub async fn serve(
         self,
         mut orders: LineOrders,
         mut bearings: mpsc::Receiver<Bearing>,

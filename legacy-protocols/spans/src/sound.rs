@@ -1,30 +1,30 @@
-//! The end of RTP of one line: a socket on loopback for all its B channels.
+//! The end of RTP of one line: a socket for all its B channels.
 //!
 //! Which channel a packet is for its sender says: each leg has a port of its own. Packets of
 //! anybody else are dropped. Nothing here waits for a packet to leave.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket as StdUdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket as StdUdpSocket};
 
 use legacy_protocols::isdn::layer1::bearer::{Bearers, PACKET};
 use tokio::net::UdpSocket;
 
-use super::Bearing;
+use crate::Bearing;
 
 /// Longer packets are no A-law.
 const LONGEST: usize = 2_048;
 
 /// The socket before there is a runtime.
 #[derive(Debug)]
-pub(super) struct SoundEnd {
+pub struct SoundEnd {
     socket: StdUdpSocket,
     address: SocketAddr,
     seed: u64,
 }
 
 #[derive(Debug)]
-pub(super) struct Sound {
+pub struct Sound {
     socket: UdpSocket,
     bearers: Bearers,
     /// Our port that each joined channel belongs to.
@@ -32,8 +32,9 @@ pub(super) struct Sound {
 }
 
 impl SoundEnd {
-    pub(super) fn open(seed: u64) -> io::Result<Self> {
-        let socket = StdUdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    /// At any port of this address. `seed` is random.
+    pub fn open(at: IpAddr, seed: u64) -> io::Result<Self> {
+        let socket = StdUdpSocket::bind((at, 0))?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
         Ok(Self {
@@ -43,12 +44,12 @@ impl SoundEnd {
         })
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Within a runtime.
-    pub(super) fn attach(self) -> io::Result<Sound> {
+    pub fn attach(self) -> io::Result<Sound> {
         Ok(Sound {
             socket: UdpSocket::from_std(self.socket)?,
             bearers: Bearers::new(self.seed),
@@ -58,7 +59,7 @@ impl SoundEnd {
 }
 
 impl Sound {
-    pub(super) fn bear(&mut self, bearing: Bearing) {
+    pub fn bear(&mut self, bearing: Bearing) {
         match bearing {
             Bearing::Join { channel, ours } => {
                 self.ours.insert(channel, ours);
@@ -71,22 +72,22 @@ impl Sound {
         }
     }
 
-    pub(super) fn leave_all(&mut self) {
+    pub fn leave_all(&mut self) {
         for channel in self.channels() {
             self.bear(Bearing::Leave { channel });
         }
     }
 
-    pub(super) fn is_used(&self) -> bool {
+    pub fn is_used(&self) -> bool {
         !self.ours.is_empty()
     }
 
-    pub(super) fn channels(&self) -> Vec<u8> {
+    pub fn channels(&self) -> Vec<u8> {
         self.bearers.channels().collect()
     }
 
     /// Takes one packet of ours. Cancel-safe.
-    pub(super) async fn take(&mut self) {
+    pub async fn take(&mut self) {
         let mut packet = [0; LONGEST];
         let Ok((length, from)) = self.socket.recv_from(&mut packet).await else {
             return;
@@ -98,7 +99,7 @@ impl Sound {
     }
 
     /// What the line has said.
-    pub(super) fn said(&mut self, channel: u8, octets: &[u8]) {
+    pub fn said(&mut self, channel: u8, octets: &[u8]) {
         let Some(ours) = self.ours.get(&channel).copied() else {
             return;
         };
@@ -109,12 +110,12 @@ impl Sound {
     }
 
     /// The next octets to say on the line.
-    pub(super) fn next(&mut self, channel: u8, count: usize) -> Vec<u8> {
+    pub fn next(&mut self, channel: u8, count: usize) -> Vec<u8> {
         self.bearers.next(channel, count)
     }
 
     /// 20 ms of each joined channel.
-    pub(super) fn next_of_all(&mut self) -> Vec<(u8, Vec<u8>)> {
+    pub fn next_of_all(&mut self) -> Vec<(u8, Vec<u8>)> {
         let channels = self.channels().into_iter();
         channels
             .map(|channel| (channel, self.bearers.next(channel, PACKET)))

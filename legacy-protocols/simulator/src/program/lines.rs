@@ -12,6 +12,7 @@ use net::lines::{
 use net::tls::{
     CertificateFiles, ClientCertificates, ServerTls, ServerTlsFiles, TlsVersion, TrustFiles,
 };
+use spans::Bearing;
 use tokio::sync::mpsc;
 
 use super::cable::SerialCable;
@@ -86,7 +87,7 @@ impl Handle {
         self.isdn.as_ref().map(isdn::Channels::address)
     }
 
-    pub(super) fn bear(&self, bearing: isdn::Bearing) {
+    pub(super) fn bear(&self, bearing: Bearing) {
         if let Some(channels) = &self.isdn {
             channels.bear(bearing);
         }

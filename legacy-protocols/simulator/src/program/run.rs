@@ -8,11 +8,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use net::lines::Told;
+use spans::Bearing;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::file::SiteFile;
-use super::isdn::Bearing;
 use super::lines;
 use super::view::{self, Note};
 use super::{control, sound, web};

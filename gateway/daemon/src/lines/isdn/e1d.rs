@@ -16,12 +16,10 @@ use anyhow::{Context as _, bail};
 use legacy_protocols::isdn::layer1::e1d::{Change, LONGEST_FRAME, Reply, Request, TimeslotMode};
 use net::descriptor::Descriptor;
 use net::lines::{LineEnd, LineEvent, LineOrders, Order, Turn};
+use spans::{Bearing, Sound};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-
-use super::Bearing;
-use super::sound::Sound;
 
 const D_CHANNEL: u8 = 16;
 /// Octets that the daemon gives at once: 20 ms.

@@ -1,33 +1,21 @@
 //! Lines of ISDN: a D channel for the machine, and the sound of B channels as RTP on loopback.
 //!
-//! `l1oip` carries a line in UDP, `e1d` takes timeslots from osmo-e1d, `sound` is the end of RTP
-//! that both share. What the frames mean the machine says; how octets become packets
+//! `e1d` takes timeslots from osmo-e1d; the crate `spans` carries a line in UDP, and has the end of
+//! RTP that both share. What the frames mean the machine says; how octets become packets
 //! `isdn::layer1` says. Invariant: a B channel that is not joined is silent.
 
 mod e1d;
-mod l1oip;
-mod sound;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use legacy_protocols::isdn::codec::Interface;
 use net::lines::LineOrders;
+pub(super) use spans::{Bearing, L1oip};
+use spans::{MOST_BEARINGS, SoundEnd};
 use tokio::sync::mpsc;
 
 pub(super) use self::e1d::E1d;
-pub(super) use self::l1oip::L1oip;
-use self::sound::SoundEnd;
-
-/// Joins and partings of B channels that may wait for the task.
-const WAITING: usize = 256;
-
-/// Whom the sound of a B channel goes to and comes from.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Bearing {
-    Join { channel: u8, ours: SocketAddr },
-    Leave { channel: u8 },
-}
 
 /// A line of ISDN that is ready to be served.
 #[derive(Debug)]
@@ -54,8 +42,8 @@ pub(super) struct Channels {
 impl IsdnLine {
     /// Opens the end of RTP. `seed` is random.
     pub(super) fn new(span: Span, interface: Interface, seed: u64) -> io::Result<(Self, Channels)> {
-        let sound = SoundEnd::open(seed)?;
-        let (sender, bearings) = mpsc::channel(WAITING);
+        let sound = SoundEnd::open(Ipv4Addr::LOCALHOST.into(), seed)?;
+        let (sender, bearings) = mpsc::channel(MOST_BEARINGS);
         let channels = Channels {
             bearings: sender,
             at: interface
