@@ -16,6 +16,7 @@ use legacy_protocols::table::{
     KeepAlive, Length, LengthField, Limits, Manifest, Meaning, Outputs, Pad, ReceiveRule, Shape,
     Slot, TransmitRule,
 };
+use legacy_protocols::text_servers::{McIpServer, OpenWebNetServer};
 
 /// All of them.
 #[allow(dead_code, reason = "each fuzz target takes one")]
@@ -24,6 +25,7 @@ pub(crate) fn any(bytes: &[u8]) {
     open_link(bytes);
     open_link_messages(bytes);
     tables(bytes);
+    text_servers(bytes);
 }
 
 pub(crate) fn acdp(bytes: &[u8]) {
@@ -38,6 +40,17 @@ pub(crate) fn acdp(bytes: &[u8]) {
     live(Protocol::Acdp(Box::new(session)), bytes);
     let server = acdp::Server::new(config);
     live(Protocol::AcdpServer(Box::new(server)), bytes);
+}
+
+/// The servers' ends of MC-IP and OpenWebNet, the latter once for each kind of connection.
+pub(crate) fn text_servers(bytes: &[u8]) {
+    let server = McIpServer::new(Node(1), Node(2));
+    live(Protocol::McIpServer(Box::new(server)), bytes);
+    for greeting in [&b""[..], b"*99*0##", b"*99*1##"] {
+        let server = OpenWebNetServer::new(Node(1));
+        let bytes = [greeting, bytes].concat();
+        live(Protocol::OpenWebNetServer(Box::new(server)), &bytes);
+    }
 }
 
 pub(crate) fn open_link(bytes: &[u8]) {
