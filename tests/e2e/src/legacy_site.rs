@@ -34,6 +34,14 @@ calls = "2/102"
 [[station.button]]
 label = "Desk"
 asks = "2/500"
+[[station.button]]
+label = "HELP"
+calls = "2/102"
+priority = 1
+[[station.button]]
+label = "Help at the desk"
+asks = "2/500"
+priority = 2
 [[station.door]]
 name = "Gate"
 contact = true

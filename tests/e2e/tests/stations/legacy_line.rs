@@ -382,6 +382,36 @@ fn b9_a_line_that_is_cut_ends_its_calls_and_comes_back_by_itself() {
     });
 }
 
+/// A call is made anew, a request stands in the picture that the gateway asks for.
+#[test]
+fn b2_what_is_pressed_while_the_line_is_down_arrives_when_it_is_back_as_urgent_as_it_was() {
+    at_site(|site| {
+        let (mut legacy, gateway) = start(site)?;
+        let mut phone = Baresip::start(&reception(site, &gateway), site.folder())?;
+        legacy.order("line gateway cut")?;
+        legacy.order("wait line gateway down")?;
+        legacy.order("press gate 5")?;
+        legacy.order("press gate 4")?;
+        legacy.order("wait text gate waits for the line")?;
+        legacy.order("line gateway heal")?;
+        phone.event("CALL_INCOMING")?;
+        legacy.order("wait station gate busy")?;
+        let happened = |event: &str, priority: u8| {
+            let wanted = [
+                format!("\"event\":\"{event}\""),
+                format!("\"priority\":\"{priority}\""),
+            ];
+            wait::until_true(&format!("{event} of priority {priority}"), || {
+                let told = gateway.run(&["timeline", "--json"])?;
+                let mut entries = told.lines();
+                Ok(entries.any(|entry| wanted.iter().all(|part| entry.contains(part))))
+            })
+        };
+        happened("call_started", 1)?;
+        happened("request_queued", 2)
+    });
+}
+
 /// No sound and no doors: states, and what waits at desks.
 #[test]
 fn b9_over_acdp_the_gateway_knows_what_stations_do() {
