@@ -110,8 +110,10 @@ fn start_over_isdn(site: &Site, isdn: Isdn) -> Result<(LegacySite, Gateway)> {
     )
 }
 
-/// STOI from which on every word is understood; a busy machine that plays late costs some of the rest.
-const UNDERSTOOD: f64 = 0.8;
+/// STOI: on a machine with time to spare it is above 0.9; each 20 ms that a busy one plays late moves
+/// the rest of a sentence, which PESQ forgives and STOI does not. Other sound than what was said is
+/// below 0.4.
+const UNDERSTOOD: f64 = 0.7;
 
 /// Speech is played on the real clock: one story at a time.
 static SPEAKING: Mutex<()> = Mutex::new(());
