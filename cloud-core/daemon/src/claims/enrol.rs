@@ -15,6 +15,7 @@ use cloud_logic::catalogue::{self, Firmware, Revision};
 use cloud_logic::claims::{Enrol, Refused};
 use contract::enrolment::{BadRequest, EnrolRequest, Enrolment, MAX_REQUEST_OCTETS};
 use model::Timestamp;
+use rustls::pki_types::CertificateDer;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
@@ -26,7 +27,7 @@ use crate::api::problem::ProblemBody;
 use crate::api::{Code, Finding, Json, Problem};
 use crate::core::Core;
 use crate::keys::authority::{
-    self, AuthorityError, Holder, IssueError, Issued, PublicKey, hash_of_key,
+    self, AuthorityError, Certificate, Holder, IssueError, Issued, PublicKey, hash_of_key,
 };
 use crate::keys::{Barred, TlsPeer, UnsealError, known};
 use crate::random;
@@ -98,7 +99,8 @@ async fn enrol(
 ) -> Result<Response, Problem> {
     let peer = over_tls(peer)?;
     let asked = Asked::read(&request)?;
-    let mut tx = core.store.write().await?;
+    // Whoever has nothing to show does not keep those waiting who write.
+    let mut tx = core.store.read().await?;
     let found = match &request.possession {
         Some(possession) => {
             let (handle, proof) = possession.read().map_err(bad_request)?;
@@ -110,7 +112,13 @@ async fn enrol(
             None => None,
         },
     };
-    let Some(bound) = found else {
+    drop(tx);
+    let Some(shown) = found else {
+        return Ok(wait());
+    };
+    let mut tx = core.store.write().await?;
+    let found = rows::bound(&mut tx, By::Device(shown.device)).await?;
+    let Some(bound) = found.filter(|bound| bound.claim.epoch() == shown.claim.epoch()) else {
         return Ok(wait());
     };
     let by = match &request.possession {
@@ -156,14 +164,11 @@ async fn renew(
             "Show the device's certificate in the handshake.",
         ));
     };
+    let mut tx = core.store.read().await?;
+    of_ours(&mut tx, &certificate).await?;
+    drop(tx);
     let mut tx = core.store.write().await?;
-    let known = match known(&mut tx, &certificate).await {
-        Ok(known) => known,
-        Err(Barred::Store(error)) => return Err(error.into()),
-        Err(barred @ (Barred::Unknown | Barred::Void(_) | Barred::Expired)) => {
-            return Err(no_certificate(&barred.to_string()));
-        }
-    };
+    let known = of_ours(&mut tx, &certificate).await?;
     let found = rows::bound(&mut tx, By::Device(known.holder.device)).await?;
     let Some(bound) = found else {
         return Err(refused(Refused::Ended));
@@ -173,6 +178,17 @@ async fn renew(
         not_after: known.not_after,
     };
     give(&core, tx, bound, by, &asked).await
+}
+
+/// The device's certificate, unless it is void or none of ours.
+async fn of_ours(tx: &mut Tx, der: &CertificateDer<'_>) -> Result<Certificate, Problem> {
+    match known(tx, der).await {
+        Ok(known) => Ok(known),
+        Err(Barred::Store(error)) => Err(error.into()),
+        Err(barred @ (Barred::Unknown | Barred::Void(_) | Barred::Expired)) => {
+            Err(no_certificate(&barred.to_string()))
+        }
+    }
 }
 
 /// A request, read and found fit.

@@ -15,7 +15,7 @@ pub(crate) struct Peer(pub(crate) Option<IpAddr>);
 impl Peer {
     /// Who shares a purse of tries: an address of IPv4, a network of IPv6, all of which one
     /// customer has (RFC 6177).
-    pub(super) fn neighbourhood(self) -> Option<IpAddr> {
+    pub(crate) fn neighbourhood(self) -> Option<IpAddr> {
         self.0.map(|address| match address.to_canonical() {
             IpAddr::V4(v4) => IpAddr::V4(v4),
             IpAddr::V6(v6) => {
