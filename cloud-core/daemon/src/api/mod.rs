@@ -6,6 +6,7 @@
 
 pub(crate) mod answers;
 pub(crate) mod check;
+mod document;
 pub(crate) mod extract;
 pub(crate) mod page;
 pub(crate) mod problem;
@@ -16,6 +17,6 @@ pub(crate) mod version;
 pub(crate) use extract::{Json, Path, Query};
 pub(crate) use page::{Cursor, Page, PageOf};
 pub(crate) use problem::{Code, Finding, Problem};
-pub(crate) use router::{api, document};
+pub(crate) use router::{api, description, document};
 pub(crate) use time::Time;
 pub(crate) use version::{IfMatch, Versioned};

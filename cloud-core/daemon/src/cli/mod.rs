@@ -83,10 +83,7 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
             ))
         }
         Command::ConfigReference => print(&config::reference()),
-        Command::Openapi => {
-            let text = crate::api::document().to_pretty_json();
-            print(&format!("{}\n", text.context("the description")?))
-        }
+        Command::Openapi => print(&crate::api::description()),
     }
 }
 
