@@ -22,7 +22,7 @@ use crate::core::Core;
 use crate::front_door;
 use crate::keys::{Addresses, Keys, Sealer, revocation_lists};
 use crate::listener::{self, Figures, Speaks};
-use crate::people::{People, Site};
+use crate::people::{self, People, Site};
 use crate::store::Store;
 
 /// Devices at once on one node.
@@ -66,6 +66,7 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     let tended = (core.keys.clone(), core.clone(), stop.clone());
     tasks.spawn(async move { tended.0.tend(&tended.1, tended.2).await });
     tasks.spawn(claims::tend(core.clone(), stop.clone()));
+    tasks.spawn(people::tend(core.clone(), stop.clone()));
 
     notify(&[NotifyState::Ready]);
     tokio::select! {

@@ -166,6 +166,11 @@ impl From<StoreError> for Problem {
                 Code::Conflict,
                 "It is still used, or it names something that is gone.",
             ),
+            StoreError::Unstorable => Self::invalid(vec![Finding::new(
+                "",
+                "not_text",
+                "A text holds a character of code 0. Take it out.",
+            )]),
             StoreError::Engine(sqlx::Error::PoolTimedOut) => {
                 tracing::warn!("no connection to the database was free in time");
                 Self::new(Code::Unavailable, "The database is busy.").retry_after(2)

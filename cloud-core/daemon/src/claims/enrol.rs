@@ -79,7 +79,7 @@ pub(super) async fn forget_burnt(core: &Core) -> Result<(), StoreError> {
     post,
     path = "/v1/enroll",
     tag = "enrolment",
-    extensions(("x-permission" = json!("public"))),
+    extensions(("x-permission" = json!("device"))),
     request_body(content = serde_json::Value, description = "An `EnrolRequest` of the link's contract."),
     responses(
         (status = 200, description = "The certificate, and where to connect.", body = serde_json::Value),
@@ -140,7 +140,7 @@ async fn enrol(
     post,
     path = "/v1/reenroll",
     tag = "enrolment",
-    extensions(("x-permission" = json!("public"))),
+    extensions(("x-permission" = json!("device"))),
     request_body(content = serde_json::Value, description = "An `EnrolRequest` of the link's contract."),
     responses(
         (status = 200, description = "The certificate, and where to connect.", body = serde_json::Value),

@@ -13,11 +13,12 @@ use cloud_logic::rights::{Decision, Permission, Rights, Scope, Visible};
 use model::Timestamp;
 
 use super::sessions::{self, Session};
-use super::{Peer, Site, cookie, grants};
+use super::tokens::{self, Audience, Claims, Refused};
+use super::{Peer, Site, cookie, grants, integrations};
 use crate::api::{Code, Problem};
 use crate::core::Core;
-use crate::store::Tx;
 use crate::store::audit::Actor;
+use crate::store::{StoreError, Tx};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
@@ -26,6 +27,14 @@ pub(crate) struct Caller {
     /// The moment for which the rights were judged.
     pub(crate) now: Timestamp,
     pub(crate) peer: Peer,
+    known_by: KnownBy,
+}
+
+/// What the request carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KnownBy {
+    Cookie,
+    Token,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +93,11 @@ impl Caller {
         ))
     }
 
+    /// Whether a token was shown, and not the cookie of a page.
+    pub(super) fn shows_token(&self) -> bool {
+        self.known_by == KnownBy::Token
+    }
+
     /// As she stands in the audit log.
     pub(crate) fn actor(&self) -> Actor {
         let (name, session) = match self.who {
@@ -103,6 +117,10 @@ impl FromRequestParts<Core> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, core: &Core) -> Result<Self, Problem> {
         let Ok(peer) = Peer::from_request_parts(parts, core).await;
+        // A token is sent on purpose, a cookie by itself: the token counts.
+        if let Some(token) = bearer(&parts.headers) {
+            return by_token(core, token?, peer).await;
+        }
         let now = core.now();
         let site = core.people.site();
         let secret = cookie::read(site, &parts.headers).ok_or_else(not_signed_in)?;
@@ -116,18 +134,12 @@ impl FromRequestParts<Core> for Caller {
         let rights = grants::rights_of(&mut tx, &session.user.to_string()).await?;
         drop(tx);
         sessions::seen(core, &session, now).await?;
-        let Session {
-            id, user, proved, ..
-        } = session;
         Ok(Self {
-            who: Who::User {
-                id: user,
-                session: id,
-                proved,
-            },
+            who: Who::of(&session),
             rights,
             now,
             peer,
+            known_by: KnownBy::Cookie,
         })
     }
 }
@@ -150,6 +162,74 @@ pub(crate) async fn rights_now(
         Who::Integration(id) => id.to_string(),
     };
     Ok(Some(grants::rights_of(tx, &holder).await?))
+}
+
+impl Who {
+    fn of(session: &Session) -> Self {
+        Self::User {
+            id: session.user,
+            session: session.id,
+            proved: session.proved,
+        }
+    }
+}
+
+/// The token that a request carries; one of another scheme is none.
+fn bearer(headers: &HeaderMap) -> Option<Result<&str, Problem>> {
+    let value = headers.get(header::AUTHORIZATION)?;
+    // RFC 9110 11.1: the scheme's name heeds no case.
+    let token = value.to_str().ok().and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    Some(token.ok_or_else(not_signed_in))
+}
+
+/// The one whom a token names, if her session or the integration is still there.
+async fn by_token(core: &Core, token: &str, peer: Peer) -> Result<Caller, Problem> {
+    let now = core.now();
+    let issuer = &core.people.site().origin;
+    let mut tx = core.store.read().await?;
+    let claims = match tokens::verify(&mut tx, issuer, token, Audience::Api, now).await {
+        Ok(claims) => claims,
+        Err(Refused::Store(error)) => return Err(error.into()),
+        Err(refused) => {
+            tracing::debug!(
+                error = &refused as &dyn std::error::Error,
+                "a token was refused"
+            );
+            return Err(not_signed_in());
+        }
+    };
+    let who = named(&mut tx, core, &claims, now)
+        .await?
+        .ok_or_else(not_signed_in)?;
+    let rights = grants::rights_of(&mut tx, &claims.sub).await?;
+    Ok(Caller {
+        who,
+        rights,
+        now,
+        peer,
+        known_by: KnownBy::Token,
+    })
+}
+
+async fn named(
+    tx: &mut Tx,
+    core: &Core,
+    claims: &Claims,
+    now: Timestamp,
+) -> Result<Option<Who>, StoreError> {
+    if let (Some(session), Some(user)) = (claims.sid, claims.subject::<UserId>()) {
+        let found = sessions::find_by_id(tx, session, core.people.patience(), now).await?;
+        let hers = found.filter(|session| session.user == user);
+        return Ok(hers.as_ref().map(Who::of));
+    }
+    if let (Some(version), Some(id)) = (claims.ver, claims.subject::<IntegrationId>()) {
+        let current = integrations::version_of(tx, id, None).await?;
+        return Ok((current == Some(version)).then_some(Who::Integration(id)));
+    }
+    Ok(None)
 }
 
 pub(super) fn not_signed_in() -> Problem {

@@ -11,6 +11,7 @@ mod caller;
 mod cookie;
 mod founding;
 mod grants;
+mod integrations;
 mod logins;
 mod passwords;
 mod peer;
@@ -20,15 +21,18 @@ mod sessions;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod users;
 mod visible;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::core::Core;
+use crate::store::StoreError;
 
 pub(crate) use caller::{Caller, Who, rights_now};
 pub(crate) use founding::{NewOwner, add_owner};
@@ -114,9 +118,37 @@ impl People {
     }
 }
 
+/// How often what is over is forgotten, and the next key for tokens made.
+const TENDED_EVERY: Duration = Duration::from_secs(3600);
+
+/// Forgets sessions that are over and keeps keys for tokens at hand. Until `stop`.
+pub(crate) async fn tend(core: Core, stop: CancellationToken) {
+    loop {
+        if let Err(error) = tend_once(&core).await {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "what is over could not be forgotten; it is tried again in an hour"
+            );
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(TENDED_EVERY) => {}
+        }
+    }
+}
+
+async fn tend_once(core: &Core) -> Result<(), StoreError> {
+    let mut tx = core.store.write().await?;
+    sessions::end_expired(&mut tx, core.now()).await?;
+    tx.commit().await?;
+    tokens::tend(core).await
+}
+
 pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()
         .merge(sessions::routes())
         .merge(users::routes())
         .merge(grants::routes())
+        .merge(integrations::routes())
+        .merge(tokens::routes())
 }

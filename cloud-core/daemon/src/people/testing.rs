@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use axum::response::Response;
-use cloud_logic::ids::{CompanyId, GrantId, ProjectId, SiteId, UserId};
+use cloud_logic::ids::{CompanyId, GrantId, IntegrationId, ProjectId, SiteId, UserId};
 use cloud_logic::rights::{Grant, Period, Role, Scope, Withheld};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use tower::ServiceExt;
 
 use super::grants::{self, Held};
 use super::users::{self, Account};
-use super::{People, Site};
+use super::{Peer, People, Site, sessions};
 use crate::api;
 use crate::core::{Core, NewId};
 use crate::keys::testing::{TestKeys, keys};
@@ -224,6 +224,42 @@ impl World {
         let user = self.person(scope.company(), mail).await;
         self.grant(user, role, scope).await;
         (user, self.sign_in(mail).await)
+    }
+
+    /// An integration without rights.
+    pub(crate) async fn integration(&self, company: CompanyId) -> IntegrationId {
+        let id = IntegrationId::new_at(self.core.now());
+        let mut tx = self.core.store.write().await.expect("a transaction");
+        tx.execute(
+            query(
+                "INSERT INTO integration (id, company_id, name, name_key, secret_hash, created,
+                                          version)
+                 VALUES ($1, $2, $1, $1, $3, 0, 1)",
+            )
+            .bind(id)
+            .bind(company)
+            .bind(vec![0; 32]),
+        )
+        .await
+        .expect("an integration");
+        tx.commit().await.expect("committed");
+        id
+    }
+
+    /// As [`Self::somebody`], without the time that a password takes.
+    pub(crate) async fn holder(&self, role: Role, scope: Scope, mail: &str) -> Browser {
+        let user = self.person(scope.company(), mail).await;
+        self.grant(user, role, scope).await;
+        let mut tx = self.core.store.write().await.expect("a transaction");
+        let (patience, now) = (self.core.people.patience(), self.core.now());
+        let (_, secret) = sessions::begin(&mut tx, user, patience, Peer(None), None, now)
+            .await
+            .expect("a session");
+        tx.commit().await.expect("committed");
+        Browser {
+            cookie: Some(format!("__Host-sid={}", secret.text())),
+            ..Self::ours()
+        }
     }
 
     #[track_caller]

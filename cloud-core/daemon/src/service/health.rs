@@ -27,6 +27,7 @@ struct Health {
     get,
     path = "/api/v1/health",
     tag = "service",
+    extensions(("x-permission" = json!("public"))),
     responses(
         (status = 200, description = "It can.", body = Health),
         (status = 503, description = "Its store does not answer.", body = crate::api::problem::ProblemBody),

@@ -27,6 +27,9 @@ pub(crate) enum StoreError {
     /// A row that something else still points to, or that points to nothing.
     #[error("a row is used elsewhere, or names one that is not there")]
     Reference(#[source] sqlx::Error),
+    /// A text with the character of code 0, which PostgreSQL does not take.
+    #[error("a text holds a character that cannot be stored")]
+    Unstorable,
     #[error("the database did not carry out a statement")]
     Engine(#[source] sqlx::Error),
     /// A row that this program did not write, or wrote wrongly.
@@ -352,6 +355,7 @@ impl Tx {
 fn sqlite_arguments(values: Vec<Value>) -> Result<SqliteArguments, StoreError> {
     let mut arguments = SqliteArguments::default();
     for value in values {
+        storable(&value)?;
         add(&mut arguments, value).map_err(StoreError::Engine)?;
     }
     Ok(arguments)
@@ -360,9 +364,18 @@ fn sqlite_arguments(values: Vec<Value>) -> Result<SqliteArguments, StoreError> {
 fn postgres_arguments(values: Vec<Value>) -> Result<PgArguments, StoreError> {
     let mut arguments = PgArguments::default();
     for value in values {
+        storable(&value)?;
         add(&mut arguments, value).map_err(StoreError::Engine)?;
     }
     Ok(arguments)
+}
+
+/// The same is refused on both engines, so that a move from one to the other loses nothing.
+fn storable(value: &Value) -> Result<(), StoreError> {
+    match value {
+        Value::Text(Some(text)) if text.contains('\0') => Err(StoreError::Unstorable),
+        Value::Text(_) | Value::Int(_) | Value::Octets(_) => Ok(()),
+    }
 }
 
 fn add<A>(arguments: &mut A, value: Value) -> Result<(), sqlx::Error>

@@ -1,4 +1,7 @@
 //! Stories of people through the whole interface, on both stores.
 
+mod example;
 mod giving;
+mod matrix;
 mod signing_in;
+mod tokens;
