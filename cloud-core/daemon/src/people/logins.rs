@@ -62,6 +62,19 @@ impl Logins {
         self.accounts.begin(&account, now).map_err(wait)
     }
 
+    /// Begins a try at a secret that is too long to be guessed: who tries is slowed down, what
+    /// she tries for is not, so that nobody keeps its owner out.
+    pub(super) fn begin_unguessable(&mut self, peer: Peer, now: Timestamp) -> Result<(), Problem> {
+        self.addresses
+            .begin(&peer.neighbourhood(), now)
+            .map_err(wait)
+    }
+
+    /// That try was right.
+    pub(super) fn unguessable_succeeded(&mut self, peer: Peer) {
+        self.addresses.take_back(&peer.neighbourhood());
+    }
+
     /// The try was right.
     pub(super) fn succeeded(&mut self, account: &str, peer: Peer) {
         self.accounts.forgive(&account.to_owned());

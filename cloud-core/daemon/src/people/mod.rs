@@ -12,9 +12,12 @@ mod cookie;
 mod founding;
 mod grants;
 mod integrations;
+mod invitations;
+mod letters;
 mod logins;
 mod passwords;
 mod peer;
+mod resets;
 mod secret;
 mod sessions;
 #[cfg(test)]
@@ -139,7 +142,11 @@ pub(crate) async fn tend(core: Core, stop: CancellationToken) {
 
 async fn tend_once(core: &Core) -> Result<(), StoreError> {
     let mut tx = core.store.write().await?;
-    sessions::end_expired(&mut tx, core.now()).await?;
+    let now = core.now();
+    sessions::end_expired(&mut tx, now).await?;
+    invitations::forget(&mut tx, now).await?;
+    resets::forget(&mut tx, now).await?;
+    letters::forget(&mut tx, now).await?;
     tx.commit().await?;
     tokens::tend(core).await
 }
@@ -150,5 +157,7 @@ pub(crate) fn routes() -> OpenApiRouter<Core> {
         .merge(users::routes())
         .merge(grants::routes())
         .merge(integrations::routes())
+        .merge(invitations::routes())
+        .merge(resets::routes())
         .merge(tokens::routes())
 }

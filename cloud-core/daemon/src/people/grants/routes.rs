@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use cloud_logic::ids::{CompanyId, GrantId, UserId};
 use cloud_logic::rights::{Permission, RemovalRefused, Role};
+use model::Timestamp;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -19,9 +20,9 @@ use super::{GrantBody, Held, Wish, owners_stay, rows, visible_in};
 use crate::api::problem::ProblemBody;
 use crate::api::{Code, Cursor, Json, Page, PageOf, Path, Problem, Query};
 use crate::core::{Core, NewId};
-use crate::store::audit::Audit;
+use crate::store::Tx;
+use crate::store::audit::{Actor, Audit};
 use crate::store::changes::{Change, What, Whose};
-use crate::store::{StoreError, Tx};
 
 /// So many grants one user or integration may hold.
 const MOST: i64 = 500;
@@ -155,7 +156,7 @@ async fn give(
         caller.actor().name,
         caller.now,
     );
-    keep(&mut tx, &caller, &held).await?;
+    keep(&mut tx, caller.actor(), &held, caller.now).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(held.into())))
 }
@@ -163,8 +164,9 @@ async fn give(
 /// Writes a new grant, the log and the change.
 pub(in super::super) async fn keep(
     tx: &mut Tx,
-    caller: &Caller,
+    actor: Actor,
     held: &Held,
+    now: Timestamp,
 ) -> Result<(), Problem> {
     if rows::count_of(tx, &held.holder).await? >= MOST {
         return Err(Problem::new(
@@ -173,7 +175,7 @@ pub(in super::super) async fn keep(
         ));
     }
     rows::insert(tx, held).await?;
-    note(tx, caller, held, "grant.give", What::Created).await?;
+    note(tx, actor, held, "grant.give", (What::Created, now));
     Ok(())
 }
 
@@ -227,18 +229,19 @@ async fn take(
         owners_stay(&mut tx, company, &[grant], caller.now).await?;
     }
     rows::delete(&mut tx, grant).await?;
-    note(&mut tx, &caller, &held, "grant.take", What::Deleted).await?;
+    let what = (What::Deleted, caller.now);
+    note(&mut tx, caller.actor(), &held, "grant.take", what);
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn note(
+fn note(
     tx: &mut Tx,
-    caller: &Caller,
+    actor: Actor,
     held: &Held,
     action: &'static str,
-    what: What,
-) -> Result<(), StoreError> {
+    (what, at): (What, Timestamp),
+) {
     let scope = held.grant.scope;
     let told = serde_json::json!({
         "holder": held.holder,
@@ -253,9 +256,9 @@ async fn note(
         What::Created | What::Updated => (None, Some(told)),
     };
     tx.audit(Audit {
-        at: caller.now,
+        at,
         company: Some(scope.company()),
-        actor: caller.actor(),
+        actor,
         action,
         object_kind: "grant",
         object_id: held.grant.id.to_string(),
@@ -263,7 +266,7 @@ async fn note(
         after,
     });
     tx.changed(Change {
-        at: caller.now,
+        at,
         whose: Whose {
             company: Some(scope.company()),
             project: scope.project(),
@@ -273,5 +276,4 @@ async fn note(
         id: held.grant.id.to_string(),
         what,
     });
-    Ok(())
 }

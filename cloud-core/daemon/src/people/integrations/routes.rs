@@ -155,7 +155,7 @@ async fn make(
         caller.actor().name,
         caller.now,
     );
-    grants::keep(&mut tx, &caller, &held).await?;
+    grants::keep(&mut tx, caller.actor(), &held, caller.now).await?;
     tx.commit().await?;
     let made = Made {
         id: integration.id,

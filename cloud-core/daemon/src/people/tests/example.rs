@@ -14,6 +14,8 @@ const TEXTS: &[(&str, &str)] = &[
     ("new", "four other words then"),
     ("language", "en"),
     ("time_zone", "Europe/Vienna"),
+    ("mode", "cloud"),
+    ("reason", "withdrawn"),
 ];
 
 pub(super) fn example(

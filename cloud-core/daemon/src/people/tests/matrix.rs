@@ -21,7 +21,11 @@ use crate::store::testing::on_both;
 const PUBLIC: &[(&str, &str)] = &[
     ("get", "/.well-known/jwks.json"),
     ("get", "/api/v1/health"),
+    ("post", "/api/v1/invitations/join"),
+    ("post", "/api/v1/invitations/look"),
     ("post", "/api/v1/login"),
+    ("post", "/api/v1/password/choose"),
+    ("post", "/api/v1/password/forgotten"),
     ("post", "/api/v1/token/integration"),
 ];
 

@@ -2,6 +2,7 @@
 
 mod example;
 mod giving;
+mod joining;
 mod matrix;
 mod signing_in;
 mod tokens;

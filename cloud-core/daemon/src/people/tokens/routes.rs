@@ -115,14 +115,14 @@ async fn integration_token(
 ) -> Result<impl IntoResponse, Problem> {
     let now = core.now();
     let account = wish.integration.to_string();
-    core.people.logins().begin(&account, peer, now)?;
+    core.people.logins().begin_unguessable(peer, now)?;
     let secret = Secret::shown(&wish.secret).ok_or_else(wrong)?;
     let mut tx = core.store.read().await?;
     let version = integrations::version_of(&mut tx, wish.integration, Some(&secret))
         .await?
         .ok_or_else(wrong)?;
     drop(tx);
-    core.people.logins().succeeded(&account, peer);
+    core.people.logins().unguessable_succeeded(peer);
     let mut claims = Claims::new(&core, account, wish.audience, now, FOR_INTEGRATIONS);
     claims.ver = Some(version);
     answer(&core, &claims, FOR_INTEGRATIONS).await
