@@ -42,6 +42,17 @@ pub(super) const COLUMNS: &[Column] = &[
                  WHERE name > $1 ORDER BY name LIMIT $2",
         update: "UPDATE installation_secret SET sealed = $3 WHERE name = $1 AND sealed = $2",
     },
+    Column {
+        name: "letter.sealed_link",
+        select: "SELECT id AS row, sealed_link AS sealed FROM letter
+                 WHERE sealed_link IS NOT NULL AND id > $1 ORDER BY id LIMIT $2",
+        update: "UPDATE letter SET sealed_link = $3 WHERE id = $1 AND sealed_link = $2",
+    },
+    Column {
+        name: "token_key.sealed",
+        select: "SELECT id AS row, sealed FROM token_key WHERE id > $1 ORDER BY id LIMIT $2",
+        update: "UPDATE token_key SET sealed = $3 WHERE id = $1 AND sealed = $2",
+    },
 ];
 
 /// Why a rotation did not come to its end. Run it again.

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use axum::response::Response;
-use cloud_logic::ids::{CompanyId, GrantId, IntegrationId, ProjectId, SiteId, UserId};
+use cloud_logic::ids::{CompanyId, DeviceId, GrantId, IntegrationId, ProjectId, SiteId, UserId};
 use cloud_logic::rights::{Grant, Period, Role, Scope, Withheld};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -224,6 +224,26 @@ impl World {
         let user = self.person(scope.company(), mail).await;
         self.grant(user, role, scope).await;
         (user, self.sign_in(mail).await)
+    }
+
+    /// A device at the first site.
+    pub(crate) async fn device(&self, place: Place) -> DeviceId {
+        let id = DeviceId::new_at(self.core.now());
+        let mut tx = self.core.store.write().await.expect("a transaction");
+        tx.execute(
+            query(
+                "INSERT INTO device (id, company_id, project_id, site_id, version, created)
+                 VALUES ($1, $2, $3, $4, 1, 1)",
+            )
+            .bind(id)
+            .bind(place.company)
+            .bind(place.project)
+            .bind(place.site),
+        )
+        .await
+        .expect("a device");
+        tx.commit().await.expect("committed");
+        id
     }
 
     /// An integration without rights.

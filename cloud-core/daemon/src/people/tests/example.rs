@@ -15,6 +15,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("language", "en"),
     ("time_zone", "Europe/Vienna"),
     ("mode", "cloud"),
+    ("op", "reboot"),
     ("reason", "withdrawn"),
 ];
 
