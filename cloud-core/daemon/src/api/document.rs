@@ -5,6 +5,8 @@
 //! in another one is written out, so that "nothing else" can be said of the one that is taken in.
 //! Invariant: the same routes give the same text.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
 
@@ -30,7 +32,22 @@ pub(super) fn finished(made: &OpenApi) -> Value {
             finish(operation);
         }
     }
-    document
+    sorted(document)
+}
+
+/// In the order of the names, whichever order the maps of this build keep.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            let by_name: BTreeMap<_, _> = object.into_iter().collect();
+            let entries = by_name
+                .into_iter()
+                .map(|(name, value)| (name, sorted(value)));
+            Value::Object(entries.collect())
+        }
+        Value::Array(all) => Value::Array(all.into_iter().map(sorted).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
 }
 
 fn finish(operation: &mut Value) {
