@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use axum::http::Method;
 use cloud_logic::ids::{CompanyId, UserId};
 use cloud_logic::rights::{Permission, Role, Scope};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::testing::{Answer, Browser, Place, World};
 use super::example::example;
@@ -254,6 +254,64 @@ async fn s1_without_a_session_nothing_answers_but_what_is_public() {
 }
 
 #[tokio::test]
+async fn u1_every_role_may_at_every_route_what_its_permissions_say() {
+    on_both(async |store| {
+        let world = World::new(store).await;
+        let document = document();
+        let trial = Trial {
+            world: &world,
+            document: &document,
+        };
+        let shared = Things::of(&world, "shared").await;
+        let mut people = Vec::new();
+        for &role in Role::ALL {
+            let mail = format!("{role}@example.com");
+            let scope = Scope::Company(shared.place.company);
+            people.push((role, world.holder(role, scope, &mail).await));
+        }
+        for (number, route) in routes(&document).iter().enumerate() {
+            let Some(permission) = route.asks_for() else {
+                continue;
+            };
+            for (role, browser) in &people {
+                let allowed = role.permissions().contains(permission);
+                let name = format!("{} as {role}", route.name());
+                if !allowed {
+                    let (answer, known) = trial.ask(browser, route, &shared.ids).await;
+                    let status = answer.status.as_u16();
+                    // Its claim is asked about first, and the device of the test has none.
+                    let unclaimed =
+                        route.path.contains("{device}") && !route.path.contains("/commands");
+                    let refused = status == 403 || ((unclaimed || !known) && status == 404);
+                    assert!(refused, "{name}: {status} {}", answer.text);
+                    continue;
+                }
+                // Where something is changed, a company of its own for each.
+                let own;
+                let (things, browser) = if route.method == Method::GET {
+                    (&shared, browser.clone())
+                } else {
+                    let word = format!("own-{number}-{role}");
+                    own = Things::of(&world, &word).await;
+                    let scope = Scope::Company(own.place.company);
+                    let browser = world
+                        .holder(*role, scope, &format!("{word}@example.com"))
+                        .await;
+                    (&own, browser)
+                };
+                let (answer, known) = trial.ask(&browser, route, &things.ids).await;
+                let status = answer.status.as_u16();
+                // A device that is just there has no claim and no commands yet.
+                let must_be_there = known && !route.path.contains("{device}");
+                let refused = [401, 403].contains(&status) || (must_be_there && status == 404);
+                assert!(!refused, "{name}: {status} {}", answer.text);
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn u1_what_belongs_to_others_looks_like_what_never_was() {
     on_both(async |store| {
         let world = World::new(store).await;
@@ -326,6 +384,95 @@ async fn s1_no_route_changes_anything_for_another_page() {
         }
     })
     .await;
+}
+
+/// Text that would be SQL, a header, a path or a template, if anything were put together of it.
+const HOSTILE: [&str; 6] = [
+    "'; DROP TABLE user_account; --",
+    "\" OR 1=1 --",
+    "x\r\nSet-Cookie: __Host-sid=planted",
+    "../../../../etc/passwd",
+    "{{7*7}}${7*7}%00\u{0}\u{202e}",
+    "$1 $2 %s \\",
+];
+
+/// Every text in every body, and every parameter.
+#[tokio::test]
+async fn s1_no_text_becomes_sql_or_a_header_at_any_route() {
+    on_both(async |store| {
+        let world = World::new(store).await;
+        let document = document();
+        let things = Things::of(&world, "acme").await;
+        let scope = Scope::Company(things.place.company);
+        let mut owner = world.holder(Role::Owner, scope, "owner@example.com").await;
+        for route in routes(&document) {
+            let (path, _) = Things::fill(&route.path, &things.ids);
+            let signs_out = route.path.ends_with("logout") || route.path.ends_with("me/sessions");
+            // Its answer does not end.
+            let is_stream = route.path == "/api/v1/events";
+            if signs_out || is_stream {
+                continue;
+            }
+            for hostile in HOSTILE {
+                let me = world.get(&owner, "/api/v1/me").await;
+                assert_eq!(me.status.as_u16(), 200, "before {}", route.name());
+                let mut browser = owner.clone();
+                browser.headers.push(("if-match", "\"99\"".to_owned()));
+                browser
+                    .headers
+                    .push(("idempotency-key", format!("{}", hostile.len())));
+                let mut bodies = vec![None];
+                if let Some(schema) = &route.body {
+                    let body = example(schema, &document, &things.ids);
+                    bodies = texts_replaced(&body, hostile)
+                        .into_iter()
+                        .map(Some)
+                        .collect();
+                }
+                for body in bodies {
+                    let escaped = percent(hostile);
+                    let asked =
+                        format!("{path}?cursor={escaped}&holder={escaped}&permission={escaped}");
+                    let method = route.method.clone();
+                    let answer = world.send(&browser, method, &asked, body.as_ref()).await;
+                    let status = answer.status.as_u16();
+                    assert_ne!(status, 500, "{} {body:?}: {}", route.name(), answer.text);
+                    if let Some(cookie) = answer.cookie() {
+                        assert!(!cookie.contains("planted"), "{}", route.name());
+                        owner.cookie = Some(cookie);
+                    }
+                }
+            }
+        }
+    })
+    .await;
+}
+
+/// The body once for each text in it, with that one replaced.
+fn texts_replaced(body: &Value, hostile: &str) -> Vec<Value> {
+    match body {
+        Value::String(_) => vec![json!(hostile)],
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(name, value)| {
+                texts_replaced(value, hostile).into_iter().map(|replaced| {
+                    let mut fields = fields.clone();
+                    fields.insert(name.clone(), replaced);
+                    Value::Object(fields)
+                })
+            })
+            .collect(),
+        Value::Array(items) => items
+            .iter()
+            .flat_map(|item| texts_replaced(item, hostile))
+            .map(|replaced| json!([replaced]))
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
+    }
+}
+
+fn percent(text: &str) -> String {
+    text.bytes().map(|octet| format!("%{octet:02X}")).collect()
 }
 
 #[test]
