@@ -23,7 +23,8 @@ section! {
         listen: Nested<ListenSection>,
         /// The database.
         store: Nested<StoreSection>,
-        /// The way mails leave. Without it, nothing is mailed, and links are shown instead.
+        /// The way mails leave. Read and checked, but not used yet: this version sends no mail, its
+        /// letters wait sealed in the store.
         mail: Perhaps<MailSection>,
         /// The log.
         log: Nested<LogSection>,
@@ -46,7 +47,7 @@ section! {
         /// MQTT without TLS and without certificates, for tests on this machine: the client
         /// identifier is the device. Only an address of the loopback is taken.
         devices_plain: Optional<SocketAddr> = r#""127.0.0.1:1883""#,
-        /// Figures for Prometheus at /metrics, without a password: keep it inside.
+        /// Figures for Prometheus. Not used yet: this version listens nowhere for them.
         metrics: Defaulted<SocketAddr> = r#""127.0.0.1:9465""#,
     }
 }
