@@ -58,6 +58,7 @@ npm|/usr/bin/npm|installs what drives it
 kamailio|/usr/sbin/kamailio|a foreign registrar, to check the test clients themselves|service
 rtpengine-daemon|/usr/bin/rtpengine|an SRTP of others, to check ours|service
 mosquitto-clients|/usr/bin/mosquitto_pub|devices of another make, at the front door of the cloud core
+shellcheck|/usr/bin/shellcheck|reads these scripts before they run anywhere
 postgresql|/usr/lib/postgresql/15/bin/initdb /usr/lib/postgresql/17/bin/initdb|the second database of the cloud core, a server of its own for each test|service
 '
 bench_packages='

@@ -1,3 +1,7 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # $root is set by whoever sources this
+# shellcheck disable=SC2034 # and what is found here is read there
+#
 # Sourced by setup.sh and xtask: finds a Rust toolchain that is new enough and
 # puts it first on PATH. Installs nothing. Needs $root, the repository's folder.
 #
@@ -32,7 +36,7 @@ find_toolchain() {
     local wanted folder version
     wanted=$(minimum_rust)
     while read -r folder; do
-        [ -n "$folder" ] && [ -x "$folder/rustc" ] && [ -x "$folder/cargo" ] || continue
+        if [ ! -x "$folder/rustc" ] || [ ! -x "$folder/cargo" ]; then continue; fi
         version=$(rustc_version "$folder")
         [ -n "$version" ] || continue
         if version_at_least "$version" "$wanted"; then

@@ -11,6 +11,7 @@ mod licences;
 mod metadata;
 mod pipeline;
 mod runner;
+mod shell;
 mod tidy;
 
 use std::ffi::OsString;
@@ -28,7 +29,7 @@ Usage: cargo xtask COMMAND
   bench [ARGUMENTS]    the same load on us and our peers (benches/)
   audio                how each pair of codecs sounds, with all the speech there is
   deps                 who may import whom (xtask/deps.toml)
-  tidy                 file sizes, module headings, manifests
+  tidy                 file sizes, module headings, manifests, scripts
   licences             what may be linked in
   fuzz [--minutes N] [TARGET]
                        each fuzz target for N minutes (10)

@@ -1,4 +1,4 @@
-//! House rules that no other tool checks: file sizes, module headings, manifests.
+//! House rules that no other tool checks: file sizes, module headings, manifests, shell scripts.
 //!
 //! Looks at the files git knows or would add (ignored ones do not count). Does
 //! not format (rustfmt does) and does not lint code (clippy does).
@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+
+use crate::shell;
 
 /// A file over this many lines fails; over [`QUESTION`] it is listed.
 const LIMIT: usize = 1000;
@@ -22,8 +24,9 @@ pub(crate) struct Report {
 
 pub(crate) fn check(root: &Path) -> Result<Report> {
     let mut report = Report::default();
-    for path in files(root)? {
-        let Ok(bytes) = std::fs::read(root.join(&path)) else {
+    let paths = files(root)?;
+    for path in &paths {
+        let Ok(bytes) = std::fs::read(root.join(path)) else {
             continue;
         };
         // Fixtures are evidence, byte for byte as they were found.
@@ -36,14 +39,16 @@ pub(crate) fn check(root: &Path) -> Result<Report> {
         let Ok(text) = String::from_utf8(bytes) else {
             continue;
         };
-        judge_text(&path, &text, &mut report);
+        judge_text(path, &text, &mut report);
         if path.ends_with(".rs") {
-            judge_rust(&path, &text, &mut report);
+            judge_rust(path, &text, &mut report);
         }
         if path.ends_with("/Cargo.toml") && !path.starts_with("tests/fuzz/") {
-            judge_manifest(&path, &text, &mut report);
+            judge_manifest(path, &text, &mut report);
         }
     }
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    report.faults.extend(shell::faults(root, &paths)?);
     Ok(report)
 }
 
