@@ -150,6 +150,10 @@ ids! {
     TokenKeyId = "tk", "token key";
     /// A letter that goes out by mail.
     LetterId = "le", "letter";
+    /// Something people are told of.
+    NoticeId = "nt", "notice";
+    /// An amount of something a company has ordered.
+    SubscriptionId = "sb", "subscription";
 }
 
 #[cfg(test)]
