@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use chance::Chance;
+
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 /// Even a lucky draw leaves the other end a moment.
@@ -10,7 +12,7 @@ const SHORTEST: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(super) struct Reconnect {
-    seed: u64,
+    chance: Chance,
     failures: u32,
     at: Option<Instant>,
 }
@@ -18,7 +20,7 @@ pub(super) struct Reconnect {
 impl Reconnect {
     pub(super) const fn new(seed: u64, first: Option<Instant>) -> Self {
         Self {
-            seed,
+            chance: Chance::new(seed),
             failures: 0,
             at: first,
         }
@@ -39,7 +41,7 @@ impl Reconnect {
     pub(super) fn failed(&mut self, now: Instant) {
         let ceiling = FIRST.saturating_mul(1 << self.failures.min(6)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);
-        let wait = ceiling.mul_f64(self.draw()).max(SHORTEST);
+        let wait = self.chance.wait(ceiling).max(SHORTEST);
         self.at = Some(now + wait);
     }
 
@@ -51,16 +53,6 @@ impl Reconnect {
     /// The line has proved to work.
     pub(super) const fn up(&mut self) {
         self.failures = 0;
-    }
-
-    /// From 0 to 1 (splitmix64).
-    fn draw(&mut self) -> f64 {
-        self.seed = self.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.seed;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        let top = (z ^ (z >> 31)) >> 32;
-        f64::from(u32::try_from(top).expect("32 bits are left")) / f64::from(u32::MAX)
     }
 }
 

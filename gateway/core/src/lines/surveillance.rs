@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use calls::Input;
+use chance::Chance;
 use legacy_protocols::command::{Command, Verdict};
 use legacy_protocols::event::LineTest;
 use legacy_protocols::number::Party;
@@ -37,7 +38,7 @@ const JITTER: f64 = 0.2;
 pub(super) struct Surveillance {
     rounds: BTreeMap<LineId, Round>,
     stations: BTreeMap<StationId, Known>,
-    seed: u64,
+    chance: Chance,
 }
 
 /// The stations of a line that is up, one after the other.
@@ -82,7 +83,7 @@ impl Surveillance {
         Self {
             rounds: BTreeMap::new(),
             stations: BTreeMap::new(),
-            seed,
+            chance: Chance::new(seed),
         }
     }
 
@@ -92,14 +93,7 @@ impl Surveillance {
 
     /// The mean, a fifth more or a fifth less.
     fn around(&mut self, mean: Duration) -> Duration {
-        // splitmix64
-        self.seed = self.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.seed;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        let upper = u32::try_from((z ^ (z >> 31)) >> 32).unwrap_or(u32::MAX);
-        let drawn = f64::from(upper) / f64::from(u32::MAX);
-        mean.mul_f64(1.0 - JITTER + 2.0 * JITTER * drawn)
+        mean.mul_f64(1.0 - JITTER + 2.0 * JITTER * self.chance.fraction())
     }
 
     fn known(&mut self, station: StationId) -> &mut Known {

@@ -9,6 +9,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use chance::Chance;
+
 /// Octets of A-law in a packet: 20 ms.
 pub const PACKET: usize = 160;
 /// What silence is in A-law on the line (G.711, even bits inverted).
@@ -39,9 +41,9 @@ pub struct Counters {
 }
 
 /// The B channels of one line.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Bearers {
-    seed: u64,
+    chance: Chance,
     joined: BTreeMap<u8, Bearer>,
     counters: Counters,
 }
@@ -78,13 +80,14 @@ impl Bearers {
     /// From `seed` come what RFC 3550 wants to be random; take it from the system.
     pub fn new(seed: u64) -> Self {
         Self {
-            seed,
-            ..Self::default()
+            chance: Chance::new(seed),
+            joined: BTreeMap::new(),
+            counters: Counters::default(),
         }
     }
 
     pub fn join(&mut self, channel: u8) {
-        let (source, first) = (self.draw(), self.draw());
+        let (source, first) = (self.chance.draw(), self.chance.draw());
         let bearer = Bearer {
             heard: Vec::with_capacity(2 * PACKET),
             source: (source >> 32) as u32,
@@ -145,15 +148,6 @@ impl Bearers {
             Some(bearer) => bearer.play(count, &mut self.counters),
             None => vec![SILENCE; count],
         }
-    }
-
-    /// splitmix64.
-    fn draw(&mut self) -> u64 {
-        self.seed = self.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.seed;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
     }
 }
 

@@ -12,7 +12,6 @@ mod address;
 mod machine;
 mod management;
 mod network;
-mod random;
 mod terminal;
 
 #[cfg(test)]
@@ -22,8 +21,6 @@ use std::time::Duration;
 
 pub use address::Tei;
 pub use machine::{Counters, Event, Lapd, Output, SendError};
-
-pub(crate) use random::Random;
 
 /// Which end of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

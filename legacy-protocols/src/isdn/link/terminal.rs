@@ -5,14 +5,16 @@
 
 use std::time::Instant;
 
+use chance::Chance;
+
+use super::Config;
 use super::address::Tei;
 use super::management::{Message, What};
-use super::{Config, Random};
 
 #[derive(Debug)]
 pub(super) struct Terminal {
     state: State,
-    random: Random,
+    chance: Chance,
 }
 
 #[derive(Debug)]
@@ -56,7 +58,7 @@ impl Terminal {
     pub(super) fn new(seed: u64, now: Instant) -> Self {
         Self {
             state: State::Pausing { until: now },
-            random: Random::new(seed),
+            chance: Chance::new(seed),
         }
     }
 
@@ -107,7 +109,7 @@ impl Terminal {
             {
                 let own = *own;
                 self.state = State::Assigned(own);
-                Said::message(What::CheckResponse, self.random.reference(), own)
+                Said::message(What::CheckResponse, self.reference(), own)
             }
             (What::Remove, State::Assigned(own) | State::Verifying { tei: own, .. })
                 if tei == *own || tei == Tei::BROADCAST =>
@@ -179,7 +181,7 @@ impl Terminal {
 
     /// Each attempt has its own reference (Q.921 5.3.2.1).
     fn request(&mut self, attempts: u8, config: &Config, now: Instant) -> Said {
-        let reference = self.random.reference();
+        let reference = self.reference();
         self.state = State::Requesting {
             reference,
             attempts,
@@ -190,7 +192,7 @@ impl Terminal {
 
     fn lose(&mut self, tei: Tei, config: &Config, now: Instant) -> Said {
         // Two that lost the same identifier shall not ask at the same moment.
-        let part = self.random.below(1000);
+        let part = self.chance.below(1000);
         self.state = State::Pausing {
             until: now + config.assign_within * (part + 1) / 1000,
         };
@@ -198,10 +200,15 @@ impl Terminal {
     }
 
     fn pause(&mut self, config: &Config, now: Instant) {
-        let part = 500 + self.random.below(1000);
+        let part = 500 + self.chance.below(1000);
         self.state = State::Pausing {
             until: now + config.assign_pause * part / 1000,
         };
+    }
+
+    /// An Ri of management messages.
+    const fn reference(&mut self) -> u16 {
+        (self.chance.draw() >> 48) as u16
     }
 }
 

@@ -9,7 +9,9 @@ use crate::isdn::codec::{
     CallReference, CallState, Cause, CauseValue, Element, Location, Message, MessageType, Origin,
     id,
 };
-use crate::isdn::link::{self as lapd, Lapd, Random, Side, Tei, Topology};
+use chance::Chance;
+
+use crate::isdn::link::{self as lapd, Lapd, Side, Tei, Topology};
 use crate::link::{Event as LinkEvent, Status};
 
 use super::call::{Call, CallId, Peer, State};
@@ -60,7 +62,7 @@ pub struct Line {
     pub(super) next_reference: u16,
     /// When a link that went down is to be established again.
     pub(super) establish_at: Option<Instant>,
-    pub(super) random: Random,
+    pub(super) chance: Chance,
     pub(super) outputs: VecDeque<Output>,
     pub(super) counters: Counters,
 }
@@ -77,7 +79,7 @@ impl Line {
             next_call: 0,
             next_reference: 0,
             establish_at: None,
-            random: Random::new(!seed),
+            chance: Chance::new(!seed),
             outputs: VecDeque::new(),
             counters: Counters::default(),
             config,
@@ -222,7 +224,7 @@ impl Line {
 
     fn link_down(&mut self, tei: Tei, now: Instant) {
         if self.is_point_to_point() {
-            let part = 500 + self.random.below(1000);
+            let part = 500 + self.chance.below(1000);
             self.establish_at = Some(now + self.config.timers.establish_pause * part / 1000);
             self.event(Event::LineDown);
         }
