@@ -1,9 +1,11 @@
 //! Input of routes, read strictly: what does not fit is a problem that names the place.
 
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -34,6 +36,20 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
+/// A body as it came.
+#[derive(Clone, Debug)]
+pub(super) struct Octets(pub(super) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Octets {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let read = Bytes::from_request(request, state).await;
+        read.map(Self)
+            .map_err(|rejection: BytesRejection| unread(rejection.status()))
+    }
+}
+
 fn of_body(rejection: &JsonRejection) -> Problem {
     match rejection {
         JsonRejection::JsonDataError(error) => {
@@ -44,11 +60,15 @@ fn of_body(rejection: &JsonRejection) -> Problem {
             Code::NotJson,
             "Send the header content-type: application/json.",
         ),
-        _ if rejection.status() == Code::TooLarge.status() => {
-            Problem::new(Code::TooLarge, "Send less at once.")
-        }
-        _ => Problem::new(Code::Malformed, "The body ended too early."),
+        _ => unread(rejection.status()),
     }
+}
+
+fn unread(status: StatusCode) -> Problem {
+    if status == Code::TooLarge.status() {
+        return Problem::new(Code::TooLarge, "Send less at once.");
+    }
+    Problem::new(Code::Malformed, "The body ended too early.")
 }
 
 /// Parameters after the question mark.

@@ -8,6 +8,7 @@ pub(crate) mod answers;
 pub(crate) mod check;
 mod document;
 pub(crate) mod extract;
+pub(crate) mod once;
 pub(crate) mod page;
 pub(crate) mod problem;
 mod router;
@@ -15,6 +16,7 @@ mod time;
 pub(crate) mod version;
 
 pub(crate) use extract::{Json, Path, Query};
+pub(crate) use once::{Begun, Once};
 pub(crate) use page::{Cursor, Page, PageOf};
 pub(crate) use problem::{Code, Finding, Problem};
 pub(crate) use router::{api, description, document};

@@ -2,24 +2,26 @@
 //!
 //! To order is not to be obeyed: the answer is 202 and the command as a thing of its own.
 
-use axum::extract::{FromRequestParts, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
+use axum::response::Response;
 use cloud_logic::commands::{Refusal, State as Stage, life};
 use cloud_logic::ids::{CommandId, DeviceId};
 use cloud_logic::rights::{Permission, Scope};
 use contract::down::Operation;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::time::Duration;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::rows::{self, Command, Once};
+use super::rows::{self, Command};
 use crate::api::answers::{NotMade, Refused};
+use crate::api::once::OnceKey;
 use crate::api::problem::ProblemBody;
-use crate::api::{Code, Cursor, Finding, Json, Page, PageOf, Path, Problem, Query, Time};
+use crate::api::{
+    Begun, Code, Cursor, Finding, Json, Once, Page, PageOf, Path, Problem, Query, Time,
+};
 use crate::core::{Core, NewId};
 use crate::people::Caller;
 use crate::store::Tx;
@@ -36,28 +38,6 @@ pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()
         .routes(routes!(list, order))
         .routes(routes!(read, cancel))
-}
-
-/// The caller's own name of a request, so that a repeated one acts once.
-struct IdempotencyKey(String);
-
-impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let header = parts
-            .headers
-            .get("idempotency-key")
-            .and_then(|value| value.to_str().ok());
-        header
-            .filter(|key| (1..=64).contains(&key.len()))
-            .map(|key| Self(key.to_owned()))
-            .ok_or_else(|| {
-                let detail = "Make up a text of 1 to 64 characters for this order and send it in \
-                              this header; send the same one when you try again.";
-                Problem::invalid(vec![Finding::new("idempotency-key", "missing", detail)])
-            })
-    }
 }
 
 /// What the device is asked to do.
@@ -163,7 +143,7 @@ impl From<Command> for CommandBody {
     tag = "commands",
     params(
         ("device" = String, Path, description = "Which device."),
-        ("idempotency-key" = String, Header, description = "Made up by you; the same for each try of the same order.", min_length = 1, max_length = 64),
+        OnceKey,
     ),
     extensions(("x-permission" = json!("device.command"))),
     request_body = Order,
@@ -177,12 +157,16 @@ async fn order(
     State(core): State<Core>,
     caller: Caller,
     Path(device): Path<DeviceId>,
-    key: IdempotencyKey,
-    Json(body): Json<Order>,
-) -> Result<(StatusCode, Json<CommandBody>), Problem> {
+    once: Once<Order>,
+) -> Result<Response, Problem> {
+    let body = &once.body;
     let operation = Operation::from(body.op);
     let mut tx = core.store.write().await?;
     let whose = place(&mut tx, &caller, device, permission(operation)).await?;
+    let first = match once.begin(&mut tx, &caller).await? {
+        Begun::First(first) => first,
+        Begun::Before(answer) => return Ok(answer),
+    };
     let asked = body
         .seconds
         .map(|seconds| Duration::from_secs(seconds.into()));
@@ -207,34 +191,16 @@ async fn order(
         detail: None,
         ended: None,
     };
-    let text = serde_json::to_vec(&body).unwrap_or_default();
-    let print = Sha256::new()
-        .chain_update(device.to_string())
-        .chain_update(text)
-        .finalize();
-    let once = Once {
-        caller: &command.ordered_by,
-        key: &key.0,
-        print: &print,
-    };
-    if let Some(earlier) = rows::ordered_before(&mut tx, &command, &once).await? {
-        let Some(id) = earlier else {
-            let detail = "This idempotency-key was used for another order. Make up a new one.";
-            return Err(Problem::new(Code::Conflict, detail));
-        };
-        let earlier = rows::find(&mut tx, device, id)
-            .await?
-            .ok_or_else(Problem::not_found)?;
-        return Ok((StatusCode::ACCEPTED, Json(earlier.into())));
-    }
     if rows::open_of_device(&mut tx, device).await? >= OPEN {
         let detail = "Fifty commands wait for this device. Wait, or take some of them back.";
         return Err(Problem::new(Code::TooMany, detail).retry_after(10));
     }
     rows::insert(&mut tx, &command).await?;
     tx.audit(audit(&caller, &command, "command.order"));
+    let body = CommandBody::from(command);
+    let answer = first.answer(&mut tx, StatusCode::ACCEPTED, &body).await?;
     tx.commit().await?;
-    Ok((StatusCode::ACCEPTED, Json(command.into())))
+    Ok(answer)
 }
 
 fn refused(refusal: Refusal) -> Problem {

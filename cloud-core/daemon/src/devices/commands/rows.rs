@@ -116,47 +116,6 @@ pub(crate) async fn insert(tx: &mut Tx, command: &Command) -> Result<(), StoreEr
     Ok(())
 }
 
-/// What makes an order the same as an earlier one.
-pub(crate) struct Once<'a> {
-    pub(crate) caller: &'a str,
-    pub(crate) key: &'a str,
-    /// Of the order itself.
-    pub(crate) print: &'a [u8],
-}
-
-/// Keeps the key of an order; if it was used before, for which command, or `None` for another order.
-pub(crate) async fn ordered_before(
-    tx: &mut Tx,
-    command: &Command,
-    once: &Once<'_>,
-) -> Result<Option<Option<CommandId>>, StoreError> {
-    // Two tries at the same instant: the second waits here for the first one's commit.
-    let kept = tx
-        .execute(
-            query(
-                "INSERT INTO idempotency (caller, key, fingerprint, status, body, created)
-                 VALUES ($1, $2, $3, 202, $4, $5) ON CONFLICT (caller, key) DO NOTHING",
-            )
-            .bind(once.caller)
-            .bind(once.key)
-            .bind(once.print)
-            .bind(command.id.to_string())
-            .bind(command.issued),
-        )
-        .await?;
-    if kept > 0 {
-        return Ok(None);
-    }
-    let asked = query("SELECT fingerprint, body FROM idempotency WHERE caller = $1 AND key = $2");
-    let row = tx.one(asked.bind(once.caller).bind(once.key)).await?;
-    let same = row.octets("fingerprint")? == once.print;
-    Ok(Some(if same {
-        row.maybe_parsed("body")?
-    } else {
-        None
-    }))
-}
-
 pub(crate) async fn find(
     tx: &mut Tx,
     device: DeviceId,

@@ -56,10 +56,12 @@ async fn an_order_is_taken_once_however_often_it_is_tried_d4() {
         );
         assert_eq!(told["ordered_by"], user.to_string());
         let again = order(&world, &owner, device, "k1", reboot.clone()).await;
-        assert_eq!(again.is(202).json()["id"], told["id"]);
-        order(&world, &owner, device, "k1", json!({"op": "identify"}))
-            .await
-            .is(409);
+        assert_eq!(again.is(202).json(), told);
+        assert_eq!(again.headers["idempotency-replayed"], "true");
+        assert!(!first.headers.contains_key("idempotency-replayed"));
+        let other = order(&world, &owner, device, "k1", json!({"op": "identify"})).await;
+        let other = other.is(422).json();
+        assert_eq!(other["errors"][0]["code"], "used_for_another");
         let other = order(&world, &owner, device, "k2", reboot.clone()).await;
         assert_ne!(other.is(202).json()["id"], told["id"]);
         let id = told["id"].as_str().unwrap();
@@ -80,6 +82,48 @@ async fn an_order_is_taken_once_however_often_it_is_tried_d4() {
         let mut tx = world.core.store.read().await.unwrap();
         let audited = query("SELECT count(*) AS n FROM audit WHERE action = 'command.order'");
         assert_eq!(tx.one(audited).await.unwrap().int("n").unwrap(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tries_at_the_same_instant_act_once_and_a_failed_one_leaves_its_key_free_u4() {
+    on_both(async |store| {
+        let world = World::new(store).await;
+        let place = world.company("a").await;
+        let device = device(&world, &place).await;
+        let scope = Scope::Company(place.company);
+        let (_, owner) = world.somebody(Role::Owner, scope, "o@a.example").await;
+        let (_, other) = world.somebody(Role::Admin, scope, "a@a.example").await;
+        let order_once = || order(&world, &owner, device, "k", json!({"op": "identify"}));
+        let answers = tokio::join!(order_once(), order_once(), order_once(), order_once());
+        let answers = <[Answer; 4]>::from(answers);
+        let mut replayed = 0;
+        for answer in &answers {
+            assert_eq!(answer.is(202).json(), answers[0].json());
+            replayed += usize::from(answer.headers.contains_key("idempotency-replayed"));
+        }
+        assert_eq!(replayed, 3);
+        let hers = order(&world, &other, device, "k", json!({"op": "identify"})).await;
+        assert_ne!(
+            hers.is(202).json()["id"],
+            answers[0].json()["id"],
+            "a key of her own"
+        );
+        let list = world.get(&owner, &of(device)).await.json();
+        assert_eq!(list["items"].as_array().unwrap().len(), 2);
+
+        let long = json!({"op": "door.open", "seconds": 11});
+        order(&world, &owner, device, "again", long).await.is(422);
+        let mended = json!({"op": "door.open", "seconds": 10});
+        order(&world, &owner, device, "again", mended).await.is(202);
+        for key in ["", "with space", "ü", &"x".repeat(65)] {
+            let refused = order(&world, &owner, device, key, json!({"op": "reboot"})).await;
+            assert_eq!(
+                refused.is(422).json()["errors"][0]["pointer"],
+                "idempotency-key"
+            );
+        }
     })
     .await;
 }
