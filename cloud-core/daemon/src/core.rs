@@ -6,6 +6,7 @@ use cloud_logic::ids;
 use model::Timestamp;
 use tokio::sync::Semaphore;
 
+use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::keys::Keys;
 use crate::people::People;
@@ -19,6 +20,7 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) keys: Keys,
     pub(crate) people: People,
+    pub(crate) blobs: Blobs,
     /// Places for pages that listen to what changes.
     pub(crate) streams: Arc<Semaphore>,
 }
@@ -54,5 +56,5 @@ macro_rules! new_ids {
 new_ids! {
     CompanyId ProjectId SiteId FolderId UserId GrantId DeviceId LabelId HandOverId RequestId AuthorityId UnitId
     SessionId PasskeyId CeremonyId InvitationId IntegrationId TokenKeyId LetterId
-    CommandId NodeId
+    CommandId NodeId BlobId UploadId ExportId
 }

@@ -11,6 +11,7 @@
 )]
 
 mod api;
+mod blobs;
 mod claims;
 mod cli;
 mod clock;

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api;
+use crate::blobs::Blobs;
 use crate::claims;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -103,6 +104,7 @@ pub(crate) async fn open(settings: &Settings, store: Store) -> Result<Core> {
         clock,
         keys,
         people,
+        blobs: Blobs::open(&settings.blobs.place, settings.blobs.room)?,
         streams: crate::core::streams(),
     })
 }

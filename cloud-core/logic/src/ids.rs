@@ -154,6 +154,12 @@ ids! {
     NoticeId = "nt", "notice";
     /// An amount of something a company has ordered.
     SubscriptionId = "sb", "subscription";
+    /// Octets that are kept beside the store.
+    BlobId = "bl", "blob";
+    /// A file that a device sends, piece by piece.
+    UploadId = "up", "upload";
+    /// Everything that is known of a person, put together for her.
+    ExportId = "ex", "export";
 }
 
 #[cfg(test)]

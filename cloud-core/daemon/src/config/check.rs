@@ -8,8 +8,12 @@ use settings::section::{Located, Optional};
 use settings::values::Secret;
 use tracing_subscriber::filter::Targets;
 
-use super::fields::{CoreFile, ListenSection, LogSection, MailEncryption, MailSection, Switch};
-use super::{Listen, Log, Mail, Settings};
+use super::fields::{
+    BlobsSection, CoreFile, ListenSection, LogSection, MailEncryption, MailSection, S3Section,
+    Switch,
+};
+use super::{Blobs, Listen, Log, Mail, Settings};
+use crate::blobs::{BlobPlace, Bucket};
 use crate::store::{PgPlace, Place};
 
 pub(super) fn settings(file: &CoreFile, beside: &Path, problems: &mut Problems) -> Settings {
@@ -21,6 +25,7 @@ pub(super) fn settings(file: &CoreFile, beside: &Path, problems: &mut Problems) 
         host,
         listen: listen(&file.listen, problems),
         store: store(file, &folder, beside, problems),
+        blobs: blobs(&file.blobs, &folder, beside, problems),
         mail: file
             .mail
             .as_ref()
@@ -102,6 +107,45 @@ fn store(file: &CoreFile, folder: &Path, beside: &Path, problems: &mut Problems)
         address: text.to_owned(),
         password: password.map(|secret| secret.expose().to_owned()),
     })
+}
+
+fn blobs(section: &BlobsSection, folder: &Path, beside: &Path, problems: &mut Problems) -> Blobs {
+    let mib = i64::try_from(section.most_of_a_company.value.0).expect("its type ends at 1048576");
+    let place = match section.s3.as_ref() {
+        None => BlobPlace::Folder(folder.join("blobs")),
+        Some(s3) => BlobPlace::Bucket(bucket(s3, beside, problems)),
+    };
+    Blobs {
+        place,
+        room: mib << 20,
+    }
+}
+
+fn bucket(section: &Located<S3Section>, beside: &Path, problems: &mut Problems) -> Bucket {
+    let endpoint = section.endpoint.value.trim_end_matches('/');
+    let local = endpoint.strip_prefix("http://").is_some_and(|rest| {
+        let host = host_of(rest);
+        host == "localhost" || host == "127.0.0.1"
+    });
+    if !local && !endpoint.starts_with("https://") {
+        problems.report(
+            &section.endpoint.place,
+            "what is uploaded would be readable on the way",
+            "write https:// and a host; http:// is for a store on this machine only",
+        );
+    }
+    let key = beside.join(&section.secret_key_file.value);
+    let secret_key = readable_by_owner_only(&key).unwrap_or_else(|why| {
+        complain(&section.secret_key_file.place, &key, &why, problems);
+        String::new()
+    });
+    Bucket {
+        endpoint: endpoint.to_owned(),
+        region: section.region.value.clone(),
+        name: section.bucket.value.clone(),
+        access_key: section.access_key.value.clone(),
+        secret_key: Secret::new(secret_key.trim_end_matches(['\n', '\r'])),
+    }
 }
 
 fn mail(section: &Located<MailSection>, beside: &Path, problems: &mut Problems) -> Mail {

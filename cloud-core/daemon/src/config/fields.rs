@@ -23,6 +23,8 @@ section! {
         listen: Nested<ListenSection>,
         /// The database.
         store: Nested<StoreSection>,
+        /// Uploads, pictures and exports.
+        blobs: Nested<BlobsSection>,
         /// The way mails leave. Read and checked, but not used yet: this version sends no mail, its
         /// letters wait sealed in the store.
         mail: Perhaps<MailSection>,
@@ -60,6 +62,33 @@ section! {
         postgres: Optional<Secret> = r#""postgres://antiphon@db.example.com/antiphon""#,
         /// A file with the password for it, readable by the core only.
         password_file: Optional<PathBuf> = r#""/etc/antiphon-cloud/database-password""#,
+    }
+}
+
+section! {
+    /// Uploads, pictures and exports: in the folder "blobs" of the core's folder, or in a bucket.
+    pub(crate) struct BlobsSection {
+        /// What those of one company may take together, in MiB.
+        most_of_a_company: Defaulted<Whole<1, 1048576>> = r#"5120"#,
+        /// A bucket of a store that speaks S3; left out, they lie in the folder. Several cores that
+        /// share a database need it, or a folder that they share.
+        s3: Perhaps<S3Section>,
+    }
+}
+
+section! {
+    /// A bucket of a store that speaks S3.
+    pub(crate) struct S3Section {
+        /// Where the store answers. "http://" is for one on this machine only.
+        endpoint: Required<String> = r#""https://s3.example.com""#,
+        /// As the store names it; most that run by themselves take any.
+        region: Defaulted<String> = r#""us-east-1""#,
+        /// The bucket. The core makes none.
+        bucket: Required<String> = r#""antiphon""#,
+        /// Whose key it is.
+        access_key: Required<String> = r#""antiphon""#,
+        /// A file with the key, readable by the core only.
+        secret_key_file: Required<PathBuf> = r#""/etc/antiphon-cloud/s3-key""#,
     }
 }
 

@@ -16,6 +16,7 @@ use tracing_subscriber::filter::Targets;
 
 use self::fields::CoreFile;
 pub(crate) use self::fields::{LogFormat, MailEncryption};
+use crate::blobs::BlobPlace;
 use crate::store::Place;
 
 const HEAD: &str = "\
@@ -36,6 +37,7 @@ pub(crate) struct Settings {
     pub(crate) host: String,
     pub(crate) listen: Listen,
     pub(crate) store: Place,
+    pub(crate) blobs: Blobs,
     pub(crate) mail: Option<Mail>,
     pub(crate) log: Log,
 }
@@ -49,6 +51,14 @@ pub(crate) struct Listen {
     pub(crate) revocation: SocketAddr,
     pub(crate) devices_plain: Option<SocketAddr>,
     pub(crate) metrics: SocketAddr,
+}
+
+/// Uploads, pictures and exports.
+#[derive(Clone, Debug)]
+pub(crate) struct Blobs {
+    pub(crate) place: BlobPlace,
+    /// What those of one company may take, in octets.
+    pub(crate) room: i64,
 }
 
 /// The way mails leave.

@@ -32,6 +32,7 @@ impl TestKeys {
             clock: self.clock.clone(),
             keys: self.keys.clone(),
             people: crate::people::testing::people(),
+            blobs: crate::blobs::Blobs::in_memory(),
             streams: crate::core::streams(),
         }
     }

@@ -16,6 +16,7 @@ use super::grants::{self, Held};
 use super::users::{self, Account};
 use super::{Peer, People, Site, sessions};
 use crate::api;
+use crate::blobs::Blobs;
 use crate::core::{Core, NewId};
 use crate::keys::testing::{TestKeys, keys};
 use crate::store::{Store, query};
@@ -106,6 +107,7 @@ impl World {
             clock: keys.clock.clone(),
             keys: keys.keys.clone(),
             people: people(),
+            blobs: Blobs::in_memory(),
             streams: crate::core::streams(),
         };
         let hash = core

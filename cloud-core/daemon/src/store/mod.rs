@@ -7,6 +7,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod changes;
+pub(crate) mod lease;
 mod migrations;
 mod open;
 mod sql;
