@@ -2,7 +2,8 @@
 
 use scenarios::contract::{Machine, keep};
 use scenarios::machines::{
-    Calls, IsdnLine, LegacyPorts, MediaRelay, SipEndpoint, StationRegistrar, WholeGateway,
+    Calls, IsdnLine, LegacyPorts, LinkSession, MediaRelay, SipEndpoint, StationRegistrar,
+    WholeGateway,
 };
 
 /// `found`: seeds that once found something.
@@ -23,6 +24,11 @@ fn the_call_engine_keeps_the_contract() {
 #[test]
 fn lines_to_older_servers_keep_the_contract() {
     lives::<LegacyPorts>(600, &[]);
+}
+
+#[test]
+fn the_link_to_the_core_keeps_the_contract() {
+    lives::<LinkSession>(600, &[]);
 }
 
 #[test]
