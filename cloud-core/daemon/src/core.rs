@@ -56,5 +56,5 @@ macro_rules! new_ids {
 new_ids! {
     CompanyId ProjectId SiteId FolderId UserId GrantId DeviceId LabelId HandOverId RequestId AuthorityId UnitId
     SessionId PasskeyId CeremonyId InvitationId IntegrationId TokenKeyId LetterId
-    CommandId NodeId BlobId UploadId ExportId
+    CommandId NodeId BlobId UploadId ExportId EditId
 }

@@ -20,6 +20,7 @@ use crate::claims;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::core::Core;
+use crate::devices;
 use crate::front_door;
 use crate::keys::{Addresses, Keys, Sealer, revocation_lists};
 use crate::listener::{self, Figures, Speaks};
@@ -68,6 +69,7 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     tasks.spawn(async move { tended.0.tend(&tended.1, tended.2).await });
     tasks.spawn(claims::tend(core.clone(), stop.clone()));
     tasks.spawn(people::tend(core.clone(), stop.clone()));
+    tasks.spawn(devices::edits::tend(core.clone(), stop.clone()));
 
     notify(&[NotifyState::Ready]);
     tokio::select! {

@@ -132,6 +132,8 @@ ids! {
     UnitId = "un", "unit";
     /// Something a device shall do.
     CommandId = "cm", "command";
+    /// One change of settings for many devices.
+    EditId = "ed", "edit";
     /// A process of the core, from its start to its end.
     NodeId = "no", "node";
     /// One call of a route that acts in the world.

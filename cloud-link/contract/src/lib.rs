@@ -9,6 +9,7 @@
 //! mean. Invariant: whatever octets come in, [`document::read`] answers with a document
 //! inside its limits or with an error that names the rule broken; it never panics.
 
+pub mod canonical;
 pub mod device;
 pub mod document;
 pub mod down;

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub const VERSION: u8 = 1;
 /// Octets of a document, as JSON in UTF-8.
 pub const DOCUMENT: usize = 32 * 1024;
+/// Octets of all that a device reports of itself: a patch that would make it more is not taken.
+pub const REPORTED: usize = 64 * 1024;
 /// Octets of an MQTT packet after CONNECT was accepted; each end announces it.
 pub const PACKET: usize = 64 * 1024;
 /// Octets of a CONNECT packet: nothing is known of the sender yet.

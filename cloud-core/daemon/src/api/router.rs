@@ -32,7 +32,7 @@ fn routes() -> OpenApiRouter<Core> {
         .merge(service::routes())
         .merge(people::routes())
         .merge(claims::routes())
-        .merge(devices::commands::routes())
+        .merge(devices::routes())
         .merge(tenancy::routes())
         .merge(events::routes())
         .merge(claims::device_routes())

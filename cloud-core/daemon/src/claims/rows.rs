@@ -6,6 +6,7 @@ use cloud_logic::ids::{CompanyId, DeviceId, ProjectId, SiteId, UnitId};
 use contract::enrolment::{Handle, ProofKey};
 use model::Timestamp;
 
+use crate::devices::registry::{self, rows::Claimed};
 use crate::keys::authority::number;
 use crate::keys::{Sealer, Secret, UnsealError};
 use crate::store::changes::Whose;
@@ -169,32 +170,27 @@ pub(super) async fn insert(
     let count = query("UPDATE unit SET epoch = $2 WHERE id = $1");
     tx.execute(count.bind(claim.unit).bind(number(claim.epoch)))
         .await?;
-    own(tx, claim.device, claim.place, now).await
+    own(tx, &claim, now).await
 }
 
-/// The device is this place's from now on. What it says begins anew: other hardware, or the
-/// same without its memory, counts from the start.
-async fn own(
-    tx: &mut Tx,
-    device: DeviceId,
-    place: Place,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let owned = query(
-        "INSERT INTO device (id, company_id, project_id, site_id, version, created)
-         VALUES ($1, $2, $3, $4, 1, $5)
-         ON CONFLICT (id) DO UPDATE SET
-             company_id = excluded.company_id, project_id = excluded.project_id,
-             site_id = excluded.site_id, version = device.version + 1",
-    )
-    .bind(device)
-    .bind(place.company)
-    .bind(place.project)
-    .bind(place.site)
-    .bind(now);
-    tx.execute(owned).await?;
+/// What the device says begins anew: other hardware, or the same without its memory, counts from
+/// the start.
+async fn own(tx: &mut Tx, claim: &NewClaim<'_>, now: Timestamp) -> Result<(), StoreError> {
+    let claimed = Claimed {
+        company: claim.place.company,
+        project: claim.place.project,
+        site: claim.place.site,
+        mode: claim.mode,
+        unit: claim.unit,
+    };
+    registry::rows::claimed(tx, claim.device, claimed, now).await?;
     let streams = query("DELETE FROM link_stream WHERE device_id = $1");
-    tx.execute(streams.bind(device)).await?;
+    tx.execute(streams.bind(claim.device)).await?;
+    let twin = query(
+        "UPDATE twin SET reported = '{}', reported_at = NULL, applied_rev = 0, applied_errors = '[]'
+         WHERE device_id = $1",
+    );
+    tx.execute(twin.bind(claim.device)).await?;
     Ok(())
 }
 

@@ -1,11 +1,34 @@
-//! Devices and gateways: what is asked of them.
+//! Devices and gateways: which there are and how they are, and what is asked of them.
+//!
+//! `registry` is what people see of them, `twin` how they are set, `commands` what they are told
+//! to do, `edits` one setting for many, `events` what they said that happened. Not here: the
+//! link itself (`front_door`), how they become somebody's (`claims`). Invariant: a device that
+//! nobody owns is in no list, and every route finds it missing.
 
 pub(crate) mod commands;
+pub(crate) mod edits;
+mod events;
+pub(crate) mod registry;
+pub(crate) mod twin;
 
 use cloud_logic::ids::DeviceId;
+use cloud_logic::rights::{Permission, Scope};
+use utoipa_axum::router::OpenApiRouter;
 
+use crate::api::Problem;
+use crate::core::Core;
+use crate::people::Caller;
 use crate::store::changes::Whose;
 use crate::store::{StoreError, Tx, query};
+
+pub(crate) fn routes() -> OpenApiRouter<Core> {
+    OpenApiRouter::new()
+        .merge(registry::routes())
+        .merge(twin::routes())
+        .merge(events::routes())
+        .merge(edits::routes())
+        .merge(commands::routes())
+}
 
 /// Whose a device is; `None` while it is nobody's.
 pub(crate) async fn whose(tx: &mut Tx, device: DeviceId) -> Result<Option<Whose>, StoreError> {
@@ -23,4 +46,22 @@ pub(crate) async fn whose(tx: &mut Tx, device: DeviceId) -> Result<Option<Whose>
         project,
         site: row.maybe_parsed("site_id")?,
     }))
+}
+
+/// Where a device is, if the caller has the permission there.
+pub(crate) async fn permitted(
+    tx: &mut Tx,
+    caller: &Caller,
+    permission: Permission,
+    device: DeviceId,
+) -> Result<Scope, Problem> {
+    let whose = whose(tx, device).await?.ok_or_else(Problem::not_found)?;
+    let scope = match (whose.company, whose.project, whose.site) {
+        (Some(company), Some(project), Some(site)) => Scope::Site(company, project, site),
+        (Some(company), Some(project), None) => Scope::Project(company, project),
+        (Some(company), None, _) => Scope::Company(company),
+        (None, _, _) => return Err(Problem::not_found()),
+    };
+    caller.require(permission, &scope)?;
+    Ok(scope)
 }

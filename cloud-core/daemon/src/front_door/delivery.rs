@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cloud_logic::ids::DeviceId;
+use contract::canonical;
 use contract::document::{Counter, Moment, Text};
 use contract::down::{Command, Desired};
 use contract::limits;
@@ -184,6 +185,8 @@ async fn settings_of(ground: &Ground, device: DeviceId) -> Result<(), StoreError
     let Ok(rev) = Counter::new(revision) else {
         return Ok(());
     };
+    let hash = Some(canonical::hash(&settings));
+    // What does not fit with its frame is fetched over HTTPS.
     let fits = settings.to_string().len() < limits::DOCUMENT - 256;
     let full = Some(settings).filter(|_| fits);
     let desired = Desired {
@@ -191,7 +194,7 @@ async fn settings_of(ground: &Ground, device: DeviceId) -> Result<(), StoreError
         base: None,
         patch: None,
         full,
-        hash: None,
+        hash,
     };
     link.settings.store(revision, Ordering::Relaxed);
     count(&ground.figures.settings_sent);

@@ -19,7 +19,7 @@ use super::figures::count;
 use super::links::{Link, Order};
 use super::rows::{connections, streams};
 use super::session::{Message, Number, Saying, Token, Why};
-use crate::devices::commands;
+use crate::devices::{commands, twin};
 use crate::store::{StoreError, Tx};
 
 /// So many messages may wait; above it the connections wait, and with them the devices.
@@ -149,6 +149,7 @@ async fn said(
     let news = match message {
         Message::Hello(hello) => {
             connections::hello(tx, device, link.epoch, hello, now).await?;
+            twin::rows::overtake(tx, device, hello.have.desired).await?;
             return Ok(Said::News(None));
         }
         Message::Event(event) => streams::event(tx, device, event, now)

@@ -9,6 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use cloud_logic::ids::{CompanyId, ProjectId, SiteId};
+use cloud_logic::rights::Scope;
 use model::Timestamp;
 use serde::Serialize;
 
@@ -87,6 +88,16 @@ pub(crate) struct Whose {
     pub(crate) company: Option<CompanyId>,
     pub(crate) project: Option<ProjectId>,
     pub(crate) site: Option<SiteId>,
+}
+
+impl From<Scope> for Whose {
+    fn from(scope: Scope) -> Self {
+        Self {
+            company: Some(scope.company()),
+            project: scope.project(),
+            site: scope.site(),
+        }
+    }
 }
 
 /// One thing that changed.

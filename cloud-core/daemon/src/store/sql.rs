@@ -121,7 +121,7 @@ macro_rules! bind_ids {
 bind_ids! {
     CompanyId ProjectId SiteId FolderId UserId GrantId DeviceId LabelId HandOverId RequestId AuthorityId UnitId
     SessionId PasskeyId CeremonyId InvitationId IntegrationId TokenKeyId LetterId
-    CommandId NodeId BlobId UploadId ExportId
+    CommandId NodeId BlobId UploadId ExportId EditId
 }
 
 /// One statement with its values.
@@ -169,14 +169,17 @@ impl Query {
 
     /// ` AND column` begins with this text. Both are lower case already.
     pub(crate) fn begins(self, column: &'static str, with: &str) -> Self {
-        let mut pattern = String::with_capacity(with.len() + 1);
-        for c in with.chars() {
-            if matches!(c, '%' | '_' | '!') {
-                pattern.push('!');
-            }
-            pattern.push(c);
-        }
-        pattern.push('%');
+        let pattern = escaped(with) + "%";
+        self.like(column, pattern)
+    }
+
+    /// ` AND column` has this text in it somewhere. Both are lower case already.
+    pub(crate) fn contains(self, column: &'static str, text: &str) -> Self {
+        let pattern = format!("%{}%", escaped(text));
+        self.like(column, pattern)
+    }
+
+    fn like(self, column: &'static str, pattern: String) -> Self {
         self.text(" AND ")
             .text(column)
             .text(" LIKE ")
@@ -215,6 +218,18 @@ impl Query {
         };
         (text, self.arguments)
     }
+}
+
+/// A text of which no character means something in a pattern.
+fn escaped(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern
 }
 
 /// A transaction. Dropped without `commit`, it is as if it had never been.

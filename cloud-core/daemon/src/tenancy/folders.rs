@@ -79,7 +79,7 @@ async fn all(tx: &mut Tx, project: ProjectId) -> Result<Vec<Folder>, StoreError>
 }
 
 /// The project of a folder.
-pub(super) async fn project_of(
+pub(crate) async fn project_of(
     tx: &mut Tx,
     folder: FolderId,
 ) -> Result<Option<ProjectId>, StoreError> {

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use cloud_logic::ids::{LabelId, ProjectId, SiteId, UserId};
+use cloud_logic::ids::{DeviceId, LabelId, ProjectId, SiteId, UserId};
 use cloud_logic::rights::Permission;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -38,7 +38,7 @@ struct Label {
     id: LabelId,
     #[serde(flatten)]
     settings: LabelSettings,
-    /// What it is on: ids of projects and sites.
+    /// What it is on: ids of projects, sites and devices.
     on: Vec<String>,
 }
 
@@ -169,14 +169,14 @@ async fn mine(tx: &mut Tx, caller: &Caller, label: LabelId) -> Result<(), Proble
     found.map(|_| ()).ok_or_else(Problem::not_found)
 }
 
-/// Put a label on a project or site
+/// Put a label on a project, a site or a device
 #[utoipa::path(
     put,
     path = "/api/v1/me/labels/{label}/on/{object}",
     tag = "tenancy",
     params(
         ("label" = String, Path, description = "Which label."),
-        ("object" = String, Path, description = "The id of a project or site.")
+        ("object" = String, Path, description = "The id of a project, a site or a device.")
     ),
     extensions(("x-permission" = json!("signed_in"))),
     responses((status = 204, description = "It is on."), Refused)
@@ -204,20 +204,22 @@ async fn seen(tx: &mut Tx, caller: &Caller, object: &str) -> Result<(), Problem>
         permitted_project(tx, caller, Permission::ProjectView, project).await?;
     } else if let Ok(site) = object.parse::<SiteId>() {
         permitted_site(tx, caller, Permission::SiteView, site).await?;
+    } else if let Ok(device) = object.parse::<DeviceId>() {
+        crate::devices::permitted(tx, caller, Permission::DeviceView, device).await?;
     } else {
         return Err(Problem::not_found());
     }
     Ok(())
 }
 
-/// Take a label off a project or site
+/// Take a label off a project, a site or a device
 #[utoipa::path(
     delete,
     path = "/api/v1/me/labels/{label}/on/{object}",
     tag = "tenancy",
     params(
         ("label" = String, Path, description = "Which label."),
-        ("object" = String, Path, description = "The id of a project or site.")
+        ("object" = String, Path, description = "The id of a project, a site or a device.")
     ),
     extensions(("x-permission" = json!("signed_in"))),
     responses((status = 204, description = "It is off."), Refused)

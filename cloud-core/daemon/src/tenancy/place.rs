@@ -33,7 +33,7 @@ pub(crate) async fn of_site(tx: &mut Tx, site: SiteId) -> Result<Option<Scope>, 
 }
 
 /// The project, if the caller may do this there.
-pub(super) async fn permitted_project(
+pub(crate) async fn permitted_project(
     tx: &mut Tx,
     caller: &Caller,
     permission: Permission,
@@ -47,7 +47,7 @@ pub(super) async fn permitted_project(
 }
 
 /// The site, if the caller may do this there.
-pub(super) async fn permitted_site(
+pub(crate) async fn permitted_site(
     tx: &mut Tx,
     caller: &Caller,
     permission: Permission,
@@ -60,25 +60,21 @@ pub(super) async fn permitted_site(
 
 /// What became of a thing, for the log and for those who listen.
 #[derive(Debug)]
-pub(super) struct Told {
-    pub(super) scope: Scope,
-    pub(super) action: &'static str,
-    pub(super) kind: &'static str,
-    pub(super) id: String,
-    pub(super) what: What,
-    pub(super) before: Option<Value>,
-    pub(super) after: Option<Value>,
+pub(crate) struct Told {
+    pub(crate) scope: Scope,
+    pub(crate) action: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) id: String,
+    pub(crate) what: What,
+    pub(crate) before: Option<Value>,
+    pub(crate) after: Option<Value>,
 }
 
 /// Writes it down with the transaction.
-pub(super) fn tell(tx: &mut Tx, caller: &Caller, told: Told) {
+pub(crate) fn tell(tx: &mut Tx, caller: &Caller, told: Told) {
     tx.changed(Change {
         at: caller.now,
-        whose: Whose {
-            company: Some(told.scope.company()),
-            project: told.scope.project(),
-            site: told.scope.site(),
-        },
+        whose: Whose::from(told.scope),
         kind: told.kind,
         id: told.id.clone(),
         what: told.what,

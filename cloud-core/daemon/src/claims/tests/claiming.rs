@@ -179,6 +179,9 @@ async fn d1_another_unit_takes_the_place_of_a_broken_one_under_the_same_device()
         let fresh = new_key();
         let enrolment = world.enrol(&spare, &fresh).await.enrolment();
         assert_eq!(enrolment.device, claimed.device.to_string());
+        let (name, serial_number) = world.shown(claimed.device).await;
+        assert_eq!(serial_number, replaced.serial_number);
+        assert_eq!(name, format!("OD1 {serial_number}"));
         assert!(
             world.claim(1, &broken, place).await.is_ok(),
             "repaired, it is free"

@@ -310,3 +310,43 @@ async fn d1_hostile_enrolments_are_answered_with_a_problem() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn s3_a_device_fetches_its_settings_with_its_certificate_and_nobody_elses() {
+    on_both(async |store| {
+        let world = World::new(store).await;
+        let (place, code) = (world.site(1).await, world.unit("OD1", None).await);
+        let claimed = world.claim(1, &code, place).await.unwrap();
+        let key = new_key();
+        let enrolment = world.enrol(&code, &key).await.enrolment();
+        let shown = Shown {
+            chain: chain(&enrolment),
+            key,
+        };
+        let mut tx = world.core.store.write().await.unwrap();
+        let set = query(
+            "INSERT INTO twin (device_id, desired, desired_rev, reported, applied_rev,
+                               applied_errors)
+             VALUES ($1, '{\"language\":\"de\"}', 3, '{}', 0, '[]')",
+        );
+        tx.execute(set.bind(claimed.device)).await.unwrap();
+        tx.commit().await.unwrap();
+        let path = "/v1/devices/self/desired";
+        let told = world.get(path, Some(&shown), "").await;
+        let desired: contract::down::Desired = serde_json::from_slice(&told.body).unwrap();
+        assert_eq!((told.status, desired.rev.get()), (200, 3));
+        let full = desired.full.unwrap();
+        assert_eq!(desired.hash, Some(contract::canonical::hash(&full)));
+        assert!(told.head.contains("etag: \"3\""), "{}", told.head);
+        let again = world
+            .get(path, Some(&shown), "if-none-match: \"3\"\r\n")
+            .await;
+        assert_eq!((again.status, again.body.len()), (304, 0));
+        assert_eq!(world.get(path, None, "").await.status, 403);
+        release(&world.core, &actor(), claimed.device)
+            .await
+            .unwrap();
+        assert_eq!(world.get(path, Some(&shown), "").await.status, 403);
+    })
+    .await;
+}

@@ -102,6 +102,24 @@ impl World {
         }
     }
 
+    /// Name and serial number as lists show them.
+    async fn shown(&self, device: DeviceId) -> (String, String) {
+        let asked = query("SELECT name, serial_number FROM device WHERE id = $1").bind(device);
+        let row = self
+            .core
+            .store
+            .read()
+            .await
+            .unwrap()
+            .one(asked)
+            .await
+            .unwrap();
+        (
+            row.text("name").unwrap(),
+            row.text("serial_number").unwrap(),
+        )
+    }
+
     /// A company with one site.
     async fn site(&self, number: u128) -> Place {
         let place = Place {
@@ -185,6 +203,16 @@ impl World {
             body = replayed;
         }
         exchange(&mut stream, path, &body.to_string()).await
+    }
+
+    async fn get(&self, path: &str, shown: Option<&Shown>, more: &str) -> Answer {
+        let mut stream = connect(&self.core, self.web, shown).await.unwrap();
+        let text = format!("GET {path} HTTP/1.1\r\nhost: core\r\nconnection: close\r\n{more}\r\n");
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut octets = Vec::new();
+        // As above.
+        let _ = stream.read_to_end(&mut octets).await;
+        read_answer(&octets)
     }
 
     async fn enrol(&self, code: &ClaimCode, key: &KeyPair) -> Answer {

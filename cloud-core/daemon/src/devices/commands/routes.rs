@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use cloud_logic::commands::{Refusal, State as Stage, life};
 use cloud_logic::ids::{CommandId, DeviceId};
-use cloud_logic::rights::{Permission, Scope};
+use cloud_logic::rights::Permission;
 use contract::down::Operation;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -23,8 +23,8 @@ use crate::api::{
     Begun, Code, Cursor, Finding, Json, Once, Page, PageOf, Path, Problem, Query, Time,
 };
 use crate::core::{Core, NewId};
+use crate::devices::permitted;
 use crate::people::Caller;
-use crate::store::Tx;
 use crate::store::audit::Audit;
 use crate::store::changes::Whose;
 
@@ -162,7 +162,7 @@ async fn order(
     let body = &once.body;
     let operation = Operation::from(body.op);
     let mut tx = core.store.write().await?;
-    let whose = place(&mut tx, &caller, device, permission(operation)).await?;
+    let scope = permitted(&mut tx, &caller, permission(operation), device).await?;
     let first = match once.begin(&mut tx, &caller).await? {
         Begun::First(first) => first,
         Begun::Before(answer) => return Ok(answer),
@@ -180,7 +180,7 @@ async fn order(
     let command = Command {
         id: CommandId::new_at(now),
         device,
-        whose,
+        whose: Whose::from(scope),
         operation,
         args,
         ordered_by: caller.actor().name,
@@ -252,7 +252,7 @@ async fn list(
         })?),
     };
     let mut tx = core.store.read().await?;
-    place(&mut tx, &caller, device, Permission::DeviceView).await?;
+    permitted(&mut tx, &caller, Permission::DeviceView, device).await?;
     let commands = rows::of_device(&mut tx, device, before, limit + 1).await?;
     let bodies = commands.into_iter().map(CommandBody::from).collect();
     let cursor = |command: &CommandBody| Cursor {
@@ -280,7 +280,7 @@ async fn read(
     Path((device, command)): Path<(DeviceId, CommandId)>,
 ) -> Result<Json<CommandBody>, Problem> {
     let mut tx = core.store.read().await?;
-    place(&mut tx, &caller, device, Permission::DeviceView).await?;
+    permitted(&mut tx, &caller, Permission::DeviceView, device).await?;
     let found = rows::find(&mut tx, device, command).await?;
     found
         .map(|command| Json(command.into()))
@@ -311,11 +311,11 @@ async fn cancel(
     Path((device, command)): Path<(DeviceId, CommandId)>,
 ) -> Result<Json<CommandBody>, Problem> {
     let mut tx = core.store.write().await?;
-    place(&mut tx, &caller, device, Permission::DeviceView).await?;
+    permitted(&mut tx, &caller, Permission::DeviceView, device).await?;
     let found = rows::find(&mut tx, device, command)
         .await?
         .ok_or_else(Problem::not_found)?;
-    place(&mut tx, &caller, device, permission(found.operation)).await?;
+    permitted(&mut tx, &caller, permission(found.operation), device).await?;
     if !rows::cancel(&mut tx, &found, core.now()).await? {
         let detail = "It has left for the device, or is over. Read it to see what became of it.";
         return Err(Problem::new(Code::Conflict, detail));
@@ -326,35 +326,4 @@ async fn cancel(
         .ok_or_else(Problem::not_found)?;
     tx.commit().await?;
     Ok(Json(cancelled.into()))
-}
-
-/// Where a device is, if the caller has the permission there.
-async fn place(
-    tx: &mut Tx,
-    caller: &Caller,
-    device: DeviceId,
-    permission: Permission,
-) -> Result<Whose, Problem> {
-    let whose = crate::devices::whose(tx, device)
-        .await?
-        .ok_or_else(Problem::not_found)?;
-    let scope = match whose {
-        Whose {
-            company: Some(company),
-            project: Some(project),
-            site: Some(site),
-        } => Scope::Site(company, project, site),
-        Whose {
-            company: Some(company),
-            project: Some(project),
-            site: None,
-        } => Scope::Project(company, project),
-        Whose {
-            company: Some(company),
-            ..
-        } => Scope::Company(company),
-        Whose { company: None, .. } => return Err(Problem::not_found()),
-    };
-    caller.require(permission, &scope)?;
-    Ok(whose)
 }

@@ -5,12 +5,14 @@
 
 use std::time::Duration;
 
+use cloud_logic::condition::Presence;
 use cloud_logic::ids::{DeviceId, NodeId};
 use cloud_logic::presence::Epoch;
 use contract::topic::Subscribed;
 use contract::up::Hello;
 use model::Timestamp;
 
+use crate::devices::registry::rows as registry;
 pub(in crate::front_door) use crate::devices::whose;
 use crate::store::changes::{Change, What, Whose};
 use crate::store::{StoreError, Tx, query};
@@ -88,6 +90,7 @@ pub(in crate::front_door) async fn arrive(
     // Another node learns from it that its socket is an old one.
     tell(tx, "connection", arrival.device, whose, now);
     if !was_online {
+        registry::is_now(tx, arrival.device, Presence::Online, now).await?;
         tell(tx, "presence", arrival.device, whose, now);
     }
     Ok(Some(Arrived {
@@ -155,6 +158,7 @@ pub(in crate::front_door) async fn offline(
     if touched == 0 {
         return Ok(false);
     }
+    registry::is_now(tx, device, Presence::Offline, now).await?;
     let whose = whose(tx, device).await?.unwrap_or_default();
     tell(tx, "presence", device, whose, now);
     Ok(true)
@@ -201,6 +205,7 @@ pub(in crate::front_door) async fn hello(
         )
         .await?;
     if touched > 0 {
+        registry::introduced(tx, device, hello).await?;
         let whose = whose(tx, device).await?.unwrap_or_default();
         tell(tx, "device", device, whose, now);
     }

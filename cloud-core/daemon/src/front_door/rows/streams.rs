@@ -5,12 +5,14 @@
 use std::time::Duration;
 
 use cloud_logic::ids::DeviceId;
-use contract::document::Counter;
+use contract::document::{Counter, Text};
 use contract::down::Stream;
 use contract::{limits, merge, up};
 use model::Timestamp;
 use serde_json::Value;
 
+use crate::devices::registry::rows as registry;
+use crate::devices::twin::rows;
 use crate::store::{StoreError, Tx, query};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -105,37 +107,51 @@ pub(in crate::front_door) async fn reported(
     if !advance(tx, device, Stream::Reported, reported.boot, reported.seq).await? {
         return Ok(false);
     }
-    let asked = query("SELECT reported FROM twin WHERE device_id = $1").bind(device);
-    let mut twin: Value = match tx.optional(asked).await? {
-        Some(row) if !reported.full => row.json("reported")?,
-        Some(_) | None => Value::Object(serde_json::Map::new()),
+    let (mut twin, _) = rows::find(tx, device).await?;
+    let mut whole = match reported.full {
+        true => Value::Object(serde_json::Map::new()),
+        false => twin.reported.clone(),
     };
-    merge::apply(&mut twin, &reported.patch);
-    let (applied_rev, errors) = match &reported.applied {
-        Some(applied) => {
-            let errors = serde_json::to_string(&applied.errors).unwrap_or_else(|_| "[]".to_owned());
-            (Some(applied.desired.get()), Some(errors))
+    merge::apply(&mut whole, &reported.patch);
+    // Many small patches must not make one large document.
+    if whole.to_string().len() <= limits::REPORTED {
+        twin.reported = whole;
+    }
+    if let Some(applied) = &reported.applied {
+        twin.applied = applied.desired.get();
+        twin.errors = applied.errors.clone();
+        if !applied.ok && twin.errors.is_empty() {
+            twin.errors.extend(not_told());
         }
-        None => (None, None),
-    };
+    }
+    let errors = serde_json::to_string(&twin.errors).unwrap_or_else(|_| "[]".to_owned());
     tx.execute(
         query(
             "INSERT INTO twin (device_id, desired, desired_rev, reported, reported_at,
                                applied_rev, applied_errors)
-             VALUES ($1, '{}', 0, $2, $3, COALESCE($4, 0), COALESCE($5, '[]'))
+             VALUES ($1, '{}', 0, $2, $3, $4, $5)
              ON CONFLICT (device_id) DO UPDATE SET
                  reported = excluded.reported, reported_at = excluded.reported_at,
-                 applied_rev = COALESCE($4, twin.applied_rev),
-                 applied_errors = COALESCE($5, twin.applied_errors)",
+                 applied_rev = excluded.applied_rev, applied_errors = excluded.applied_errors",
         )
         .bind(device)
-        .bind(twin.to_string())
+        .bind(twin.reported.to_string())
         .bind(now)
-        .bind(applied_rev)
+        .bind(twin.applied)
         .bind(errors),
     )
     .await?;
+    registry::concerns(tx, device, &twin).await?;
     Ok(true)
+}
+
+/// It failed, and the device does not say at what.
+fn not_told() -> Option<up::ApplyError> {
+    Some(up::ApplyError {
+        pointer: Text::new("/").ok()?,
+        code: Text::new("not-told").ok()?,
+        detail: None,
+    })
 }
 
 /// Settings a device shall have, and their revision.
