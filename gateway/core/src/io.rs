@@ -20,6 +20,7 @@ use crate::lines::LineId;
 use crate::operator::{Answer, OperatorCommand};
 use crate::plan::{FreePort, MediaCommand};
 use crate::recording::RecordingCommand;
+use crate::standing::Standing;
 
 /// Something happened.
 #[derive(Debug)]
@@ -193,6 +194,7 @@ pub enum StoreWrite {
     Bindings(Store),
     CallRecord(Box<CallRecord>),
     DoorRecord(Box<DoorRecord>),
+    Standing(Standing),
 }
 
 /// Ask a device in the local segment to open a door.

@@ -30,6 +30,7 @@ mod recording;
 mod registrations;
 mod route;
 mod sounds;
+mod standing;
 mod state;
 mod view;
 mod watchers;
@@ -52,5 +53,6 @@ pub use plan::{
 pub use playback::PlaybackError;
 pub use recording::{CallSide, RecordPolicy, RecordingCommand};
 pub use sounds::{Announcements, Sounds};
+pub use standing::{Standing, StandingOrder};
 pub use state::GatewayState;
 pub use view::{CallShown, ContactView, StationView};

@@ -16,6 +16,7 @@ use model::{CallId, LegId, Priority, StationId};
 use thiserror::Error;
 
 use crate::sounds::Lasting;
+use crate::standing::StandingOrder;
 use crate::state::GatewayState;
 
 /// A programme that a call has ended, or that its station would not hear, is tried again after this.
@@ -107,11 +108,22 @@ impl GatewayState {
         programme: u8,
         now: Instant,
     ) -> Result<(), PlaybackError> {
+        self.want_programme(station, programme, now)?;
+        self.remember(station, StandingOrder::Programme(Some(programme)));
+        Ok(())
+    }
+
+    pub(crate) fn want_programme(
+        &mut self,
+        station: StationId,
+        programme: u8,
+        now: Instant,
+    ) -> Result<(), PlaybackError> {
         if self.recording_of(What::Programme(programme)).is_none() {
             self.counters.playbacks_refused += 1;
             return Err(PlaybackError::NoSuchProgramme(programme));
         }
-        self.stop_programme(station, now);
+        self.end_programme(station, now);
         let wanted = Wanted {
             programme,
             again: Some(now + AGAIN),
@@ -122,6 +134,11 @@ impl GatewayState {
     }
 
     pub(crate) fn stop_programme(&mut self, station: StationId, now: Instant) {
+        self.remember(station, StandingOrder::Programme(None));
+        self.end_programme(station, now);
+    }
+
+    fn end_programme(&mut self, station: StationId, now: Instant) {
         self.playbacks.wanted.remove(&station);
         if let Some(call) = self.playbacks.programme_on(station) {
             // It can only have ended by itself meanwhile.

@@ -293,7 +293,7 @@ impl GatewayState {
     }
 
     /// What one says is handed to the next, until all have nothing more to say.
-    fn drain(&mut self, now: Instant) {
+    pub(crate) fn drain(&mut self, now: Instant) {
         for _ in 0..MOST_STEPS {
             let calls_until = match self.calls.poll_output() {
                 calls::Output::Timeout(until) => until,

@@ -356,6 +356,7 @@ impl Hands {
                 self.tell_about_door(&record);
                 self.journal(JournalWrite::Door(record));
             }
+            StoreWrite::Standing(standing) => self.journal(JournalWrite::Standing(standing)),
         }
     }
 

@@ -225,6 +225,13 @@ fn build(
     }
     let kept = state.restore(machine::restored(restored.bindings, clock), clock.instant);
     tracing::info!(?kept, "registrations were read back");
+    let ordered = restored.standing.len();
+    let holding = state.restore_standing(restored.standing, clock.instant);
+    tracing::info!(
+        holding,
+        forgotten = ordered - holding,
+        "diversions and programmes were read back"
+    );
 
     let (asker, asked) = mpsc::channel(REQUESTS);
     let (reload, reload_asked) = mpsc::channel(4);

@@ -13,6 +13,7 @@ use model::{Address, CallNumber, ForwardWhen, ForwardingRule, StationId};
 
 use super::orders::{Diversion, OrderError};
 use super::{LineId, done_if};
+use crate::standing::StandingOrder;
 use crate::state::GatewayState;
 
 impl GatewayState {
@@ -91,6 +92,8 @@ impl GatewayState {
     }
 
     fn divert(&mut self, station: StationId, rule: Option<ForwardingRule>, now: Instant) {
+        let order = StandingOrder::Diversion(rule.clone());
+        self.remember(station, order);
         self.calls.handle(Input::Divert { station, rule }, now);
     }
 

@@ -155,7 +155,7 @@ impl GatewayState {
     }
 
     /// A station of the directory that is at home here.
-    fn own_station(&self, number: CallNumber) -> Option<StationId> {
+    pub(crate) fn own_station(&self, number: CallNumber) -> Option<StationId> {
         let station = self.directory.station_by_number(number)?;
         match station.reach {
             Reach::Behind(_) => None,

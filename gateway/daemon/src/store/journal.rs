@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use gateway_core::Standing;
 use model::{
     Address, Authority, CallId, CallRecord, Carried, DoorRecord, DoorResult, LegId, LegRole, Mos,
     Timestamp,
@@ -15,6 +16,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::file::{Layout, Sharing};
 use super::lane::Book;
+use super::standing;
 
 /// Old rows removed in one round of tidying, so that none takes long.
 const TIDY_ROWS: usize = 500;
@@ -22,7 +24,7 @@ const TIDY_ROWS: usize = 500;
 const LAYOUT: Layout = Layout {
     name: "journal.db",
     sharing: Sharing::WithReaders,
-    migrations: &[RECORDS, RECORDINGS, AUDIO, ENCRYPTION],
+    migrations: &[RECORDS, RECORDINGS, AUDIO, ENCRYPTION, standing::TABLES],
 };
 
 const RECORDS: &str = "
@@ -113,6 +115,7 @@ pub enum JournalWrite {
     Door(Box<DoorRecord>),
     /// Written when it begins, and again when it has ended.
     Recording(Box<RecordingNote>),
+    Standing(Standing),
 }
 
 /// A recording of a call has begun, or has ended.
@@ -156,6 +159,7 @@ impl Book for Journal {
             JournalWrite::Call(record) => write_call(connection, record),
             JournalWrite::Door(record) => write_door(connection, record),
             JournalWrite::Recording(note) => write_recording(connection, note),
+            JournalWrite::Standing(order) => standing::write(connection, order),
         }
     }
 

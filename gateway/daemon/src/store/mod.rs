@@ -1,4 +1,5 @@
-//! What survives a restart, a crash, a power cut: registrations, call records, the door journal.
+//! What survives a restart, a crash, a power cut: registrations, call records, the door journal,
+//! standing orders.
 //!
 //! Two files with a thread each: the registrations are many and can be given again, the journal is
 //! small and cannot (`docs/adr/0006-store.md`). The main loop hands over writes without
@@ -12,6 +13,7 @@ mod bindings;
 mod file;
 mod journal;
 mod lane;
+mod standing;
 
 use std::fs::File;
 use std::io;
@@ -20,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
+use gateway_core::Standing;
 use nix::fcntl::{Flock, FlockArg};
 use tokio::sync::mpsc;
 
@@ -51,6 +54,8 @@ pub struct StoreOptions {
 #[derive(Debug)]
 pub struct Restored {
     pub bindings: Vec<BindingsWrite>,
+    /// Diversions and programmes of stations.
+    pub standing: Vec<Standing>,
     /// Number of this start; never the same twice.
     pub start_count: u32,
 }
@@ -123,6 +128,11 @@ impl Store {
             file: folder.join(Journal::layout().name),
             source,
         })?;
+        let standing = standing::load(&opened.connection).unwrap_or_else(|error| {
+            // The journal's thread will find the damage too, and set the file aside.
+            tracing::error!(%error, "diversions and programmes cannot be read back; order them again");
+            Vec::new()
+        });
         let start = LaneStart {
             name: JOURNAL,
             book: Journal {
@@ -147,6 +157,7 @@ impl Store {
         };
         let restored = Restored {
             bindings: loaded,
+            standing,
             start_count,
         };
         Ok((store, restored))

@@ -2,9 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use gateway_core::{Standing, StandingOrder};
 use model::{
-    AudioCodec, Bandwidth, CallId, CallRecord, Carried, Decoded, DialStatus, EndCause, LegAudio,
-    LegId, LegRole, Level, Mos, Party, Priority, Received, RecordId, Sent, Timestamp,
+    Address, AudioCodec, Bandwidth, CallId, CallNumber, CallRecord, Carried, Decoded, DialStatus,
+    EndCause, ForwardWhen, ForwardingRule, LegAudio, LegId, LegRole, Level, Mos, NodeId, Party,
+    Priority, Received, RecordId, Sent, Timestamp,
 };
 
 use super::*;
@@ -111,6 +113,47 @@ fn registrations_and_the_count_of_starts_survive_a_restart() {
     let (store, again) = Store::open(folder.path(), OPTIONS).unwrap();
     assert_eq!(again.bindings, [binding("101", b"new")]);
     assert_eq!(again.start_count, restored.start_count + 1);
+    store.finish();
+}
+
+#[test]
+fn b9_the_last_word_of_each_standing_order_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, restored) = Store::open(folder.path(), OPTIONS).unwrap();
+    assert_eq!(restored.standing, []);
+    let number = |text| CallNumber::parse(text).unwrap();
+    let diverted = |station, when, to| Standing {
+        station: number(station),
+        order: StandingOrder::Diversion(Some(ForwardingRule::new(when, to))),
+    };
+    let after = Duration::from_secs(20);
+    let behind = Address::Remote {
+        node: NodeId::from_key("hall"),
+        number: number("2101"),
+    };
+    let holding = [
+        diverted("101", ForwardWhen::NoAnswer { after }, behind),
+        diverted("102", ForwardWhen::Busy, number("101").into()),
+        Standing {
+            station: number("101"),
+            order: StandingOrder::Programme(Some(3)),
+        },
+    ];
+    let over = diverted("103", ForwardWhen::Always, number("101").into());
+    let taken_back = Standing {
+        station: number("103"),
+        order: StandingOrder::Diversion(None),
+    };
+    let earlier = diverted("102", ForwardWhen::Always, number("103").into());
+    let writes = [earlier, over, taken_back]
+        .into_iter()
+        .chain(holding.clone());
+    for write in writes {
+        store.write_journal(JournalWrite::Standing(write)).unwrap();
+    }
+    store.finish();
+    let (store, again) = Store::open(folder.path(), OPTIONS).unwrap();
+    assert_eq!(again.standing, holding);
     store.finish();
 }
 

@@ -18,8 +18,8 @@ use ::media::tones::Region;
 use calls::Event;
 use gateway_core::{
     Announcements, Answer, Causes, Config, GatewayState, Input, KeyForm, LineCommand, LineId,
-    MediaCommand, MediaEvent, OperatorCommand, Output, RecordingCommand, Sounds, StoreWrite,
-    UrlReply, UrlRequest,
+    MediaCommand, MediaEvent, OperatorCommand, Output, RecordingCommand, Sounds, Standing,
+    StandingOrder, StoreWrite, UrlReply, UrlRequest,
 };
 use legacy_protocols::event::Event as Fact;
 use legacy_protocols::port::LinkState;
@@ -60,6 +60,8 @@ pub struct Gateway {
     // What the shell has seen, over all starts.
     pub records: Vec<CallRecord>,
     pub door_records: Vec<DoorRecord>,
+    /// As they were written, of all starts.
+    standing: Vec<Standing>,
     pub events: Vec<Event>,
     pub url_requests: Vec<UrlRequest>,
     /// What was wanted of recordings.
@@ -127,6 +129,7 @@ impl Gateway {
             outbox: VecDeque::new(),
             records: Vec::new(),
             door_records: Vec::new(),
+            standing: Vec::new(),
             events: Vec::new(),
             url_requests: Vec::new(),
             recordings: Vec::new(),
@@ -158,6 +161,8 @@ impl Gateway {
         );
         let stored = self.storage.bindings();
         self.running().restore(stored, now);
+        let standing = self.standing.clone();
+        self.running().restore_standing(standing, now);
         self.drain(now);
         let ports = self.media.grant();
         self.tell(Input::PortsFree(ports), now);
@@ -173,6 +178,20 @@ impl Gateway {
         self.media.forget();
         self.closed.clear();
         self.storage.crash();
+    }
+
+    /// One of each kind for a station: what was said last.
+    fn keep(&mut self, standing: Standing) {
+        let kind = std::mem::discriminant(&standing.order);
+        self.standing.retain(|kept| {
+            kept.station != standing.station || std::mem::discriminant(&kept.order) != kind
+        });
+        match standing.order {
+            StandingOrder::Diversion(None) | StandingOrder::Programme(None) => {}
+            StandingOrder::Diversion(Some(_)) | StandingOrder::Programme(Some(_)) => {
+                self.standing.push(standing);
+            }
+        }
     }
 
     pub fn is_up(&self) -> bool {
@@ -344,6 +363,7 @@ impl Gateway {
             Output::Store(StoreWrite::Bindings(store)) => self.storage.write(store, now),
             Output::Store(StoreWrite::CallRecord(record)) => self.records.push(*record),
             Output::Store(StoreWrite::DoorRecord(record)) => self.door_records.push(*record),
+            Output::Store(StoreWrite::Standing(standing)) => self.keep(standing),
             Output::Recording(command) => self.recordings.push(command),
             Output::OpenUrl(request) => self.url_requests.push(request),
             Output::Answer { asker, answer } => self.answers.push((asker, answer)),

@@ -88,6 +88,34 @@ fn b9_a_station_that_its_older_neighbours_divert_is_forwarded_until_they_take_it
 }
 
 #[test]
+fn b9_a_diversion_outlives_a_restart_as_long_as_its_target_is_there() {
+    let mut world = world(&site());
+    diverts(&mut world, "102", Divert::Always(here("101")));
+    diverts(&mut world, "103", Divert::NoReply(there("2102")));
+    let before = ["102", "103"].map(|number| shown(&mut world, number).diversion);
+    assert!(before.iter().all(Option::is_some));
+    restart(&mut world);
+    let after = ["102", "103"].map(|number| shown(&mut world, number).diversion);
+    assert_eq!(after, before);
+    rings(&mut world, "101");
+    // Taken back is taken back.
+    assert_eq!(diverts(&mut world, "102", Divert::Off), Verdict::Done);
+    world.reload(&Site::of(&["101", "102", "103"]));
+    restart(&mut world);
+    let after = ["102", "103"].map(|number| shown(&mut world, number).diversion);
+    assert_eq!(after, [None, None]);
+    rings(&mut world, "102");
+}
+
+fn restart(world: &mut World) {
+    world.crash();
+    world.wait(SECOND);
+    world.start_gateway();
+    world.wait(30 * SECOND);
+    world.skip_log();
+}
+
+#[test]
 fn b9_a_busy_station_is_diverted_to_one_behind_the_line() {
     let mut world = world(&site());
     diverts(&mut world, "102", Divert::Busy(there("2102")));

@@ -93,6 +93,19 @@ fn b9_a_message_is_heard_in_a_call_of_its_own_that_ends_with_it() {
 }
 
 #[test]
+fn b9_a_programme_comes_back_after_a_restart() {
+    let mut world = world();
+    let on = programme("101", Programme::Channel(3));
+    assert_eq!(asks(&mut world, on), Verdict::Done);
+    world.crash();
+    world.wait(10 * SECOND);
+    world.start_gateway();
+    world.wait(30 * SECOND);
+    assert!(hears_programme(&world, "101"));
+    assert!(!hears_programme(&world, "102"));
+}
+
+#[test]
 fn b9_a_programme_gives_way_to_every_call_and_comes_back_afterwards() {
     let mut world = world();
     let on = programme("101", Programme::Channel(3));
