@@ -57,6 +57,7 @@ nodejs|/usr/bin/node|drives the browser
 npm|/usr/bin/npm|installs what drives it
 kamailio|/usr/sbin/kamailio|a foreign registrar, to check the test clients themselves|service
 rtpengine-daemon|/usr/bin/rtpengine|an SRTP of others, to check ours|service
+python3-aiosmtpd|/usr/lib/python3/dist-packages/aiosmtpd/__init__.py|a mail server of others, for the letters of the cloud core
 mosquitto-clients|/usr/bin/mosquitto_pub|devices of another make, at the front door of the cloud core
 shellcheck|/usr/bin/shellcheck|reads these scripts before they run anywhere
 postgresql|/usr/lib/postgresql/15/bin/initdb /usr/lib/postgresql/17/bin/initdb|the second database of the cloud core, a server of its own for each test|service

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::keys::Keys;
+use crate::mail::Mail;
 use crate::people::People;
 use crate::random;
 use crate::store::Store;
@@ -21,6 +22,7 @@ pub(crate) struct Core {
     pub(crate) keys: Keys,
     pub(crate) people: People,
     pub(crate) blobs: Blobs,
+    pub(crate) mail: Mail,
     /// Places for pages that listen to what changes.
     pub(crate) streams: Arc<Semaphore>,
 }
@@ -57,4 +59,5 @@ new_ids! {
     CompanyId ProjectId SiteId FolderId UserId GrantId DeviceId LabelId HandOverId RequestId AuthorityId UnitId
     SessionId PasskeyId CeremonyId InvitationId IntegrationId TokenKeyId LetterId
     CommandId NodeId BlobId UploadId ExportId EditId
+    NoticeId SubscriptionId
 }

@@ -23,6 +23,7 @@ mod front_door;
 mod keys;
 mod listener;
 mod logging;
+mod mail;
 mod people;
 mod random;
 mod serve;

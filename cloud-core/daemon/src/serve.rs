@@ -24,6 +24,7 @@ use crate::devices;
 use crate::front_door;
 use crate::keys::{Addresses, Keys, Sealer, revocation_lists};
 use crate::listener::{self, Figures, Speaks};
+use crate::mail::{self, Mail};
 use crate::people::{self, People, Site};
 use crate::store::Store;
 
@@ -70,6 +71,7 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     tasks.spawn(claims::tend(core.clone(), stop.clone()));
     tasks.spawn(people::tend(core.clone(), stop.clone()));
     tasks.spawn(devices::edits::tend(core.clone(), stop.clone()));
+    tasks.spawn(mail::run(core.clone(), stop.clone()));
 
     notify(&[NotifyState::Ready]);
     tokio::select! {
@@ -107,6 +109,7 @@ pub(crate) async fn open(settings: &Settings, store: Store) -> Result<Core> {
         keys,
         people,
         blobs: Blobs::open(&settings.blobs.place, settings.blobs.room)?,
+        mail: Mail::new(settings.mail.clone()),
         streams: crate::core::streams(),
     })
 }

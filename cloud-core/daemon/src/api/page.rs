@@ -3,6 +3,8 @@
 //! A cursor says after which row to go on, not how many to skip, so rows that come and go meanwhile
 //! neither double nor hide others. Its text is opaque to callers.
 
+use std::str::FromStr;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -43,6 +45,14 @@ pub(crate) struct Page<T> {
 }
 
 impl PageOf {
+    /// The id after which a list that is ordered by ids goes on.
+    pub(crate) fn id<T: FromStr>(&self) -> Result<Option<T>, Problem> {
+        let Some(cursor) = self.cursor()? else {
+            return Ok(None);
+        };
+        cursor.id.parse().map(Some).map_err(|_| no_cursor())
+    }
+
     pub(crate) fn limit(&self) -> Result<u32, Problem> {
         match self.limit {
             None => Ok(DEFAULT),
@@ -61,14 +71,16 @@ impl PageOf {
         };
         let read = URL_SAFE_NO_PAD.decode(text).ok();
         let cursor = read.and_then(|json| serde_json::from_slice(&json).ok());
-        cursor.map(Some).ok_or_else(|| {
-            Problem::invalid(vec![Finding::new(
-                "?cursor",
-                "not_a_cursor",
-                "Use next_cursor of an answer, unchanged.",
-            )])
-        })
+        cursor.map(Some).ok_or_else(no_cursor)
     }
+}
+
+fn no_cursor() -> Problem {
+    Problem::invalid(vec![Finding::new(
+        "?cursor",
+        "not_a_cursor",
+        "Use next_cursor of an answer, unchanged.",
+    )])
 }
 
 impl<T> Page<T> {

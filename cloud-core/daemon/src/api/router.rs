@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::problem::{Code, Problem, ProblemBody};
 use crate::core::Core;
-use crate::{claims, devices, events, people, service, tenancy};
+use crate::{claims, devices, events, mail, people, service, tenancy};
 
 /// A body of more than this is refused, where a route does not say more.
 const BODY: usize = 64 * 1024;
@@ -31,6 +31,7 @@ fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::with_openapi(Description::openapi())
         .merge(service::routes())
         .merge(people::routes())
+        .merge(mail::routes())
         .merge(claims::routes())
         .merge(devices::routes())
         .merge(tenancy::routes())

@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Keys, authority, makers and claim codes
     #[command(subcommand)]
     Admin(Admin),
+    /// Try the way mails leave
+    #[command(subcommand)]
+    Mail(Mail),
     /// Check a configuration and say everything that is wrong with it
     CheckConfig {
         /// The configuration.
@@ -115,6 +118,27 @@ pub(crate) enum Admin {
         /// nowhere else afterwards.
         #[arg(long, value_name = "FILE")]
         labels: PathBuf,
+    },
+    /// List letters that went out by mail or did not, and why
+    Letters {
+        #[command(flatten)]
+        core: Configured,
+        /// Only those that are waiting, sent or failed
+        #[arg(long, value_name = "STATE", value_parser = ["waiting", "sent", "failed"])]
+        state: Option<String>,
+    },
+}
+
+/// Trying the way mails leave.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Mail {
+    /// Send a letter to this address, at once, and say what the mail server answered
+    #[command(after_help = "Example: antiphon-cloud mail test anna@example.com --config core.toml")]
+    Test {
+        #[command(flatten)]
+        core: Configured,
+        /// Who gets it.
+        address: String,
     },
 }
 

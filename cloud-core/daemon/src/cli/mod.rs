@@ -7,6 +7,7 @@ mod admin;
 mod args;
 mod exit;
 mod init;
+mod mail;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -73,6 +74,10 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Admin(what) => {
             let settings = config::load(&what.core().config)?;
             print(&in_runtime(admin::run(&settings, what))?)
+        }
+        Command::Mail(what) => {
+            let settings = config::load(&what.core().config)?;
+            print(&in_runtime(mail::run(&settings, what))?)
         }
         Command::CheckConfig { file } => {
             let settings = config::load(file)?;

@@ -170,14 +170,44 @@ fn mail(section: &Located<MailSection>, beside: &Path, problems: &mut Problems) 
             "write an address such as \"Antiphon <no-reply@example.com>\"",
         );
     }
+    let authority = section.authority_file.as_ref().and_then(|written| {
+        let file = beside.join(&written.value);
+        let text = std::fs::read_to_string(&file).map_err(|error| error.to_string());
+        let read = text.and_then(|text| certificate(&text).map(|()| text));
+        read.map_err(|why| {
+            problems.report(
+                &written.place,
+                format!("{} cannot be used: {why}", file.display()),
+                "name a file with the certificate of an authority in PEM",
+            );
+        })
+        .ok()
+    });
+    if section.user.is_some() != section.password_file.is_some() {
+        problems.report(
+            &section.from.place,
+            "to sign in at the mail server, both user and password_file are needed",
+            "give both, or leave both out",
+        );
+    }
     Mail {
         host,
         port: u16::try_from(section.port.value.0).expect("its type ends at 65535"),
         encryption: section.encryption.value,
         user: section.user.as_ref().map(|user| user.value.clone()),
         password: secret_file(&section.password_file, beside, problems),
+        authority,
         from: section.from.value.clone(),
     }
+}
+
+fn certificate(text: &str) -> Result<(), String> {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+
+    CertificateDer::from_pem_slice(text.as_bytes())
+        .map(|_| ())
+        .map_err(|error| error.to_string())
 }
 
 fn log(section: &LogSection, problems: &mut Problems) -> Log {

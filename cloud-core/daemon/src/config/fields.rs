@@ -25,8 +25,8 @@ section! {
         store: Nested<StoreSection>,
         /// Uploads, pictures and exports.
         blobs: Nested<BlobsSection>,
-        /// The way mails leave. Read and checked, but not used yet: this version sends no mail, its
-        /// letters wait sealed in the store.
+        /// The way mails leave. Left out, letters wait sealed in the store until they are worth
+        /// nothing any more.
         mail: Perhaps<MailSection>,
         /// The log.
         log: Nested<LogSection>,
@@ -105,6 +105,9 @@ section! {
         user: Optional<String> = r#""antiphon""#,
         /// A file with the password for it, readable by the core only.
         password_file: Optional<PathBuf> = r#""/etc/antiphon-cloud/mail-password""#,
+        /// A file with the certificate, in PEM, of the authority that signed the server's, where
+        /// this machine does not know it.
+        authority_file: Optional<PathBuf> = r#""/etc/antiphon-cloud/mail-authority.pem""#,
         /// Who the mails are from.
         from: Required<String> = r#""Antiphon <no-reply@example.com>""#,
     }

@@ -69,6 +69,8 @@ pub(crate) struct Mail {
     pub(crate) encryption: MailEncryption,
     pub(crate) user: Option<String>,
     pub(crate) password: Option<Secret>,
+    /// A certificate in PEM that is trusted beside those of the machine.
+    pub(crate) authority: Option<String>,
     pub(crate) from: String,
 }
 

@@ -33,6 +33,7 @@ impl TestKeys {
             keys: self.keys.clone(),
             people: crate::people::testing::people(),
             blobs: crate::blobs::Blobs::in_memory(),
+            mail: crate::mail::Mail::default(),
             streams: crate::core::streams(),
         }
     }

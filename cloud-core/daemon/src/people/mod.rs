@@ -4,7 +4,7 @@
 //! stands in grants. She signs in with a password or a passkey and is then known by a cookie, or,
 //! for a few minutes, by a token. Every other domain meets people as a `Caller` and asks it.
 //!
-//! Not here: what a right means (`cloud_logic::rights`), sending of letters. Invariant: no secret
+//! Not here: what a right means (`cloud_logic::rights`), sending of letters (`mail`). Invariant: no secret
 //! is stored in the clear, and whatever is wrong with credentials, the answer is the same.
 
 mod caller;
@@ -146,7 +146,7 @@ async fn tend_once(core: &Core) -> Result<(), StoreError> {
     sessions::end_expired(&mut tx, now).await?;
     invitations::forget(&mut tx, now).await?;
     resets::forget(&mut tx, now).await?;
-    letters::forget(&mut tx, now).await?;
+    crate::mail::forget(&mut tx, now).await?;
     tx.commit().await?;
     tokens::tend(core).await
 }

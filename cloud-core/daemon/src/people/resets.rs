@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::letters::{self, Kind, Letter};
+use super::letters::{self, Kind, Letter, Page};
 use super::passwords::judge_new;
 use super::secret::Secret;
 use super::users::{self, Account, mail_key};
@@ -80,7 +80,7 @@ async fn forgotten(
             recipient: &account.mail,
             language: &account.language,
             words: serde_json::json!({ "name": account.name }),
-            link: &link,
+            link: Some(&link),
             expires: now.saturating_add(LASTS),
         };
         letters::write(&mut tx, &core, letter).await?;
@@ -110,7 +110,7 @@ async fn offer(
         .bind(now.saturating_add(LASTS)),
     )
     .await?;
-    Ok(Kind::PasswordReset.link(core, &secret))
+    Ok(Page::Password.link(core, &secret))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

@@ -101,6 +101,11 @@ pub(crate) fn people() -> People {
 
 impl World {
     pub(crate) async fn new(store: Store) -> Self {
+        Self::with_mail(store, crate::mail::Mail::default()).await
+    }
+
+    /// One whose letters leave.
+    pub(crate) async fn with_mail(store: Store, mail: crate::mail::Mail) -> Self {
         let keys = keys(&store).await;
         let core = Core {
             store,
@@ -108,6 +113,7 @@ impl World {
             keys: keys.keys.clone(),
             people: people(),
             blobs: Blobs::in_memory(),
+            mail,
             streams: crate::core::streams(),
         };
         let hash = core

@@ -122,6 +122,7 @@ bind_ids! {
     CompanyId ProjectId SiteId FolderId UserId GrantId DeviceId LabelId HandOverId RequestId AuthorityId UnitId
     SessionId PasskeyId CeremonyId InvitationId IntegrationId TokenKeyId LetterId
     CommandId NodeId BlobId UploadId ExportId EditId
+    NoticeId SubscriptionId
 }
 
 /// One statement with its values.

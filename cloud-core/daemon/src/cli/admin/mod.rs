@@ -4,6 +4,7 @@
 //! that were not there before, never to standard output.
 
 mod keys;
+mod letters;
 mod units;
 
 use std::fs::OpenOptions;
@@ -26,7 +27,8 @@ impl Admin {
             | Self::TakeRootKey { core, .. }
             | Self::RenewAuthority { core, .. }
             | Self::TrustMaker { core, .. }
-            | Self::ImportUnits { core, .. } => core,
+            | Self::ImportUnits { core, .. }
+            | Self::Letters { core, .. } => core,
         }
     }
 }
@@ -48,6 +50,7 @@ async fn carry_out(core: &Core, what: &Admin) -> Result<String> {
         Admin::RenewAuthority { root_key, .. } => keys::renew_authority(core, root_key).await,
         Admin::TrustMaker { certificate, .. } => keys::trust_maker(core, certificate).await,
         Admin::ImportUnits { list, labels, .. } => units::import(core, list, labels).await,
+        Admin::Letters { state, .. } => letters::list(core, state.as_deref()).await,
     }
 }
 

@@ -244,13 +244,7 @@ async fn list(
     Query(page): Query<PageOf>,
 ) -> Result<Json<Page<CommandBody>>, Problem> {
     let limit = page.limit()?;
-    let before = match page.cursor()? {
-        None => None,
-        Some(cursor) => Some(cursor.id.parse().map_err(|_| {
-            let detail = "Use next_cursor of an answer, unchanged.";
-            Problem::invalid(vec![Finding::new("?cursor", "not_a_cursor", detail)])
-        })?),
-    };
+    let before = page.id()?;
     let mut tx = core.store.read().await?;
     permitted(&mut tx, &caller, Permission::DeviceView, device).await?;
     let commands = rows::of_device(&mut tx, device, before, limit + 1).await?;

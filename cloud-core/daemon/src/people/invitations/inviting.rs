@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use super::super::Caller;
 use super::super::grants::{Wish, visible_in};
-use super::super::letters::{self, Kind, Letter};
+use super::super::letters::{self, Kind, Letter, Page as Linked};
 use super::super::secret::Secret;
 use super::super::users::{judge_language, judge_mail};
 use super::rows::{self, Invitation};
@@ -183,14 +183,14 @@ async fn invite(
     };
     let secret = Secret::new();
     rows::insert(&mut tx, &invitation, &secret).await?;
-    let link = Kind::Invitation.link(&core, &secret);
+    let link = Linked::Join.link(&core, &secret);
     let letter = Letter {
         company,
         kind: Kind::Invitation,
         recipient: &invitation.mail,
         language: &invitation.language,
-        words: serde_json::json!({ "company": company, "role": invitation.role }),
-        link: &link,
+        words: serde_json::json!({ "role": invitation.role }),
+        link: Some(&link),
         expires: invitation.expires,
     };
     letters::write(&mut tx, &core, letter).await?;

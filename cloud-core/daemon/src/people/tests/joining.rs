@@ -23,7 +23,8 @@ async fn letters(world: &World) -> Vec<(String, String)> {
     let mut tx = world.core.store.read().await.unwrap();
     let rows = tx
         .all(query(
-            "SELECT id, recipient, sealed_link FROM letter ORDER BY created, id",
+            "SELECT id, recipient, sealed_link FROM letter WHERE sealed_link IS NOT NULL
+             ORDER BY created, id",
         ))
         .await
         .unwrap();
