@@ -217,10 +217,10 @@ mod tests {
         let mut told = found(bad, None);
         told.sort();
         let expected = [
-            ("/a~1b~0", "unknown_setting"),
             ("/audio/environment", "wrong_value"),
             ("/audio/loudness", "unknown_setting"),
             ("/audio/volume", "wrong_value"),
+            ("/a~1b~0", "unknown_setting"),
             ("/colour", "unknown_setting"),
             ("/display", "not_a_group"),
             ("/language", "wrong_value"),
