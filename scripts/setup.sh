@@ -50,7 +50,7 @@ ffmpeg|/usr/bin/ffmpeg|a second opinion on G.722 and G.711
 iproute2|/usr/bin/ip /sbin/ip /usr/sbin/ip|gives each test a network of its own
 iptables|/usr/sbin/iptables|loses packets between hosts of a test
 flite|/usr/bin/flite|speaks the sentences that the audio judge listens to
-python3-venv|/usr/bin/python3|folders of their own for the third SIP client, the audio judge and the OpenWebNet client
+python3-venv|/usr/bin/python3|folders of their own for the third SIP client, the audio judge, the OpenWebNet and the MQTT client
 python3-dev|/usr/include/python3.11/Python.h /usr/include/python3.13/Python.h|compiles PESQ, which the audio judge scores with
 chromium|/usr/bin/chromium|a browser, to test pages as people use them
 nodejs|/usr/bin/node|drives the browser
@@ -254,6 +254,24 @@ install_openwebnet() {
     cp "$openwebnet_packages" "$openwebnet_folder/installed.txt"
 }
 
+# ---- the MQTT client -------------------------------------------------------
+paho_folder=$state/paho-client
+paho_packages=$root/cloud-core/daemon/tests/clients/paho-requirements.txt
+
+paho_present() {
+    [ -x "$paho_folder/bin/python" ] && cmp -s "$paho_packages" "$paho_folder/installed.txt"
+}
+
+install_paho() {
+    paho_present && return 0
+    say "setup: installing Paho into $paho_folder (MQTT client)"
+    rm -rf "$paho_folder"
+    /usr/bin/python3 -m venv "$paho_folder"
+    "$paho_folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: -r "$paho_packages" ||
+        die "pip could not install the MQTT client (its message is above)."
+    cp "$paho_packages" "$paho_folder/installed.txt"
+}
+
 # ---- what drives the browser -----------------------------------------------
 # Playwright without browsers of its own, and axe; locked by version and hash.
 browser_folder=$state/browser
@@ -323,6 +341,7 @@ if [ -n "$check_only" ]; then
     case "$purposes " in *' test '*)
         if pjsua2_present; then say "pjsua2:    in $pjsua2_folder"; else say "pjsua2:    not yet (scripts/setup.sh test)"; fi
         if openwebnet_present; then say "OWNd:      in $openwebnet_folder"; else say "OWNd:      not yet (scripts/setup.sh test)"; fi
+        if paho_present; then say "Paho:      in $paho_folder"; else say "Paho:      not yet (scripts/setup.sh test)"; fi
         if browser_present; then say "browser:   in $browser_folder"; else say "browser:   not yet (scripts/setup.sh test)"; fi
         if judge_present; then say "judge:     in $judge_folder"; else say "judge:     not yet (scripts/setup.sh test)"; fi ;;
     esac
@@ -348,5 +367,5 @@ for tool in clippy fmt; do
     cargo "$tool" --version >/dev/null 2>&1 ||
         die "the toolchain in $rust_dir lacks cargo $tool. With rustup: rustup component add clippy rustfmt; with Debian's: apt-get install rust-web-clippy rustfmt-web"
 done
-case "$purposes " in *' test '*) install_pjsua2; install_judge; install_openwebnet; install_browser ;; esac
+case "$purposes " in *' test '*) install_pjsua2; install_judge; install_openwebnet; install_paho; install_browser ;; esac
 case "$purposes " in *' fuzz '*) install_cargo_fuzz ;; esac

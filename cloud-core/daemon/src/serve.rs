@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use cloud_logic::ids::NodeId;
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,14 +20,14 @@ use crate::blobs::Blobs;
 use crate::claims;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::core::Core;
+use crate::core::{Core, NewId};
 use crate::devices;
 use crate::front_door;
 use crate::keys::{Addresses, Keys, Sealer, revocation_lists};
 use crate::listener::{self, Figures, Speaks};
 use crate::mail::{self, Mail};
 use crate::people::{self, People, Site};
-use crate::store::Store;
+use crate::store::{Store, exchange_hints};
 
 /// Devices at once on one node.
 const DEVICES: usize = 50_000;
@@ -72,6 +73,8 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     tasks.spawn(people::tend(core.clone(), stop.clone()));
     tasks.spawn(devices::edits::tend(core.clone(), stop.clone()));
     tasks.spawn(mail::run(core.clone(), stop.clone()));
+    let node = NodeId::new_at(core.now()).to_string();
+    tasks.spawn(exchange_hints(core.store.clone(), node, stop.clone()));
 
     notify(&[NotifyState::Ready]);
     tokio::select! {

@@ -7,6 +7,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod changes;
+mod hints;
 pub(crate) mod lease;
 mod migrations;
 mod open;
@@ -14,5 +15,6 @@ mod sql;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub(crate) use hints::exchange as exchange_hints;
 pub(crate) use open::{OpenError, PgPlace, Place, Store};
 pub(crate) use sql::{Argument, Bind, Engine, Query, Row, StoreError, Tx, query};

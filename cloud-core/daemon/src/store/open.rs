@@ -68,12 +68,21 @@ pub(crate) enum OpenError {
 /// The open store. A clone is the same store.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
-    pools: Pools,
-    listeners: Arc<Notify>,
+    pub(super) pools: Pools,
+    pub(super) signals: Arc<Signals>,
+}
+
+/// Who is told of a change.
+#[derive(Debug, Default)]
+pub(super) struct Signals {
+    /// All who listen in this process: something was committed, here or on another node.
+    pub(super) changed: Notify,
+    /// The one that tells other nodes: something was committed here.
+    pub(super) committed: Notify,
 }
 
 #[derive(Clone, Debug)]
-enum Pools {
+pub(super) enum Pools {
     Sqlite {
         writer: SqlitePool,
         readers: SqlitePool,
@@ -94,7 +103,7 @@ impl Store {
         .map_err(OpenError::Migrate)?;
         Ok(Self {
             pools,
-            listeners: Arc::new(Notify::new()),
+            signals: Arc::default(),
         })
     }
 
@@ -118,20 +127,21 @@ impl Store {
 
     /// A transaction that writes.
     pub(crate) async fn write(&self) -> Result<Tx, StoreError> {
-        let listeners = Some(Arc::clone(&self.listeners));
+        let signals = Some(Arc::clone(&self.signals));
         match &self.pools {
             // Begun as a writer, so that it never has to become one and fail at it.
             Pools::Sqlite { writer, .. } => Ok(Tx::sqlite(
                 writer.begin_with("BEGIN IMMEDIATE").await?,
-                listeners,
+                signals,
             )),
-            Pools::Postgres(pool) => Ok(Tx::postgres(pool.begin().await?, listeners)),
+            Pools::Postgres(pool) => Ok(Tx::postgres(pool.begin().await?, signals)),
         }
     }
 
-    /// Wakes when a transaction of this process committed a change. A hint: ask `changes` what.
+    /// Wakes when a change was committed. A hint: ask `changes` what, and ask by yourself too, since
+    /// hints of other nodes may be lost.
     pub(crate) fn changed(&self) -> &Notify {
-        &self.listeners
+        &self.signals.changed
     }
 
     pub(crate) async fn close(&self) {

@@ -13,10 +13,10 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite, Transaction};
 use thiserror::Error;
-use tokio::sync::Notify;
 
 use super::audit::{self, Audit};
 use super::changes::{self, Change};
+use super::open::Signals;
 
 /// Why the store did not do what it was told.
 #[derive(Debug, Error)]
@@ -238,7 +238,7 @@ fn escaped(text: &str) -> String {
 pub(crate) struct Tx {
     inner: Inner,
     /// Told at commit when something changed that others listen for.
-    listeners: Option<Arc<Notify>>,
+    signals: Option<Arc<Signals>>,
     /// Written at commit, when nothing else will be locked any more.
     changes: Vec<Change>,
     entries: Vec<Audit>,
@@ -251,21 +251,21 @@ enum Inner {
 }
 
 impl Tx {
-    pub(super) fn sqlite(tx: Transaction<'static, Sqlite>, listeners: Option<Arc<Notify>>) -> Self {
-        Self::new(Inner::Sqlite(tx), listeners)
+    pub(super) fn sqlite(tx: Transaction<'static, Sqlite>, signals: Option<Arc<Signals>>) -> Self {
+        Self::new(Inner::Sqlite(tx), signals)
     }
 
     pub(super) fn postgres(
         tx: Transaction<'static, Postgres>,
-        listeners: Option<Arc<Notify>>,
+        signals: Option<Arc<Signals>>,
     ) -> Self {
-        Self::new(Inner::Postgres(tx), listeners)
+        Self::new(Inner::Postgres(tx), signals)
     }
 
-    fn new(inner: Inner, listeners: Option<Arc<Notify>>) -> Self {
+    fn new(inner: Inner, signals: Option<Arc<Signals>>) -> Self {
         Self {
             inner,
-            listeners,
+            signals,
             changes: Vec::new(),
             entries: Vec::new(),
         }
@@ -361,8 +361,9 @@ impl Tx {
             Inner::Sqlite(tx) => tx.commit().await?,
             Inner::Postgres(tx) => tx.commit().await?,
         }
-        if let Some(listeners) = self.listeners.filter(|_| any_change) {
-            listeners.notify_waiters();
+        if let Some(signals) = self.signals.filter(|_| any_change) {
+            signals.changed.notify_waiters();
+            signals.committed.notify_one();
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnect
 
 use crate::Stored;
 
+#[derive(Clone)]
 pub(crate) enum Place {
     File(PathBuf),
     Server(String),
@@ -16,12 +17,18 @@ pub(crate) enum Place {
 
 pub(crate) struct Core {
     place: Place,
+    folder: PathBuf,
     config: PathBuf,
     log: PathBuf,
     /// Of the listener for tests.
     pub(crate) port: u16,
+    /// Of the interface for people.
+    pub(crate) api: u16,
     running: Option<Child>,
 }
+
+/// What a browser writes to reach it; several nodes have one.
+pub(crate) const URL: &str = "http://localhost";
 
 const STORED: &str = "SELECT device_id, count(*) AS n, count(DISTINCT seq) AS different,
     max(seq) AS last FROM device_event GROUP BY device_id";
@@ -35,8 +42,8 @@ impl Core {
         };
         let config = folder.join("core.toml");
         let text = format!(
-            "folder = \"data\"\nurl = \"https://localhost\"\n\
-             [listen]\napi = \"127.0.0.1:{}\"\ndevices = \"127.0.0.1:{}\"\n\
+            "folder = \"data\"\nurl = \"{URL}\"\n\
+             [listen]\napi = \"127.0.0.1:{}\"\napi_tls = \"off\"\ndevices = \"127.0.0.1:{}\"\n\
              revocation = \"127.0.0.1:{}\"\ndevices_plain = \"127.0.0.1:{}\"\n\
              metrics = \"127.0.0.1:{}\"\n[log]\nlevel = \"warn\"\n{store}",
             ports[0], ports[1], ports[2], ports[3], ports[4],
@@ -45,17 +52,37 @@ impl Core {
         let log = folder.join("log");
         Self {
             place,
+            folder: folder.to_owned(),
             config,
             log,
             port: ports[3],
+            api: ports[0],
             running: None,
         }
     }
 
-    pub(crate) fn init(&self) {
-        let output = self.command("init").output().expect("the program is there");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "init: {told}");
+    /// Another node of the same core: the same tables, the same keys.
+    pub(crate) fn another(&self, folder: &Path) -> Self {
+        let other = Self::new(folder, self.place.clone());
+        let data = folder.join("data");
+        std::fs::create_dir(&data).expect("a folder for its keys");
+        let keys = self.folder.join("data/keys");
+        std::fs::copy(keys, data.join("keys")).expect("the keys are there");
+        other
+    }
+
+    /// The password of the owner of the company that it makes.
+    pub(crate) fn init(&self, owner: &str) -> String {
+        let mut command = self.command("init");
+        command.args(["--company", "Clinics", "--owner", owner]);
+        let output = command.output().expect("the program is there");
+        let failed = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "init: {failed}");
+        let told = String::from_utf8_lossy(&output.stdout);
+        let password = told
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("password, shown only now: "));
+        password.expect("it tells the password").to_owned()
     }
 
     fn command(&self, what: &str) -> Command {
@@ -93,19 +120,12 @@ impl Core {
         running.wait().expect("it ends");
     }
 
-    /// Devices of a company, as a claim leaves them.
+    /// Devices of the company, as a claim leaves them.
     pub(crate) async fn register(&self, names: &[String]) {
-        let company = "co-00000000000000000000000001";
         let rows: Vec<_> = names
             .iter()
-            .map(|name| format!("('{name}', '{company}', 1, 1)"))
+            .map(|name| format!("('{name}', (SELECT id FROM company), 1, 1)"))
             .collect();
-        self.execute(format!(
-            "INSERT INTO company (id, name, name_key, language, time_zone, call_data_days, version,
-                                  created)
-             VALUES ('{company}', 'c', 'c', 'en', 'UTC', 180, 1, 1)"
-        ))
-        .await;
         let rows = rows.join(", ");
         self.execute(format!(
             "INSERT INTO device (id, company_id, version, created) VALUES {rows}"

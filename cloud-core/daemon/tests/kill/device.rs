@@ -129,7 +129,7 @@ impl Device {
     }
 }
 
-fn received(mqtt: &mut Connection<role::Client>, octets: &[u8]) -> Vec<Packet> {
+pub(crate) fn received(mqtt: &mut Connection<role::Client>, octets: &[u8]) -> Vec<Packet> {
     let mut cursor = Cursor::new(octets);
     let mut packets = Vec::new();
     while cursor.position() < octets.len() as u64 {
@@ -142,7 +142,7 @@ fn received(mqtt: &mut Connection<role::Client>, octets: &[u8]) -> Vec<Packet> {
     packets
 }
 
-async fn send(
+pub(crate) async fn send(
     stream: &mut TcpStream,
     mqtt: &mut Connection<role::Client>,
     packet: impl Into<Packet>,

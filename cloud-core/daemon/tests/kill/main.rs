@@ -1,11 +1,14 @@
 //! The core is killed under load, again and again, on both engines: what it acknowledged is
-//! there, and nothing is there twice.
+//! there, and nothing is there twice. And one of two nodes is killed (`nodes`).
 //!
 //! The real program; devices of our own on its listener for tests, so that the load is the
 //! core's and not that of 200 handshakes. What certificates decide is tested elsewhere.
 
 mod core;
 mod device;
+mod fleet;
+mod nodes;
+mod portal;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,7 +43,7 @@ async fn killed_under_load(place: impl FnOnce(&std::path::Path) -> Place) {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let place = place(folder.path());
     let mut core = Core::new(folder.path(), place);
-    core.init();
+    core.init("anna@example.com");
     let devices: Vec<_> = (0..DEVICES).map(|n| Arc::new(Device::new(n))).collect();
     let names: Vec<_> = devices.iter().map(|device| device.name.clone()).collect();
     core.register(&names).await;

@@ -11,7 +11,12 @@ use super::*;
 use crate::devices::commands::rows::{self, Command};
 use crate::store::changes::Whose;
 
-async fn order(house: &House, device: &Known, operation: Operation, life: Duration) -> CommandId {
+pub(super) async fn order(
+    house: &House,
+    device: &Known,
+    operation: Operation,
+    life: Duration,
+) -> CommandId {
     let now = house.core.now();
     let command = Command {
         id: CommandId::new_at(now),
@@ -36,7 +41,7 @@ async fn order(house: &House, device: &Known, operation: Operation, life: Durati
     command.id
 }
 
-async fn state(house: &House, device: &Known, id: CommandId) -> State {
+pub(super) async fn state(house: &House, device: &Known, id: CommandId) -> State {
     let mut tx = house.core.store.read().await.unwrap();
     rows::find(&mut tx, device.id, id)
         .await
@@ -45,7 +50,7 @@ async fn state(house: &House, device: &Known, id: CommandId) -> State {
         .state
 }
 
-const LIFE: Duration = Duration::from_secs(60);
+pub(super) const LIFE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_reaches_the_device_and_its_answer_comes_back_d4() {

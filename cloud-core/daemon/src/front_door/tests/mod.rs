@@ -7,6 +7,7 @@ mod confinement;
 mod messages;
 mod nodes;
 mod outside;
+mod paho;
 
 use std::path::PathBuf;
 
