@@ -19,7 +19,7 @@ use super::credential::Credential;
 use super::figures::count;
 use super::hall::Call;
 use super::ingest::{Item, What};
-use super::links::{Ear, Link, Order};
+use super::links::{Link, Order};
 use super::session::{Asked, Output, Session, Why};
 
 /// How long a device may take to say who it is, handshake and CONNECT together.
@@ -54,8 +54,8 @@ pub(super) async fn serve<S>(
     };
     let introduced = tokio::time::timeout_at(until, connection.introduce(credential, shown)).await;
     let why = match introduced {
-        Ok(Ok((link, ear))) => {
-            let why = connection.talk(&link, ear).await;
+        Ok(Ok(link)) => {
+            let why = connection.talk(&link).await;
             ground.links.remove(&link);
             let (device, epoch, heard) = (link.device(), link.epoch, link.heard());
             let gone = Call::Departure {
@@ -91,7 +91,7 @@ where
         &mut self,
         credential: Option<Credential>,
         mut shown: Option<CertificateDer<'static>>,
-    ) -> Result<(Arc<Link>, Ear), Why> {
+    ) -> Result<Arc<Link>, Why> {
         loop {
             let mut octets = Vec::new();
             let mut asked = None;
@@ -134,19 +134,19 @@ where
                 Ok(arrived) => {
                     self.session.accept(arrived.session);
                     let now = self.ground.core.now();
-                    let (link, ear) = Link::new(credential, arrived.epoch, now);
+                    let link = Link::new(credential, arrived.epoch, now);
                     link.subscribes(self.session.subscribed());
                     link.give_room(self.session.room());
                     self.ground.links.put(Arc::clone(&link));
                     self.ground.delivery.commands();
-                    return Ok((link, ear));
+                    return Ok(link);
                 }
             }
         }
     }
 
     /// From CONNACK to the end.
-    async fn talk(&mut self, link: &Arc<Link>, mut ear: Ear) -> Why {
+    async fn talk(&mut self, link: &Arc<Link>) -> Why {
         let silence = self.session.silence().unwrap_or(INTRODUCTION);
         let mut deadline = pin!(sleep_until(Instant::now() + silence));
         loop {
@@ -159,13 +159,9 @@ where
             }
             tokio::select! {
                 biased;
-                ended = ear.end.wait_for(Option::is_some) => {
-                    let why = ended.ok().and_then(|why| *why).unwrap_or(Why::Leaving);
-                    self.session.end(why);
-                }
-                order = ear.orders.recv() => match order {
-                    Some(order) => self.obey(order, link),
-                    None => self.session.end(Why::Leaving),
+                told = link.told() => match told {
+                    Ok(order) => self.obey(order, link),
+                    Err(why) => self.session.end(why),
                 },
                 read = read(&mut self.stream, &mut self.session, &mut self.rest),
                     if self.session.listens() && self.rest.is_empty() =>

@@ -3,15 +3,15 @@
 //! Deliberately not here: rows. Invariant: there is at most one link per device, and to put
 //! one in ends the other.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cloud_logic::ids::DeviceId;
 use cloud_logic::presence::Epoch;
 use contract::topic::{Down, Subscribed};
 use model::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::Notify;
 
 use super::credential::Credential;
 use super::session::{Number, Saying, Token, Why};
@@ -32,8 +32,9 @@ pub(super) enum Order {
 pub(super) struct Link {
     pub(super) credential: Credential,
     pub(super) epoch: Epoch,
-    orders: mpsc::Sender<Order>,
-    end: watch::Sender<Option<Why>>,
+    /// A queue that has memory only while something is in it: there is one for every device.
+    mail: Mutex<Mail>,
+    ring: Notify,
     subscribed: AtomicU8,
     /// What may be said with a token before something is acknowledged.
     room: AtomicUsize,
@@ -42,34 +43,52 @@ pub(super) struct Link {
     pub(super) settings: AtomicI64,
 }
 
-/// The connection's end of it.
-#[derive(Debug)]
-pub(super) struct Ear {
-    pub(super) orders: mpsc::Receiver<Order>,
-    pub(super) end: watch::Receiver<Option<Why>>,
+#[derive(Debug, Default)]
+struct Mail {
+    orders: VecDeque<Order>,
+    end: Option<Why>,
 }
 
 impl Link {
-    pub(super) fn new(credential: Credential, epoch: Epoch, now: Timestamp) -> (Arc<Self>, Ear) {
-        let (orders, ordered) = mpsc::channel(ORDERS);
-        let (end, ended) = watch::channel(None);
-        let link = Self {
+    pub(super) fn new(credential: Credential, epoch: Epoch, now: Timestamp) -> Arc<Self> {
+        Arc::new(Self {
             credential,
             epoch,
-            orders,
-            end,
+            mail: Mutex::default(),
+            ring: Notify::new(),
             subscribed: AtomicU8::new(0),
             room: AtomicUsize::new(0),
             heard: AtomicI64::new(now.unix_ms()),
             settings: AtomicI64::new(-1),
-        };
-        (
-            Arc::new(link),
-            Ear {
-                orders: ordered,
-                end: ended,
-            },
-        )
+        })
+    }
+
+    /// What the connection, and nobody else, is told next: its end before everything else. Nothing
+    /// is lost when this is dropped.
+    pub(super) async fn told(&self) -> Result<Order, Why> {
+        loop {
+            if let Some(told) = self.take() {
+                return told;
+            }
+            self.ring.notified().await;
+        }
+    }
+
+    fn take(&self) -> Option<Result<Order, Why>> {
+        let mut mail = self.mail();
+        if let Some(why) = mail.end {
+            return Some(Err(why));
+        }
+        let order = mail.orders.pop_front();
+        if mail.orders.is_empty() {
+            mail.orders = VecDeque::new();
+        }
+        order.map(Ok)
+    }
+
+    fn mail(&self) -> MutexGuard<'_, Mail> {
+        // It is whole between two statements.
+        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn device(&self) -> DeviceId {
@@ -79,24 +98,24 @@ impl Link {
     /// Tells the connection something. One that does not keep up is ended: a queue for it
     /// would be memory for whoever reads slowest.
     pub(super) fn order(&self, order: Order) {
-        if self.orders.try_send(order).is_err() {
-            self.end(Why::SlowReader);
+        let mut mail = self.mail();
+        if mail.orders.len() < ORDERS {
+            mail.orders.push_back(order);
+        } else {
+            mail.end.get_or_insert(Why::SlowReader);
         }
+        drop(mail);
+        self.ring.notify_one();
     }
 
     /// Ends the connection; the first reason counts.
     pub(super) fn end(&self, why: Why) {
-        self.end.send_if_modified(|end| match end {
-            Some(_) => false,
-            None => {
-                *end = Some(why);
-                true
-            }
-        });
+        self.mail().end.get_or_insert(why);
+        self.ring.notify_one();
     }
 
     pub(super) fn is_ending(&self) -> bool {
-        self.end.borrow().is_some()
+        self.mail().end.is_some()
     }
 
     pub(super) fn hears(&self, channel: Down) -> bool {
@@ -171,7 +190,7 @@ impl Links {
         }
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, Arc<Link>>> {
+    fn locked(&self) -> MutexGuard<'_, HashMap<DeviceId, Arc<Link>>> {
         // The map is whole between two statements: a panic elsewhere leaves nothing half done.
         self.by_device
             .lock()

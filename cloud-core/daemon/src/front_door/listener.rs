@@ -12,7 +12,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Duration, Instant, sleep, timeout_at};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,6 +19,7 @@ use super::Ground;
 use super::connection::{self, INTRODUCTION};
 use super::credential::Credential;
 use super::figures::count;
+use super::tls::Tls;
 
 /// How a listener learns who a device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,18 +96,13 @@ async fn serve(ground: Arc<Ground>, stream: TcpStream, manner: Manner) {
     match manner {
         Manner::Plain => boxed(ground, stream, (None, None), until).await,
         Manner::Tls => {
-            let acceptor = TlsAcceptor::from(ground.tls.borrow().clone());
-            let shaken = timeout_at(until, acceptor.accept(stream)).await;
+            let config = ground.tls.borrow().clone();
+            let shaken = timeout_at(until, Box::pin(Tls::accept(config, stream))).await;
             let Ok(Ok(stream)) = shaken else {
                 count(&ground.figures.handshakes_failed);
                 return;
             };
-            let shown = stream
-                .get_ref()
-                .1
-                .peer_certificates()
-                .and_then(<[_]>::first);
-            let shown = shown.map(|shown| shown.clone().into_owned());
+            let shown = stream.shown();
             let Some(credential) = shown.as_ref().and_then(Credential::shown) else {
                 count(&ground.figures.certificates_nameless);
                 return;

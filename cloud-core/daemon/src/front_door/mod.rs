@@ -20,6 +20,7 @@ mod rows;
 mod session;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod watch;
 
 use std::net::SocketAddr;

@@ -171,7 +171,12 @@ impl Session {
     }
 
     pub(super) fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front();
+        if output.is_none() {
+            // There is one for every device, and most say nothing most of the time.
+            self.outputs = VecDeque::new();
+        }
+        output
     }
 
     /// Whether more octets may be handed in.
