@@ -13,6 +13,7 @@ mod alignment;
 mod bare;
 mod compare;
 mod conversations;
+mod core;
 mod floor;
 mod legacy;
 mod material;
@@ -42,6 +43,8 @@ struct Cli {
 enum Command {
     /// All of it on the gateway and its peers in turn, with ratios.
     Compare(compare::Compare),
+    /// Devices at the cloud core and at a broker, with ratios.
+    Core(core::Core),
     /// SIP calls without media through a back-to-back user agent or proxy.
     Calls(signalling::Calls),
     /// Digest registrations.
@@ -133,6 +136,7 @@ fn main() -> Result<()> {
     process::raise_open_files();
     match Cli::parse().command {
         Command::Compare(run) => run.run(),
+        Command::Core(run) => run.run(),
         Command::Calls(run) => run.run(),
         Command::Register(run) => run.run(),
         Command::Ring(run) => run.run(),
