@@ -292,6 +292,42 @@ install_browser() {
     cp "$browser_packages/package-lock.json" "$browser_folder/installed.json"
 }
 
+# ---- the interface of the cloud core ---------------------------------------
+# Schemathesis, which asks it for everything, and what makes and judges its client of TypeScript.
+schemathesis_folder=$state/schemathesis
+schemathesis_packages=$root/tests/api/requirements.txt
+client_folder=$state/client
+client_packages=$root/cloud-core/client
+
+schemathesis_present() {
+    [ -x "$schemathesis_folder/bin/python" ] && cmp -s "$schemathesis_packages" "$schemathesis_folder/installed.txt"
+}
+
+install_schemathesis() {
+    schemathesis_present && return 0
+    say "setup: installing Schemathesis into $schemathesis_folder (the interface of the cloud core)"
+    rm -rf "$schemathesis_folder"
+    /usr/bin/python3 -m venv "$schemathesis_folder"
+    "$schemathesis_folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: -r "$schemathesis_packages" ||
+        die "pip could not install Schemathesis (its message is above)."
+    cp "$schemathesis_packages" "$schemathesis_folder/installed.txt"
+}
+
+client_present() {
+    [ -d "$client_folder/node_modules" ] && cmp -s "$client_packages/package-lock.json" "$client_folder/installed.json"
+}
+
+install_client() {
+    client_present && return 0
+    say "setup: installing openapi-typescript into $client_folder (the cloud core's client)"
+    rm -rf "$client_folder"
+    mkdir -p "$client_folder"
+    cp "$client_packages/package.json" "$client_packages/package-lock.json" "$client_packages/.npmrc" "$client_folder"
+    (cd "$client_folder" && npm ci --silent --ignore-scripts) ||
+        die "npm could not install what makes the client (its message is above)."
+    cp "$client_packages/package-lock.json" "$client_folder/installed.json"
+}
+
 # ---- the fuzzer's driver ---------------------------------------------------
 
 install_cargo_fuzz() {
@@ -343,6 +379,8 @@ if [ -n "$check_only" ]; then
         if openwebnet_present; then say "OWNd:      in $openwebnet_folder"; else say "OWNd:      not yet (scripts/setup.sh test)"; fi
         if paho_present; then say "Paho:      in $paho_folder"; else say "Paho:      not yet (scripts/setup.sh test)"; fi
         if browser_present; then say "browser:   in $browser_folder"; else say "browser:   not yet (scripts/setup.sh test)"; fi
+        if schemathesis_present; then say "Schemathesis: in $schemathesis_folder"; else say "Schemathesis: not yet (scripts/setup.sh test)"; fi
+        if client_present; then say "client:    in $client_folder"; else say "client:    not yet (scripts/setup.sh test)"; fi
         if judge_present; then say "judge:     in $judge_folder"; else say "judge:     not yet (scripts/setup.sh test)"; fi ;;
     esac
     say "Nothing is missing for$purposes."
@@ -367,5 +405,5 @@ for tool in clippy fmt; do
     cargo "$tool" --version >/dev/null 2>&1 ||
         die "the toolchain in $rust_dir lacks cargo $tool. With rustup: rustup component add clippy rustfmt; with Debian's: apt-get install rust-web-clippy rustfmt-web"
 done
-case "$purposes " in *' test '*) install_pjsua2; install_judge; install_openwebnet; install_paho; install_browser ;; esac
+case "$purposes " in *' test '*) install_pjsua2; install_judge; install_openwebnet; install_paho; install_browser; install_schemathesis; install_client ;; esac
 case "$purposes " in *' fuzz '*) install_cargo_fuzz ;; esac

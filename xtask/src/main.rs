@@ -7,6 +7,7 @@
 
 mod deps;
 mod fuzz;
+mod interface;
 mod licences;
 mod metadata;
 mod pipeline;
@@ -31,6 +32,9 @@ Usage: cargo xtask COMMAND
   deps                 who may import whom (xtask/deps.toml)
   tidy                 file sizes, module headings, manifests, scripts
   licences             what may be linked in
+  client               writes the types of the cloud core's client anew (cloud-core/client)
+  api-fuzz [--minutes N] [--seed N]
+                       Schemathesis over the cloud core's interface (10)
   fuzz [--minutes N] [TARGET]
                        each fuzz target for N minutes (10)
 ";
@@ -60,6 +64,18 @@ fn command(words: &[&str]) -> Result<bool> {
         ["deps"] => pipeline::single(&root, "arrows between crates", pipeline::arrows),
         ["tidy"] => pipeline::single(&root, "tidy", pipeline::tidy),
         ["licences"] => pipeline::single(&root, "licences", pipeline::licences),
+        ["client"] => interface::client(&root),
+        ["api-fuzz", rest @ ..] => {
+            let (mut minutes, mut seed) = (10, 1);
+            for pair in rest.chunks(2) {
+                match pair {
+                    ["--minutes", n] => minutes = n.parse().context("--minutes takes a number")?,
+                    ["--seed", n] => seed = n.parse().context("--seed takes a number")?,
+                    _ => bail!("api-fuzz takes --minutes N and --seed N\n\n{USAGE}"),
+                }
+            }
+            Ok(interface::fuzz(&root, minutes * 60, seed)?.succeeded)
+        }
         ["fuzz", rest @ ..] => {
             let (minutes, rest) = match rest {
                 ["--minutes", minutes, rest @ ..] => (

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::runner::{Outcome, Tests, run};
-use crate::{deps, licences, metadata::Workspace, tidy};
+use crate::{deps, interface, licences, metadata::Workspace, tidy};
 
 /// Where tests that cannot run on this machine say so, a line each. `tests/e2e`
 /// writes it, and so do the codecs' tests; libtest itself knows only passed and failed.
@@ -19,13 +19,15 @@ const NOT_RUN_FILE: &str = "ANTIPHON_NOT_RUN_FILE";
 
 type Step = fn(&Path) -> Result<Outcome>;
 
-const STAGES: [(&str, Step); 9] = [
+const STAGES: [(&str, Step); 11] = [
     ("format", format),
     ("tidy", tidy),
     ("arrows between crates", arrows),
     ("licences", licences),
     ("lints", lints),
     ("unit and scenario tests", unit_tests),
+    ("client of the interface", interface::client_fits),
+    ("interface fuzzing", interface_fuzzing),
     ("audio quality", audio_quality),
     ("end-to-end tests", end_to_end_tests),
     ("smoke", smoke),
@@ -113,6 +115,11 @@ fn unit_tests(root: &Path) -> Result<Outcome> {
         "--no-fail-fast",
     ]);
     run(tests.env(NOT_RUN_FILE, not_run_file(root)))
+}
+
+/// Two minutes of Schemathesis, always with the same seed.
+fn interface_fuzzing(root: &Path) -> Result<Outcome> {
+    interface::fuzz(root, 120, 1)
 }
 
 /// Half a minute of speech through every pair of codecs.

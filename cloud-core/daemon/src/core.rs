@@ -6,6 +6,7 @@ use cloud_logic::ids;
 use model::Timestamp;
 use tokio::sync::Semaphore;
 
+use crate::api::Tally;
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::keys::Keys;
@@ -23,6 +24,7 @@ pub(crate) struct Core {
     pub(crate) people: People,
     pub(crate) blobs: Blobs,
     pub(crate) mail: Mail,
+    pub(crate) tally: Tally,
     /// Places for pages that listen to what changes.
     pub(crate) streams: Arc<Semaphore>,
 }
@@ -32,6 +34,11 @@ const MOST_STREAMS: usize = 2000;
 
 pub(crate) fn streams() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(MOST_STREAMS))
+}
+
+/// Pages that listen now.
+pub(crate) fn streams_open(core: &Core) -> u64 {
+    MOST_STREAMS.saturating_sub(core.streams.available_permits()) as u64
 }
 
 impl Core {
@@ -58,6 +65,6 @@ macro_rules! new_ids {
 new_ids! {
     CompanyId ProjectId SiteId FolderId UserId GrantId DeviceId LabelId HandOverId RequestId AuthorityId UnitId
     SessionId PasskeyId CeremonyId InvitationId IntegrationId TokenKeyId LetterId
-    CommandId NodeId BlobId UploadId ExportId EditId
+    CommandId NodeId IncidentId BlobId UploadId ExportId EditId
     NoticeId SubscriptionId
 }

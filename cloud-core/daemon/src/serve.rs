@@ -24,9 +24,10 @@ use crate::core::{Core, NewId};
 use crate::devices;
 use crate::front_door;
 use crate::keys::{Addresses, Keys, Sealer, revocation_lists};
-use crate::listener::{self, Figures, Speaks};
+use crate::listener::{self, Figures, Manner, Speaks};
 use crate::mail::{self, Mail};
 use crate::people::{self, People, Site};
+use crate::service::metrics::{self, Sources};
 use crate::store::{Store, exchange_hints};
 
 /// Devices at once on one node.
@@ -37,6 +38,10 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     let core = open(&settings, store.clone()).await?;
     let api = bind(settings.listen.api).await?;
     let revocation = bind(settings.listen.revocation).await?;
+    let metrics = match settings.listen.metrics {
+        None => None,
+        Some(address) => Some(bind(address).await?),
+    };
 
     let door = front_door::Settings {
         listen: settings.listen.devices,
@@ -47,25 +52,39 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     tracing::info!(address = %door.address(), plain = ?door.plain_address(), "devices come in");
 
     let stop = CancellationToken::new();
+    let proxies = Arc::new(settings.listen.proxies.clone());
     let mut tasks = JoinSet::new();
     let web = match settings.listen.api_speaks_tls {
         true => Speaks::Tls(core.keys.web_tls()),
         false => Speaks::Plain,
     };
     tracing::info!(address = %api.local_addr()?, url = %settings.url, "the core serves");
-    let listeners = [
-        (api, web, api::api(core.clone())),
-        (revocation, Speaks::Plain, revocation_lists(core.clone())),
-    ];
-    for (listener, speaks, app) in listeners {
-        let figures = Arc::new(Figures::default());
-        tasks.spawn(listener::serve(
-            listener,
-            speaks,
-            app,
-            figures,
-            stop.clone(),
-        ));
+    let sources = Sources {
+        started: core.now(),
+        door: door.figures(),
+        api: Arc::default(),
+        revocation: Arc::default(),
+        core: core.clone(),
+    };
+    let mut listen = |listener, speaks, app, figures: &Arc<Figures>| {
+        let manner = Manner {
+            proxies: Arc::clone(&proxies),
+            ..Speaks::into(speaks)
+        };
+        let (figures, stop) = (Arc::clone(figures), stop.clone());
+        tasks.spawn(listener::serve(listener, manner, app, figures, stop));
+    };
+    listen(api, web, api::api(core.clone()), &sources.api);
+    let lists = revocation_lists(core.clone());
+    listen(revocation, Speaks::Plain, lists, &sources.revocation);
+    if let Some(metrics) = metrics {
+        tracing::info!(address = %metrics.local_addr()?, "figures are served");
+        listen(
+            metrics,
+            Speaks::Plain,
+            metrics::app(sources),
+            &Arc::default(),
+        );
     }
     let tended = (core.keys.clone(), core.clone(), stop.clone());
     tasks.spawn(async move { tended.0.tend(&tended.1, tended.2).await });
@@ -113,6 +132,7 @@ pub(crate) async fn open(settings: &Settings, store: Store) -> Result<Core> {
         people,
         blobs: Blobs::open(&settings.blobs.place, settings.blobs.room)?,
         mail: Mail::new(settings.mail.clone()),
+        tally: api::Tally::new(settings.limits),
         streams: crate::core::streams(),
     })
 }
@@ -128,7 +148,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener> {
         .with_context(|| format!("listening on {address}; is another program there?"))
 }
 
-async fn told_to_stop() {
+pub(crate) async fn told_to_stop() {
     let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
     let [Ok(mut terminate), Ok(mut interrupt)] = signals else {
         // Without signals the service manager kills the process, which loses nothing.

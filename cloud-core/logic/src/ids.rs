@@ -156,6 +156,8 @@ ids! {
     NoticeId = "nt", "notice";
     /// An amount of something a company has ordered.
     SubscriptionId = "sb", "subscription";
+    /// A trouble of the service, as operators tell it.
+    IncidentId = "ic", "incident";
     /// Octets that are kept beside the store.
     BlobId = "bl", "blob";
     /// A file that a device sends, piece by piece.

@@ -14,6 +14,7 @@ pub mod language;
 pub mod letters;
 pub mod notices;
 pub mod presence;
+pub mod rates;
 pub mod rights;
 pub mod settings;
 pub mod subscriptions;

@@ -23,13 +23,22 @@ const REFUSED_BODIES: [(&str, &str); 4] = [
     ),
 ];
 
+/// What every route may answer.
+const LIMITED: (&str, &str) = (
+    "429",
+    "Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left.",
+);
+
 pub(super) fn finished(made: &OpenApi) -> Value {
     let mut document = serde_json::to_value(made).unwrap_or_default();
     write_out_schemas(&mut document);
     if let Some(Value::Object(paths)) = document.get_mut("paths") {
-        let operations = paths.values_mut().filter_map(Value::as_object_mut);
-        for operation in operations.flat_map(Map::values_mut) {
-            finish(operation);
+        for (path, operations) in paths {
+            let operations = operations.as_object_mut().into_iter().flatten();
+            for (method, operation) in operations {
+                operation["operationId"] = Value::String(name(method, path));
+                finish(operation);
+            }
         }
     }
     sorted(document)
@@ -50,6 +59,22 @@ fn sorted(value: Value) -> Value {
     }
 }
 
+/// Of an operation, for programs that are generated: no two have the same, and it changes only when
+/// the address does.
+fn name(method: &str, path: &str) -> String {
+    let path = path.trim_start_matches("/api/v1");
+    let parts = path.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+    format!("{method}_{}", parts.join("_"))
+}
+
+fn refused(description: &str) -> Value {
+    json!({
+        "description": description,
+        "content": {"application/json": {"schema": {"$ref": PROBLEM}}},
+    })
+}
+
 fn finish(operation: &mut Value) {
     let takes_json = operation
         .pointer("/requestBody/content/application~1json")
@@ -57,14 +82,16 @@ fn finish(operation: &mut Value) {
     let Some(Value::Object(responses)) = operation.get_mut("responses") else {
         return;
     };
+    let (status, description) = LIMITED;
+    let limited = responses
+        .entry(status)
+        .or_insert_with(|| refused(description));
+    limited["headers"] = json!({
+        "retry-after": {"description": "Seconds.", "schema": {"type": "integer"}},
+    });
     if takes_json {
         for (status, description) in REFUSED_BODIES {
-            let refused = || {
-                json!({
-                    "description": description,
-                    "content": {"application/json": {"schema": {"$ref": PROBLEM}}},
-                })
-            };
+            let refused = || refused(description);
             responses.entry(status).or_insert_with(refused);
         }
     }
@@ -177,5 +204,15 @@ mod tests {
                 "{status}"
             );
         }
+    }
+    #[test]
+    fn every_operation_has_a_name_of_its_own() {
+        let document = finished(&crate::api::document());
+        let paths = document["paths"].as_object().unwrap().values();
+        let operations = paths.flat_map(|path| path.as_object().unwrap().values());
+        let names: Vec<_> = operations.map(|one| &one["operationId"]).collect();
+        let different: std::collections::BTreeSet<_> =
+            names.iter().map(|name| name.as_str().unwrap()).collect();
+        assert_eq!(different.len(), names.len());
     }
 }

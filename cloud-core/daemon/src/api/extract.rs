@@ -1,5 +1,7 @@
 //! Input of routes, read strictly: what does not fit is a problem that names the place.
 
+use std::error::Error;
+
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
@@ -10,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::problem::{Code, Finding, Problem};
+use crate::listener::TooSlow;
 
 /// A body of JSON, coming or going.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +49,7 @@ impl<S: Send + Sync> FromRequest<S> for Octets {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let read = Bytes::from_request(request, state).await;
         read.map(Self)
-            .map_err(|rejection: BytesRejection| unread(rejection.status()))
+            .map_err(|rejection: BytesRejection| unread(&rejection, rejection.status()))
     }
 }
 
@@ -60,15 +63,22 @@ fn of_body(rejection: &JsonRejection) -> Problem {
             Code::NotJson,
             "Send the header content-type: application/json.",
         ),
-        _ => unread(rejection.status()),
+        _ => unread(rejection, rejection.status()),
     }
 }
 
-fn unread(status: StatusCode) -> Problem {
+fn unread(rejection: &(dyn Error + 'static), status: StatusCode) -> Problem {
+    if is_too_slow(rejection) {
+        return Problem::new(Code::TooSlow, "Send the body faster, or in parts.");
+    }
     if status == Code::TooLarge.status() {
         return Problem::new(Code::TooLarge, "Send less at once.");
     }
     Problem::new(Code::Malformed, "The body ended too early.")
+}
+
+fn is_too_slow(error: &(dyn Error + 'static)) -> bool {
+    error.is::<TooSlow>() || error.source().is_some_and(is_too_slow)
 }
 
 /// Parameters after the question mark.
@@ -116,7 +126,7 @@ where
 }
 
 /// The innermost cause, which names the field.
-fn deepest(error: &dyn std::error::Error) -> String {
+fn deepest(error: &dyn Error) -> String {
     let mut error = error;
     while let Some(cause) = error.source() {
         error = cause;

@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use bytes::Bytes;
 use utoipa::OpenApi;
@@ -10,6 +11,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::problem::{Code, Problem, ProblemBody};
+use super::{limits, requests};
 use crate::core::Core;
 use crate::{claims, devices, events, mail, people, service, tenancy};
 
@@ -49,6 +51,7 @@ pub(crate) fn api(core: Core) -> Router {
             "/api/v1/openapi.json",
             get(async move || (json, description.clone())),
         )
+        .merge(service::status::page_routes())
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || {
             Problem::new(
@@ -57,6 +60,8 @@ pub(crate) fn api(core: Core) -> Router {
             )
         })
         .layer(DefaultBodyLimit::max(BODY))
+        .layer(from_fn_with_state(core.clone(), limits::limited))
+        .layer(from_fn_with_state(core.clone(), requests::counted))
         .with_state(core)
 }
 
@@ -77,10 +82,14 @@ mod tests {
     /// Programs are written against this file: it changes when the interface does, in one commit.
     #[test]
     fn the_description_that_is_kept_is_that_of_the_routes() {
-        let kept = include_str!("../../../openapi.json");
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi.json");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(file, description()).unwrap();
+        }
+        let kept = std::fs::read_to_string(file).unwrap_or_default();
         assert!(
             kept == description(),
-            "cloud-core/openapi.json is of another day: antiphon-cloud openapi > cloud-core/openapi.json"
+            "cloud-core/openapi.json is of another day: antiphon-cloud openapi > cloud-core/openapi.json, or run this with UPDATE_DOCS=1"
         );
     }
 }

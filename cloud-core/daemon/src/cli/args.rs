@@ -1,8 +1,12 @@
 //! The command line as it is typed. Declares; does nothing.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use cloud_logic::ids::IncidentId;
+
+use crate::service::status::{Part, State};
 
 const ABOUT: &str = "The core behind Antiphon gateways: companies, devices, keys, calls.";
 
@@ -54,6 +58,11 @@ pub(crate) enum Command {
     /// Try the way mails leave
     #[command(subcommand)]
     Mail(Mail),
+    /// Serve a status page that goes on when the core is dead
+    ///
+    /// Asks a core every 15 seconds how it is, and shows it at `/status`. Runs on another host than
+    /// the core, and needs no configuration.
+    StatusPage(StatusPage),
     /// Check a configuration and say everything that is wrong with it
     CheckConfig {
         /// The configuration.
@@ -104,6 +113,9 @@ pub(crate) enum Admin {
         /// The certificate of the maker's authority, in PEM.
         certificate: PathBuf,
     },
+    /// Tell everybody about a trouble, on the status page
+    #[command(subcommand)]
+    Incident(IncidentCommand),
     /// Take in a maker's list of units, so that they can be claimed
     ///
     /// CSV with the header `model,revision,serial_number,factory_key,code`: revision, factory_key
@@ -140,6 +152,63 @@ pub(crate) enum Mail {
         /// Who gets it.
         address: String,
     },
+}
+
+/// What operators tell on the status page. Written for everybody: name no customer.
+#[derive(Debug, Subcommand)]
+pub(crate) enum IncidentCommand {
+    /// Begin: says what the matter is, and prints the id
+    Open {
+        #[command(flatten)]
+        core: Configured,
+        /// In one line.
+        #[arg(long)]
+        title: String,
+        /// How it is: maintenance, degraded or down.
+        #[arg(long, default_value = "degraded")]
+        state: State,
+        /// What is touched: api, devices, mail, store, revocation_lists.
+        #[arg(long, value_delimiter = ',', required = true)]
+        parts: Vec<Part>,
+    },
+    /// Add what is known now
+    Note {
+        #[command(flatten)]
+        core: Configured,
+        /// Which incident.
+        id: IncidentId,
+        /// What to tell.
+        text: String,
+    },
+    /// It is over
+    Close {
+        #[command(flatten)]
+        core: Configured,
+        /// Which incident.
+        id: IncidentId,
+    },
+}
+
+impl IncidentCommand {
+    pub(super) fn core(&self) -> &Configured {
+        match self {
+            Self::Open { core, .. } | Self::Note { core, .. } | Self::Close { core, .. } => core,
+        }
+    }
+}
+
+/// A status page on another host.
+#[derive(Args, Debug)]
+pub(crate) struct StatusPage {
+    /// The core that is asked, such as https://core.example.com
+    #[arg(long, value_name = "URL")]
+    pub(crate) of: String,
+    /// Where the page is served, without TLS: put it behind whatever serves your other pages.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
+    pub(crate) listen: SocketAddr,
+    /// Certificate of the authority that signed the core's, in PEM. Left out: those of the system.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authority: Option<PathBuf>,
 }
 
 /// What a new core needs.

@@ -19,6 +19,7 @@ pub use exit::Exit;
 
 use self::args::{Cli, Command};
 use crate::config;
+use crate::service::status::mirror::{self, Mirror};
 
 /// A command that did not do what it was told to.
 #[derive(Debug)]
@@ -78,6 +79,14 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Mail(what) => {
             let settings = config::load(&what.core().config)?;
             print(&in_runtime(mail::run(&settings, what))?)
+        }
+        Command::StatusPage(asked) => {
+            crate::logging::install(&config::Log::of_a_tool());
+            Ok(in_runtime(mirror::run(Mirror {
+                of: asked.of.trim_end_matches('/').to_owned(),
+                listen: asked.listen,
+                authority: asked.authority.clone(),
+            }))?)
         }
         Command::CheckConfig { file } => {
             let settings = config::load(file)?;

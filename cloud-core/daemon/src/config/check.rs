@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 use settings::Problems;
 use settings::problems::Place as Written;
 use settings::section::{Located, Optional};
-use settings::values::Secret;
+use settings::values::{Secret, Whole};
 use tracing_subscriber::filter::Targets;
 
 use super::fields::{
-    BlobsSection, CoreFile, ListenSection, LogSection, MailEncryption, MailSection, S3Section,
-    Switch,
+    BlobsSection, CoreFile, ListenSection, LogSection, MailEncryption, MailSection, ProxyWord,
+    S3Section, Switch,
 };
 use super::{Blobs, Listen, Log, Mail, Settings};
+use crate::api::PerSecond;
 use crate::blobs::{BlobPlace, Bucket};
+use crate::listener::{Proxies, ProxyHeader};
 use crate::store::{PgPlace, Place};
 
 pub(super) fn settings(file: &CoreFile, beside: &Path, problems: &mut Problems) -> Settings {
@@ -30,6 +32,10 @@ pub(super) fn settings(file: &CoreFile, beside: &Path, problems: &mut Problems) 
             .mail
             .as_ref()
             .map(|mail| self::mail(mail, beside, problems)),
+        limits: PerSecond {
+            address: rate(file.limits.requests_per_address.value),
+            caller: rate(file.limits.requests_per_caller.value),
+        },
         log: log(&file.log, problems),
         folder,
     }
@@ -86,8 +92,24 @@ fn listen(section: &ListenSection, problems: &mut Problems) -> Listen {
         devices: section.devices.value,
         revocation: section.revocation.value,
         devices_plain: section.devices_plain.as_ref().map(|plain| plain.value),
-        metrics: section.metrics.value,
+        metrics: section.metrics.as_ref().map(|metrics| metrics.value),
+        proxies: proxies(section),
     }
+}
+
+fn proxies(section: &ListenSection) -> Proxies {
+    let trusted = &section.trusted_proxies.value;
+    Proxies {
+        trusted: trusted.iter().map(|network| network.value).collect(),
+        header: match section.proxy_header.value {
+            ProxyWord::XForwardedFor => ProxyHeader::XForwardedFor,
+            ProxyWord::Forwarded => ProxyHeader::Forwarded,
+        },
+    }
+}
+
+fn rate(Whole(number): Whole<1, 1_000_000>) -> u32 {
+    u32::try_from(number).expect("its type ends at a million")
 }
 
 fn store(file: &CoreFile, folder: &Path, beside: &Path, problems: &mut Problems) -> Place {

@@ -6,8 +6,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use settings::section::Located;
 use settings::values::{Secret, Whole};
 use settings::{section, words};
+
+use crate::listener::Network;
 
 section! {
     /// The whole file.
@@ -28,6 +31,8 @@ section! {
         /// The way mails leave. Left out, letters wait sealed in the store until they are worth
         /// nothing any more.
         mail: Perhaps<MailSection>,
+        /// How much may be asked for.
+        limits: Nested<LimitsSection>,
         /// The log.
         log: Nested<LogSection>,
     }
@@ -49,8 +54,14 @@ section! {
         /// MQTT without TLS and without certificates, for tests on this machine: the client
         /// identifier is the device. Only an address of the loopback is taken.
         devices_plain: Optional<SocketAddr> = r#""127.0.0.1:1883""#,
-        /// Figures for Prometheus. Not used yet: this version listens nowhere for them.
-        metrics: Defaulted<SocketAddr> = r#""127.0.0.1:9465""#,
+        /// Figures for Prometheus, and whether the core lives and is ready. Without TLS and without
+        /// sign-in: leave it on the loopback, or let nobody else reach it. Left out, there is none.
+        metrics: Optional<SocketAddr> = r#""127.0.0.1:9465""#,
+        /// Proxies that are believed when they say whom they speak for: addresses or blocks of them.
+        trusted_proxies: Defaulted<Vec<Located<Network>>> = "[]",
+        /// Where they say it: "x-forwarded-for" or "forwarded" (RFC 7239). The proxy has to set this
+        /// header itself, or add to it.
+        proxy_header: Defaulted<ProxyWord> = r#""x-forwarded-for""#,
     }
 }
 
@@ -114,6 +125,16 @@ section! {
 }
 
 section! {
+    /// How much may be asked for, at one node. Ten seconds' worth may come at once.
+    pub(crate) struct LimitsSection {
+        /// Requests per second of one person or integration.
+        requests_per_caller: Defaulted<Whole<1, 1000000>> = "30",
+        /// Requests per second from one address (of IPv6: one network of 64 bits).
+        requests_per_address: Defaulted<Whole<1, 1000000>> = "150",
+    }
+}
+
+section! {
     /// The log, on standard error.
     pub(crate) struct LogSection {
         /// What is written: error, warn, info, debug or trace; parts may have their own,
@@ -131,6 +152,16 @@ words! {
         On = "on",
         /// It is not.
         Off = "off",
+    }
+}
+
+words! {
+    /// Where a proxy says whom it speaks for.
+    pub(crate) enum ProxyWord {
+        /// `X-Forwarded-For`.
+        XForwardedFor = "x-forwarded-for",
+        /// `Forwarded`, RFC 7239.
+        Forwarded = "forwarded",
     }
 }
 

@@ -16,7 +16,9 @@ use tracing_subscriber::filter::Targets;
 
 use self::fields::CoreFile;
 pub(crate) use self::fields::{LogFormat, MailEncryption};
+use crate::api::PerSecond;
 use crate::blobs::BlobPlace;
+use crate::listener::Proxies;
 use crate::store::Place;
 
 const HEAD: &str = "\
@@ -39,6 +41,7 @@ pub(crate) struct Settings {
     pub(crate) store: Place,
     pub(crate) blobs: Blobs,
     pub(crate) mail: Option<Mail>,
+    pub(crate) limits: PerSecond,
     pub(crate) log: Log,
 }
 
@@ -50,7 +53,8 @@ pub(crate) struct Listen {
     pub(crate) devices: SocketAddr,
     pub(crate) revocation: SocketAddr,
     pub(crate) devices_plain: Option<SocketAddr>,
-    pub(crate) metrics: SocketAddr,
+    pub(crate) metrics: Option<SocketAddr>,
+    pub(crate) proxies: Proxies,
 }
 
 /// Uploads, pictures and exports.
@@ -79,6 +83,16 @@ pub(crate) struct Mail {
 pub(crate) struct Log {
     pub(crate) level: Targets,
     pub(crate) format: LogFormat,
+}
+
+impl Log {
+    /// Of a command that has no configuration.
+    pub(crate) fn of_a_tool() -> Self {
+        Self {
+            level: Targets::new().with_default(tracing::Level::INFO),
+            format: LogFormat::Plain,
+        }
+    }
 }
 
 /// The annotated sample of everything that can be set.

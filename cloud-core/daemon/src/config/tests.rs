@@ -65,6 +65,18 @@ fn what_would_be_unsafe_is_refused_g2() {
 }
 
 #[test]
+fn proxies_are_addresses_and_nobody_is_believed_unless_named_g6() {
+    assert!(loaded(LEAST).unwrap().listen.proxies.trusted.is_empty());
+    let two = "[listen]\ntrusted_proxies = [\"10.0.0.0/8\", \"2001:db8::1\"]\n";
+    let settings = loaded(&format!("{LEAST}{two}")).unwrap();
+    assert_eq!(settings.listen.proxies.trusted.len(), 2);
+    for wrong in ["proxy.example.com", "10.0.0.0/0", "0.0.0.0/33"] {
+        let line = format!("[listen]\ntrusted_proxies = [\"{wrong}\"]\n");
+        one_complaint(&line, "listen.trusted_proxies[0]", wrong);
+    }
+}
+
+#[test]
 fn a_place_that_is_none_is_named() {
     for url in [
         "core.example.com",

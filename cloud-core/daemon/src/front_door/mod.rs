@@ -139,6 +139,21 @@ pub(crate) async fn open(core: Core, settings: Settings) -> Result<FrontDoor, Op
     Ok(door)
 }
 
+/// Its figures, for those who do not own it.
+#[derive(Clone, Debug)]
+pub(crate) struct DoorFigures(Arc<Ground>);
+
+impl DoorFigures {
+    /// Devices whose sockets this process holds.
+    pub(crate) fn devices(&self) -> u64 {
+        self.0.links.count() as u64
+    }
+
+    pub(crate) fn all(&self) -> Vec<(&'static str, u64)> {
+        self.0.figures.all()
+    }
+}
+
 impl FrontDoor {
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
@@ -148,13 +163,8 @@ impl FrontDoor {
         self.plain
     }
 
-    /// Devices whose sockets this process holds.
-    pub(crate) fn devices(&self) -> usize {
-        self.ground.links.count()
-    }
-
-    pub(crate) fn figures(&self) -> &Figures {
-        &self.ground.figures
+    pub(crate) fn figures(&self) -> DoorFigures {
+        DoorFigures(Arc::clone(&self.ground))
     }
 
     /// Ends all connections with a word, stores what is under way, gives up the lease.

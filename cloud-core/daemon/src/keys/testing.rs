@@ -34,6 +34,7 @@ impl TestKeys {
             people: crate::people::testing::people(),
             blobs: crate::blobs::Blobs::in_memory(),
             mail: crate::mail::Mail::default(),
+            tally: crate::people::testing::tally(),
             streams: crate::core::streams(),
         }
     }

@@ -15,7 +15,7 @@ use model::Timestamp;
 use super::sessions::{self, Session};
 use super::tokens::{self, Audience, Claims, Refused};
 use super::{Peer, Site, cookie, grants, integrations};
-use crate::api::{Code, Problem};
+use crate::api::{Code, Problem, Standing};
 use crate::core::Core;
 use crate::store::audit::Actor;
 use crate::store::{StoreError, Tx};
@@ -98,6 +98,13 @@ impl Caller {
         self.known_by == KnownBy::Token
     }
 
+    /// One request more.
+    fn counted(self, core: &Core, standing: Option<&Standing>) -> Result<Self, Problem> {
+        let limits = &core.tally.limits;
+        limits.of_caller(&self.actor().name, standing, self.now)?;
+        Ok(self)
+    }
+
     /// As she stands in the audit log.
     pub(crate) fn actor(&self) -> Actor {
         let (name, session) = match self.who {
@@ -118,8 +125,10 @@ impl FromRequestParts<Core> for Caller {
     async fn from_request_parts(parts: &mut Parts, core: &Core) -> Result<Self, Problem> {
         let Ok(peer) = Peer::from_request_parts(parts, core).await;
         // A token is sent on purpose, a cookie by itself: the token counts.
+        let standing = parts.extensions.get::<Standing>().cloned();
         if let Some(token) = bearer(&parts.headers) {
-            return by_token(core, token?, peer).await;
+            let caller = by_token(core, token?, peer).await?;
+            return caller.counted(core, standing.as_ref());
         }
         let now = core.now();
         let site = core.people.site();
@@ -134,13 +143,14 @@ impl FromRequestParts<Core> for Caller {
         let rights = grants::rights_of(&mut tx, &session.user.to_string()).await?;
         drop(tx);
         sessions::seen(core, &session, now).await?;
-        Ok(Self {
+        let caller = Self {
             who: Who::of(&session),
             rights,
             now,
             peer,
             known_by: KnownBy::Cookie,
-        })
+        };
+        caller.counted(core, standing.as_ref())
     }
 }
 

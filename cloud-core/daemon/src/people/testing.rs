@@ -15,7 +15,7 @@ use tower::ServiceExt;
 use super::grants::{self, Held};
 use super::users::{self, Account};
 use super::{Peer, People, Site, sessions};
-use crate::api;
+use crate::api::{self, PerSecond, Tally};
 use crate::blobs::Blobs;
 use crate::core::{Core, NewId};
 use crate::keys::testing::{TestKeys, keys};
@@ -99,13 +99,30 @@ pub(crate) fn people() -> People {
     })
 }
 
+/// Limits that no test reaches by chance.
+pub(crate) fn tally() -> Tally {
+    Tally::new(PerSecond {
+        address: 100_000,
+        caller: 100_000,
+    })
+}
+
 impl World {
     pub(crate) async fn new(store: Store) -> Self {
-        Self::with_mail(store, crate::mail::Mail::default()).await
+        Self::with(store, crate::mail::Mail::default(), tally()).await
     }
 
     /// One whose letters leave.
     pub(crate) async fn with_mail(store: Store, mail: crate::mail::Mail) -> Self {
+        Self::with(store, mail, tally()).await
+    }
+
+    /// One whose limits are reached.
+    pub(crate) async fn limited(store: Store, per_second: PerSecond) -> Self {
+        Self::with(store, crate::mail::Mail::default(), Tally::new(per_second)).await
+    }
+
+    async fn with(store: Store, mail: crate::mail::Mail, tally: Tally) -> Self {
         let keys = keys(&store).await;
         let core = Core {
             store,
@@ -114,6 +131,7 @@ impl World {
             people: people(),
             blobs: Blobs::in_memory(),
             mail,
+            tally,
             streams: crate::core::streams(),
         };
         let hash = core

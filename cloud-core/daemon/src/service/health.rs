@@ -22,6 +22,21 @@ struct Health {
     version: &'static str,
 }
 
+pub(super) async fn store_answers(core: &Core) -> bool {
+    let answered = async {
+        let mut tx = core.store.read().await?;
+        tx.one(query("SELECT 1 AS one")).await
+    };
+    match answered.await {
+        Ok(_) => true,
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "the store does not answer");
+            false
+        }
+    }
+}
+
 /// Whether the core can serve
 #[utoipa::path(
     get,
@@ -34,16 +49,7 @@ struct Health {
     )
 )]
 async fn health(State(core): State<Core>) -> Result<Json<Health>, Problem> {
-    let answered = async {
-        let mut tx = core.store.read().await?;
-        tx.one(query("SELECT 1 AS one")).await
-    }
-    .await;
-    if let Err(error) = answered {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "the store does not answer"
-        );
+    if !store_answers(&core).await {
         return Err(Problem::new(
             Code::Unavailable,
             "The store does not answer.",

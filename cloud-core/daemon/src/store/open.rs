@@ -90,6 +90,13 @@ pub(super) enum Pools {
     Postgres(PgPool),
 }
 
+/// How many connections to the database there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Connections {
+    pub(crate) all: u64,
+    pub(crate) idle: u64,
+}
+
 impl Store {
     pub(crate) async fn open(place: &Place) -> Result<Self, OpenError> {
         let pools = match place {
@@ -135,6 +142,21 @@ impl Store {
                 signals,
             )),
             Pools::Postgres(pool) => Ok(Tx::postgres(pool.begin().await?, signals)),
+        }
+    }
+
+    /// Connections of this moment.
+    pub(crate) fn connections(&self) -> Connections {
+        let of = |all: u32, idle: usize| Connections {
+            all: all.into(),
+            idle: idle as u64,
+        };
+        match &self.pools {
+            Pools::Sqlite { writer, readers } => of(
+                writer.size() + readers.size(),
+                writer.num_idle() + readers.num_idle(),
+            ),
+            Pools::Postgres(pool) => of(pool.size(), pool.num_idle()),
         }
     }
 

@@ -121,7 +121,7 @@ macro_rules! bind_ids {
 bind_ids! {
     CompanyId ProjectId SiteId FolderId UserId GrantId DeviceId LabelId HandOverId RequestId AuthorityId UnitId
     SessionId PasskeyId CeremonyId InvitationId IntegrationId TokenKeyId LetterId
-    CommandId NodeId BlobId UploadId ExportId EditId
+    CommandId NodeId IncidentId BlobId UploadId ExportId EditId
     NoticeId SubscriptionId
 }
 

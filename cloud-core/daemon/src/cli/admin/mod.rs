@@ -3,6 +3,7 @@
 //! Every command stands in the audit log. Secrets go into files that only their owner can read and
 //! that were not there before, never to standard output.
 
+mod incident;
 mod keys;
 mod letters;
 mod units;
@@ -29,6 +30,7 @@ impl Admin {
             | Self::TrustMaker { core, .. }
             | Self::ImportUnits { core, .. }
             | Self::Letters { core, .. } => core,
+            Self::Incident(what) => what.core(),
         }
     }
 }
@@ -50,6 +52,7 @@ async fn carry_out(core: &Core, what: &Admin) -> Result<String> {
         Admin::RenewAuthority { root_key, .. } => keys::renew_authority(core, root_key).await,
         Admin::TrustMaker { certificate, .. } => keys::trust_maker(core, certificate).await,
         Admin::ImportUnits { list, labels, .. } => units::import(core, list, labels).await,
+        Admin::Incident(what) => incident::run(core, what).await,
         Admin::Letters { state, .. } => letters::list(core, state.as_deref()).await,
     }
 }

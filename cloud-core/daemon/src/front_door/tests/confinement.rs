@@ -150,7 +150,7 @@ async fn a_void_certificate_is_out_at_once_and_stays_out_g2() {
         let house = House::new(&store).await;
         let device = house.device().await;
         let client = subscriber(&house, &device, Version::Five, &topic_of(&device), 1);
-        until("connected", async || house.door.devices() == 1).await;
+        until("connected", async || house.door.figures().devices() == 1).await;
         let mut tx = house.write().await;
         let whose = Whose {
             company: Some(house.company),
@@ -162,7 +162,7 @@ async fn a_void_certificate_is_out_at_once_and_stays_out_g2() {
             .await
             .unwrap();
         tx.commit().await.unwrap();
-        until("kicked", async || house.door.devices() == 0).await;
+        until("kicked", async || house.door.figures().devices() == 0).await;
         until("offline", async || !house.is_online(&device).await).await;
         let ended = client.await.unwrap();
         assert!(ended.stdout.is_empty(), "{}", text(&ended));

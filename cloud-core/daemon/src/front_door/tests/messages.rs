@@ -171,7 +171,7 @@ async fn what_lists_show_follows_the_connection_d2() {
         assert_eq!(row.text("firmware").unwrap(), "11.1.6.0");
         assert_eq!(row.text("revision").unwrap(), "AB");
         drop(client);
-        until("gone", async || house.door.devices() == 0).await;
+        until("gone", async || house.door.figures().devices() == 0).await;
         house.core.clock.advance(Duration::from_secs(60));
         until("offline", async || !house.is_online(&device).await).await;
         let gone = shown().await;

@@ -75,7 +75,7 @@ async fn a_device_that_stays_away_is_offline_after_its_grace_d2() {
         let device = house.device().await;
         let client = Client::connect(&house.door, &device, true).await;
         drop(client);
-        until("gone", async || house.door.devices() == 0).await;
+        until("gone", async || house.door.figures().devices() == 0).await;
         assert!(house.is_online(&device).await);
         house.core.clock.advance(Duration::from_secs(46));
         until("offline", async || !house.is_online(&device).await).await;

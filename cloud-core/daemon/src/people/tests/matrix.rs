@@ -27,6 +27,7 @@ const PUBLIC: &[(&str, &str)] = &[
     ("post", "/api/v1/password/choose"),
     ("post", "/api/v1/password/forgotten"),
     ("post", "/api/v1/token/integration"),
+    ("get", "/status.json"),
 ];
 
 /// A route as it is described.

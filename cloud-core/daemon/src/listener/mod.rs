@@ -1,10 +1,16 @@
 //! Takes connections of HTTP, with TLS or without, and serves them.
 //!
 //! Nobody who is silent, slow or many keeps others out: the handshake runs beside the accepting and
-//! has a time, so has the head of each request, and there is a most of connections, in all and from
-//! one network. What the other
-//! end has shown (`TlsPeer`, `ConnectInfo`) goes along with each of its requests. Invariant: when
+//! has a time, so have the head of each request and its body (`pace`), and there is a most of
+//! connections, in all and from one network. What the other end has shown (`TlsPeer`), and who it is
+//! or speaks for (`ConnectInfo`, `proxies`), goes along with each of its requests. Invariant: when
 //! `serve` returns, all its connections have ended.
+
+mod greeting;
+mod pace;
+mod proxies;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -13,10 +19,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Extension};
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use hyper::body::{Body as _, Incoming};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,12 +33,16 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use tower::util::Oneshot;
 
+use self::greeting::Greeted;
+use self::pace::Paced;
+pub(crate) use self::pace::{Pace, TooSlow};
+pub(crate) use self::proxies::{Network, Proxies, ProxyHeader};
 use crate::keys::TlsPeer;
 use crate::people::Peer;
 
-const HANDSHAKE: Duration = Duration::from_secs(5);
-const HEAD: Duration = Duration::from_secs(10);
 /// What a connection may still finish when the core ends.
 const FAREWELL: Duration = Duration::from_secs(10);
 const MOST_CONNECTIONS: usize = 4096;
@@ -56,14 +69,55 @@ pub(crate) enum Speaks {
     Tls(watch::Receiver<Arc<ServerConfig>>),
 }
 
+/// How a listener treats who comes.
+#[derive(Clone, Debug)]
+pub(crate) struct Manner {
+    pub(crate) speaks: Speaks,
+    pub(crate) proxies: Arc<Proxies>,
+    pub(crate) patience: Patience,
+}
+
+/// How long it waits for the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Patience {
+    handshake: Duration,
+    /// Of a request, and between requests.
+    head: Duration,
+    body: Pace,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(5),
+            head: Duration::from_secs(10),
+            body: Pace {
+                grace: Duration::from_secs(15),
+                per_second: 1024,
+            },
+        }
+    }
+}
+
+impl From<Speaks> for Manner {
+    fn from(speaks: Speaks) -> Self {
+        Self {
+            speaks,
+            proxies: Arc::default(),
+            patience: Patience::default(),
+        }
+    }
+}
+
 /// Until `stop`; then connections finish what they are at.
 pub(crate) async fn serve(
     listener: TcpListener,
-    speaks: Speaks,
+    manner: impl Into<Manner>,
     app: Router,
     figures: Arc<Figures>,
     stop: CancellationToken,
 ) {
+    let manner = manner.into();
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let networks = Arc::new(Networks::default());
     let mut connections = JoinSet::new();
@@ -85,15 +139,17 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        let Some(seat) = Networks::seat(&networks, from.ip()) else {
+        let many = manner.proxies.is_trusted(from.ip());
+        let network = Peer(Some(from.ip())).neighbourhood().filter(|_| !many);
+        let Some(seat) = Networks::seat(&networks, network) else {
             figures.crowded.fetch_add(1, Ordering::Relaxed);
             continue;
         };
         figures.accepted.fetch_add(1, Ordering::Relaxed);
-        let (speaks, app, stop) = (speaks.clone(), app.clone(), stop.clone());
+        let (manner, app, stop) = (manner.clone(), app.clone(), stop.clone());
         let figures = Arc::clone(&figures);
         connections.spawn(async move {
-            connection(stream, from, speaks, app, &figures, stop).await;
+            connection(stream, from, manner, app, &figures, stop).await;
             drop((place, seat));
         });
     }
@@ -115,9 +171,9 @@ struct Seat {
 }
 
 impl Networks {
-    /// None where the network has its most. A proxy on this machine speaks for many.
-    fn seat(networks: &Arc<Self>, from: IpAddr) -> Option<Seat> {
-        let network = Peer(Some(from)).neighbourhood();
+    /// None where the network has its most. A proxy that is known, or on this machine, speaks for
+    /// many and is of no network.
+    fn seat(networks: &Arc<Self>, network: Option<IpAddr>) -> Option<Seat> {
         let network = network.filter(|address| !address.is_loopback());
         if let Some(network) = network {
             let mut taken = networks
@@ -152,7 +208,7 @@ impl Drop for Seat {
 async fn connection(
     stream: TcpStream,
     from: SocketAddr,
-    speaks: Speaks,
+    manner: Manner,
     app: Router,
     figures: &Figures,
     stop: CancellationToken,
@@ -161,15 +217,29 @@ async fn connection(
         tracing::debug!(%error, "a connection ended before it began");
         return;
     }
-    let app = app.layer(Extension(ConnectInfo(from)));
+    let Manner {
+        speaks,
+        proxies,
+        patience,
+    } = manner;
+    let asked = Asked {
+        app,
+        from,
+        peer: None,
+        proxies,
+        pace: patience.body,
+    };
     let settings = match speaks {
-        Speaks::Plain => return requests(stream, app, stop).await,
+        Speaks::Plain => return requests(stream, asked, patience.head, stop).await,
         Speaks::Tls(newest) => newest.borrow().clone(),
     };
     let handshake = TlsAcceptor::from(settings).accept(stream);
-    let refused = match tokio::time::timeout(HANDSHAKE, handshake).await {
+    let refused = match tokio::time::timeout(patience.handshake, handshake).await {
         Ok(Ok(stream)) => match TlsPeer::of(stream.get_ref().1) {
-            Ok(peer) => return requests(stream, app.layer(Extension(peer)), stop).await,
+            Ok(peer) => {
+                let peer = Some(peer);
+                return requests(stream, Asked { peer, ..asked }, patience.head, stop).await;
+            }
             Err(error) => error.to_string(),
         },
         Ok(Err(error)) => error.to_string(),
@@ -179,7 +249,33 @@ async fn connection(
     tracing::debug!(refused, "no TLS connection came about");
 }
 
-async fn requests<S>(stream: S, app: Router, stop: CancellationToken)
+/// What is asked for on one connection, and what goes along with it.
+#[derive(Clone)]
+struct Asked {
+    app: Router,
+    from: SocketAddr,
+    peer: Option<TlsPeer>,
+    proxies: Arc<Proxies>,
+    pace: Pace,
+}
+
+impl Asked {
+    fn request(&self, request: Request<Incoming>) -> Oneshot<Router, Request<Body>> {
+        let client = self.proxies.client(self.from, request.headers());
+        let mut request = match request.body().is_end_stream() {
+            true => request.map(|_| Body::empty()),
+            false => request.map(|body| Body::new(Paced::new(body, self.pace))),
+        };
+        let along = request.extensions_mut();
+        along.insert(ConnectInfo(client));
+        if let Some(peer) = &self.peer {
+            along.insert(peer.clone());
+        }
+        self.app.clone().oneshot(request)
+    }
+}
+
+async fn requests<S>(stream: S, asked: Asked, head: Duration, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -187,14 +283,15 @@ where
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD);
+        .header_read_timeout(head);
     builder
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .max_concurrent_streams(100);
-    let service = TowerToHyperService::new(app);
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let service = service_fn(move |request| asked.request(request));
+    let stream = TokioIo::new(Greeted::within(head, stream));
+    let connection = builder.serve_connection_with_upgrades(stream, service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -208,67 +305,5 @@ where
     };
     if let Err(error) = ended {
         tracing::debug!(error = &*error, "a connection broke");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    use super::*;
-    use crate::keys::testing::{connect, keys};
-    use crate::store::testing::on_both;
-
-    #[test]
-    fn a_network_has_its_most_and_others_have_room() {
-        let networks = Arc::new(Networks::default());
-        let from = |text: &str| Networks::seat(&networks, text.parse().unwrap());
-        let mut seats: Vec<_> = (0..MOST_OF_A_NETWORK)
-            .map(|n| from(&format!("2001:db8::{n:x}")).unwrap())
-            .collect();
-        assert!(from("2001:db8::ffff").is_none(), "the same /64");
-        assert!(from("2001:db8:0:1::1").is_some());
-        assert!(from("127.0.0.1").is_some());
-        seats.pop();
-        assert!(from("2001:db8::ffff").is_some(), "one has gone");
-        seats.clear();
-        assert!(networks.taken.lock().unwrap().is_empty());
-    }
-
-    #[tokio::test]
-    async fn g6_silent_connections_keep_nobody_out_and_are_closed() {
-        on_both(async |store| {
-            let world = keys(&store).await;
-            let core = world.core(&store);
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let address = listener.local_addr().unwrap();
-            let figures = Arc::new(Figures::default());
-            let stop = CancellationToken::new();
-            let serving = tokio::spawn(serve(
-                listener,
-                Speaks::Tls(core.keys.web_tls()),
-                crate::api::api(core.clone()),
-                Arc::clone(&figures),
-                stop.clone(),
-            ));
-            let mut silent = Vec::new();
-            for _ in 0..50 {
-                silent.push(TcpStream::connect(address).await.unwrap());
-            }
-            let mut stream = connect(&core, address, None).await.unwrap();
-            let request = "GET /api/v1/health HTTP/1.1\r\nhost: core.example\r\n\r\n";
-            stream.write_all(request.as_bytes()).await.unwrap();
-            let mut head = [0; 12];
-            stream.read_exact(&mut head).await.unwrap();
-            assert_eq!(&head, b"HTTP/1.1 200");
-            for mut one in silent {
-                let mut octet = [0];
-                assert_eq!(one.read(&mut octet).await.unwrap_or(0), 0, "closed");
-            }
-            stop.cancel();
-            serving.await.unwrap();
-            assert_eq!(figures.refused.load(Ordering::Relaxed), 50);
-        })
-        .await;
     }
 }
