@@ -67,6 +67,7 @@ kamailio|/usr/sbin/kamailio|peer: proxy and registrar|service
 kamailio-extra-modules|/usr/lib/x86_64-linux-gnu/kamailio/modules/rtpengine.so /usr/lib/aarch64-linux-gnu/kamailio/modules/rtpengine.so|lets the peer proxy drive rtpengine|service
 rtpengine-daemon|/usr/bin/rtpengine|peer: media relay|service
 sip-tester|/usr/bin/sipp|a second opinion on the load tool
+postgresql|/usr/lib/postgresql/15/bin/initdb /usr/lib/postgresql/17/bin/initdb|the second database of the cloud core, and alone its own peer|service
 '
 fuzz_packages='
 g++|/usr/bin/c++|compiles libFuzzer

@@ -267,7 +267,8 @@ pub(crate) fn demo(root: &Path, words: &[&str]) -> Result<bool> {
 
 /// The load tool, built for speed, with the comparison as its default.
 pub(crate) fn bench(root: &Path, words: &[&str]) -> Result<bool> {
-    let packages = ["--package", "bench-load", "--package", "gateway-daemon"];
+    let packages = ["bench-load", "gateway-daemon", "cloud-daemon"];
+    let packages = packages.iter().flat_map(|name| ["--package", name]);
     let mut build = crate::in_root(root);
     build
         .args(["build", "--release", "--locked"])
@@ -275,6 +276,13 @@ pub(crate) fn bench(root: &Path, words: &[&str]) -> Result<bool> {
     if !build.status().context("cargo build")?.success() {
         return Ok(false);
     }
+    if !words.is_empty() {
+        return load(root, words);
+    }
+    Ok(load(root, &["compare"])? && load(root, &["devices"])?)
+}
+
+fn load(root: &Path, words: &[&str]) -> Result<bool> {
     let mut load = crate::in_root(root);
     load.args([
         "run",
@@ -285,11 +293,7 @@ pub(crate) fn bench(root: &Path, words: &[&str]) -> Result<bool> {
         "bench-load",
         "--",
     ]);
-    load.args(if words.is_empty() {
-        &["compare"]
-    } else {
-        words
-    });
+    load.args(words);
     Ok(load.status().context("the load tool")?.success())
 }
 

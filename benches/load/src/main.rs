@@ -14,6 +14,7 @@ mod bare;
 mod compare;
 mod conversations;
 mod core;
+mod devices;
 mod floor;
 mod legacy;
 mod material;
@@ -61,6 +62,8 @@ enum Command {
     Bare(bare::Bare),
     /// CPU and memory of a process at rest.
     Idle(process::Idle),
+    /// A company of 100,000 devices in the cloud core: list, search, overview.
+    Devices(devices::Devices),
     /// Time from starting a program until it answers a REGISTER.
     Start(start::Start),
 }
@@ -145,6 +148,7 @@ fn main() -> Result<()> {
         Command::Legacy(run) => run.run(),
         Command::Bare(run) => run.run(),
         Command::Idle(run) => run.run(),
+        Command::Devices(run) => run.run(),
         Command::Start(run) => run.run(),
     }
 }
