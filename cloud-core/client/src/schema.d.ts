@@ -2831,22 +2831,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -2855,22 +2840,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -2879,22 +2849,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -2903,22 +2858,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -2961,22 +2901,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -2985,22 +2910,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -3009,22 +2919,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -3033,22 +2928,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -3098,22 +2978,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not signed in. */
@@ -3122,22 +2987,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -3146,22 +2996,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -3170,22 +3005,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It does not fit what is there. */
@@ -3194,22 +3014,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It was changed meanwhile. */
@@ -3218,22 +3023,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large. */
@@ -3242,22 +3032,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is not marked as JSON. */
@@ -3266,22 +3041,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the body is not right; `errors` names it. */
@@ -3290,22 +3050,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Say which version you change. */
@@ -3314,22 +3059,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -3381,22 +3111,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -3405,22 +3120,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -3429,22 +3129,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -3453,22 +3138,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -3511,22 +3181,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -3535,22 +3190,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -3559,22 +3199,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -3583,22 +3208,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -3668,22 +3278,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -3692,22 +3287,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -3716,22 +3296,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -3740,22 +3305,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -3803,22 +3353,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -3827,22 +3362,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -3851,22 +3371,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -3875,22 +3380,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -3937,22 +3427,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not signed in. */
@@ -3961,22 +3436,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -3985,22 +3445,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -4009,22 +3454,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It does not fit what is there. */
@@ -4033,22 +3463,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large. */
@@ -4057,22 +3472,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is not marked as JSON. */
@@ -4081,22 +3481,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the body is not right; `errors` names it. */
@@ -4105,22 +3490,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -5036,22 +4406,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -5060,22 +4415,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -5084,22 +4424,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -5108,22 +4433,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -5166,22 +4476,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -5190,22 +4485,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -5214,22 +4494,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -5238,22 +4503,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -5300,22 +4550,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not signed in. */
@@ -5324,22 +4559,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -5348,22 +4568,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -5372,22 +4577,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It does not fit what is there. */
@@ -5396,22 +4586,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large. */
@@ -5420,22 +4595,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is not marked as JSON. */
@@ -5444,22 +4604,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the body is not right; `errors` names it. */
@@ -5468,22 +4613,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -5526,22 +4656,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -5550,22 +4665,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -5574,22 +4674,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -5598,22 +4683,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -5661,22 +4731,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -5685,22 +4740,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -5709,22 +4749,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -5733,22 +4758,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -5795,22 +4805,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not signed in. */
@@ -5819,22 +4814,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -5843,22 +4823,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -5867,22 +4832,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It does not fit what is there. */
@@ -5891,22 +4841,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large. */
@@ -5915,22 +4850,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is not marked as JSON. */
@@ -5939,22 +4859,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the body is not right; `errors` names it. */
@@ -5963,22 +4868,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -6030,22 +4920,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -6054,22 +4929,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -6078,22 +4938,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -6102,22 +4947,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -6576,22 +5406,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -6600,22 +5415,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -6624,22 +5424,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -6648,22 +5433,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -6713,22 +5483,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not signed in. */
@@ -6737,22 +5492,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -6761,22 +5501,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -6785,22 +5510,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It does not fit what is there. */
@@ -6809,22 +5519,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It was changed meanwhile. */
@@ -6833,22 +5528,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large. */
@@ -6857,22 +5537,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is not marked as JSON. */
@@ -6881,22 +5546,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the body is not right; `errors` names it. */
@@ -6905,22 +5555,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Say which version you change. */
@@ -6929,22 +5564,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -7112,22 +5732,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -7136,22 +5741,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -7160,22 +5750,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -7184,22 +5759,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -7252,22 +5812,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not signed in. */
@@ -7276,22 +5821,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -7300,22 +5830,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -7324,22 +5839,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It does not fit what is there. */
@@ -7348,22 +5848,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large. */
@@ -7372,22 +5857,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is not marked as JSON. */
@@ -7396,22 +5866,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the body is not right; `errors` names it. */
@@ -7420,22 +5875,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many wait for this device. */
@@ -7480,22 +5920,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -7504,22 +5929,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -7528,22 +5938,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -7552,22 +5947,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -7612,22 +5992,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -7636,22 +6001,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -7660,22 +6010,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It has left already, or is over. */
@@ -7693,22 +6028,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -7758,22 +6078,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -7782,22 +6087,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -7806,22 +6096,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -7830,22 +6105,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -8090,22 +6350,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -8114,22 +6359,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -8138,22 +6368,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -8162,22 +6377,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -8235,22 +6435,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not signed in. */
@@ -8259,22 +6444,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -8283,22 +6453,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -8307,22 +6462,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It does not fit what is there. */
@@ -8331,22 +6471,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It was changed meanwhile. */
@@ -8355,22 +6480,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large. */
@@ -8379,22 +6489,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is not marked as JSON. */
@@ -8403,22 +6498,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the body is not right; `errors` names it. */
@@ -8427,22 +6507,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Say which version you change. */
@@ -8451,22 +6516,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -8509,22 +6559,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -8533,22 +6568,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -8557,22 +6577,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -8581,22 +6586,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -8643,22 +6633,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not signed in. */
@@ -8667,22 +6642,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -8691,22 +6651,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -8715,22 +6660,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It does not fit what is there. */
@@ -8739,22 +6669,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large. */
@@ -8763,22 +6678,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is not marked as JSON. */
@@ -8787,22 +6687,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the body is not right; `errors` names it. */
@@ -8811,22 +6696,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -8876,22 +6746,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -8900,22 +6755,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -8924,22 +6764,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -8948,22 +6773,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -9006,22 +6816,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -9030,22 +6825,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -9054,22 +6834,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It is not done yet. */
@@ -9087,22 +6852,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -9145,22 +6895,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -9169,22 +6904,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -9193,22 +6913,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -9217,22 +6922,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -9291,22 +6981,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not signed in. */
@@ -9315,22 +6990,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -9339,22 +6999,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -9363,22 +7008,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It does not fit what is there. */
@@ -9387,22 +7017,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It was changed meanwhile. */
@@ -9411,22 +7026,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large. */
@@ -9435,22 +7035,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is not marked as JSON. */
@@ -9459,22 +7044,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the body is not right; `errors` names it. */
@@ -9483,22 +7053,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Say which version you change. */
@@ -9507,22 +7062,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -9566,22 +7106,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not signed in. */
@@ -9590,22 +7115,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -9614,22 +7124,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -9638,22 +7133,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It does not fit what is there. */
@@ -9662,22 +7142,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It was changed meanwhile. */
@@ -9686,22 +7151,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large. */
@@ -9710,22 +7160,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is not marked as JSON. */
@@ -9734,22 +7169,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the body is not right; `errors` names it. */
@@ -9758,22 +7178,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Say which version you change. */
@@ -9782,22 +7187,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -10309,22 +7699,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -10333,22 +7708,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -10357,22 +7717,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -10381,22 +7726,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -10440,22 +7770,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not signed in. */
@@ -10464,22 +7779,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -10488,22 +7788,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -10512,22 +7797,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It does not fit what is there. */
@@ -10536,22 +7806,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large. */
@@ -10560,22 +7815,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is not marked as JSON. */
@@ -10584,22 +7824,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the body is not right; `errors` names it. */
@@ -10608,22 +7833,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -10664,22 +7874,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -10688,22 +7883,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -10712,22 +7892,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -10736,22 +7901,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -10794,22 +7944,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -10818,22 +7953,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -10842,22 +7962,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -10866,22 +7971,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -10924,22 +8014,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -10948,22 +8023,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -10972,22 +8032,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -10996,22 +8041,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -11503,22 +8533,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -11527,22 +8542,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -11551,22 +8551,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -11575,22 +8560,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -11640,22 +8610,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not signed in. */
@@ -11664,22 +8619,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -11688,22 +8628,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -11712,22 +8637,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It does not fit what is there. */
@@ -11736,22 +8646,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It was changed meanwhile. */
@@ -11760,22 +8655,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large. */
@@ -11784,22 +8664,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is not marked as JSON. */
@@ -11808,22 +8673,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the body is not right; `errors` names it. */
@@ -11832,22 +8682,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Say which version you change. */
@@ -11856,22 +8691,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -11915,22 +8735,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not signed in. */
@@ -11939,22 +8744,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -11963,22 +8753,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -11987,22 +8762,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It does not fit what is there. */
@@ -12011,22 +8771,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It was changed meanwhile. */
@@ -12035,22 +8780,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large. */
@@ -12059,22 +8789,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is not marked as JSON. */
@@ -12083,22 +8798,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the body is not right; `errors` names it. */
@@ -12107,22 +8807,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Say which version you change. */
@@ -12131,22 +8816,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -12189,22 +8859,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -12213,22 +8868,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -12237,22 +8877,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -12261,22 +8886,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -12323,22 +8933,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not signed in. */
@@ -12347,22 +8942,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -12371,22 +8951,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -12395,22 +8960,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It does not fit what is there. */
@@ -12419,22 +8969,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large. */
@@ -12443,22 +8978,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is not marked as JSON. */
@@ -12467,22 +8987,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the body is not right; `errors` names it. */
@@ -12491,22 +8996,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -12549,22 +9039,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -12573,22 +9048,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -12597,22 +9057,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -12621,22 +9066,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -12683,22 +9113,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not signed in. */
@@ -12707,22 +9122,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -12731,22 +9131,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -12755,22 +9140,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It does not fit what is there. */
@@ -12779,22 +9149,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large. */
@@ -12803,22 +9158,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is not marked as JSON. */
@@ -12827,22 +9167,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the body is not right; `errors` names it. */
@@ -12851,22 +9176,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -12906,22 +9216,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -12930,22 +9225,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -12954,22 +9234,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -12978,22 +9243,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -13036,22 +9286,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -13060,22 +9295,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -13084,22 +9304,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -13108,22 +9313,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -13173,22 +9363,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not signed in. */
@@ -13197,22 +9372,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -13221,22 +9381,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -13245,22 +9390,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It does not fit what is there. */
@@ -13269,22 +9399,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It was changed meanwhile. */
@@ -13293,22 +9408,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large. */
@@ -13317,22 +9417,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is not marked as JSON. */
@@ -13341,22 +9426,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the body is not right; `errors` names it. */
@@ -13365,22 +9435,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Say which version you change. */
@@ -13389,22 +9444,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -13448,22 +9488,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not signed in. */
@@ -13472,22 +9497,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -13496,22 +9506,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -13520,22 +9515,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It does not fit what is there. */
@@ -13544,22 +9524,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description It was changed meanwhile. */
@@ -13568,22 +9533,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is too large. */
@@ -13592,22 +9542,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The body is not marked as JSON. */
@@ -13616,22 +9551,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Something in the body is not right; `errors` names it. */
@@ -13640,22 +9560,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Say which version you change. */
@@ -13664,22 +9569,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
@@ -13884,22 +9774,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Your role does not allow it. */
@@ -13908,22 +9783,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description There is no such thing, or none that you may see. */
@@ -13932,22 +9792,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A parameter is not right. */
@@ -13956,22 +9801,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /**
-                         * @description For programs and for translation; never changes.
-                         * @example not_found
-                         */
-                        code: string;
-                        /** @description What to do about this one. */
-                        detail: string;
-                        errors?: components["schemas"]["Finding"][];
-                        /** Format: int32 */
-                        status: number;
-                        /** @description The same words for each problem of this kind. */
-                        title: string;
-                        /** @example urn:antiphon:problem:not_found */
-                        type: string;
-                    };
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */

@@ -95,16 +95,17 @@ fn finish(operation: &mut Value) {
             responses.entry(status).or_insert_with(refused);
         }
     }
-    for response in responses.values_mut() {
+    // Every answer that is no success is a problem, however its route came to say so.
+    let refusals = responses
+        .iter_mut()
+        .filter(|(status, _)| status.starts_with(['4', '5']));
+    for (_, response) in refusals {
         let Some(Value::Object(content)) = response.get_mut("content") else {
             continue;
         };
-        let is_problem = content
-            .get("application/json")
-            .and_then(|body| body.pointer("/schema/$ref"))
-            .is_some_and(|schema| schema == PROBLEM);
-        if is_problem && let Some(body) = content.remove("application/json") {
-            content.insert("application/problem+json".to_owned(), body);
+        if content.remove("application/json").is_some() {
+            let problem = json!({"schema": {"$ref": PROBLEM}});
+            content.insert("application/problem+json".to_owned(), problem);
         }
     }
 }
@@ -194,16 +195,20 @@ mod tests {
     fn a_route_with_a_body_may_refuse_it_with_a_problem() {
         let mut operation = json!({
             "requestBody": {"content": {"application/json": {}}},
-            "responses": {"401": {"content": {"application/json": {"schema": {"$ref": PROBLEM}}}}},
+            "responses": {
+                "401": {"content": {"application/json": {"schema": {"type": "object"}}}},
+                "200": {"content": {"application/json": {"schema": {"type": "object"}}}},
+            },
         });
         finish(&mut operation);
-        for status in ["400", "401", "413", "415", "422"] {
+        for status in ["400", "401", "413", "415", "422", "429"] {
             let content = &operation["responses"][status]["content"];
-            assert!(
-                content.get("application/problem+json").is_some(),
-                "{status}"
-            );
+            let schema = &content["application/problem+json"]["schema"];
+            assert_eq!(schema["$ref"], PROBLEM, "{status}");
+            assert!(content.get("application/json").is_none(), "{status}");
         }
+        let success = &operation["responses"]["200"]["content"];
+        assert!(success.get("application/problem+json").is_none());
     }
     #[test]
     fn every_operation_has_a_name_of_its_own() {
