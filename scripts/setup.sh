@@ -59,6 +59,7 @@ kamailio|/usr/sbin/kamailio|a foreign registrar, to check the test clients thems
 rtpengine-daemon|/usr/bin/rtpengine|an SRTP of others, to check ours|service
 python3-aiosmtpd|/usr/lib/python3/dist-packages/aiosmtpd/__init__.py|a mail server of others, for the letters of the cloud core
 mosquitto-clients|/usr/bin/mosquitto_pub|devices of another make, at the front door of the cloud core
+mosquitto|/usr/sbin/mosquitto|a broker in front of the cloud core|service
 shellcheck|/usr/bin/shellcheck|reads these scripts before they run anywhere
 postgresql|/usr/lib/postgresql/15/bin/initdb /usr/lib/postgresql/17/bin/initdb|the second database of the cloud core, a server of its own for each test|service
 '
@@ -68,6 +69,7 @@ kamailio-extra-modules|/usr/lib/x86_64-linux-gnu/kamailio/modules/rtpengine.so /
 rtpengine-daemon|/usr/bin/rtpengine|peer: media relay|service
 sip-tester|/usr/bin/sipp|a second opinion on the load tool
 postgresql|/usr/lib/postgresql/15/bin/initdb /usr/lib/postgresql/17/bin/initdb|the second database of the cloud core, and alone its own peer|service
+mosquitto|/usr/sbin/mosquitto|peer of the cloud core: a broker for the same devices|service
 '
 fuzz_packages='
 g++|/usr/bin/c++|compiles libFuzzer

@@ -265,21 +265,25 @@ pub(crate) fn demo(root: &Path, words: &[&str]) -> Result<bool> {
     Ok(demo.status().context("the demo")?.success())
 }
 
-/// The load tool, built for speed, with the comparison as its default.
+/// The load tool, built for speed; without words, all of its comparisons.
 pub(crate) fn bench(root: &Path, words: &[&str]) -> Result<bool> {
-    let packages = ["bench-load", "gateway-daemon", "cloud-daemon"];
-    let packages = packages.iter().flat_map(|name| ["--package", name]);
     let mut build = crate::in_root(root);
-    build
-        .args(["build", "--release", "--locked"])
-        .args(packages);
+    build.args(["build", "--release", "--locked"]);
+    for package in ["bench-load", "gateway-daemon", "cloud-daemon"] {
+        build.args(["--package", package]);
+    }
     if !build.status().context("cargo build")?.success() {
         return Ok(false);
     }
     if !words.is_empty() {
         return load(root, words);
     }
-    Ok(load(root, &["compare"])? && load(root, &["devices"])?)
+    for comparison in ["compare", "devices", "core"] {
+        if !load(root, &[comparison])? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn load(root: &Path, words: &[&str]) -> Result<bool> {

@@ -16,6 +16,11 @@ pub(crate) fn octets<const N: usize>() -> [u8; N] {
     octets
 }
 
+/// Something from 0 to 1.
+pub(crate) fn fraction() -> f64 {
+    f64::from(u32::from_be_bytes(octets())) / f64::from(u32::MAX)
+}
+
 /// The bits of a ULID: 48 of time, 80 random. Ids made later sort later.
 pub(crate) fn id_bits(now: Timestamp) -> u128 {
     let random = u128::from_be_bytes(octets());

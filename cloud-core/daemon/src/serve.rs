@@ -47,6 +47,7 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
         listen: settings.listen.devices,
         plain: settings.listen.devices_plain,
         sockets: DEVICES,
+        broker: settings.broker.clone(),
     };
     let door = front_door::open(core.clone(), door).await?;
     tracing::info!(address = %door.address(), plain = ?door.plain_address(), "devices come in");

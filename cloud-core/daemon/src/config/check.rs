@@ -9,12 +9,13 @@ use settings::values::{Secret, Whole};
 use tracing_subscriber::filter::Targets;
 
 use super::fields::{
-    BlobsSection, CoreFile, ListenSection, LogSection, MailEncryption, MailSection, ProxyWord,
-    S3Section, Switch,
+    BlobsSection, BrokerSection, CoreFile, ListenSection, LogSection, MailEncryption, MailSection,
+    ProxyWord, S3Section, Switch,
 };
 use super::{Blobs, Listen, Log, Mail, Settings};
 use crate::api::PerSecond;
 use crate::blobs::{BlobPlace, Bucket};
+use crate::front_door::broker;
 use crate::listener::{Proxies, ProxyHeader};
 use crate::store::{PgPlace, Place};
 
@@ -28,6 +29,10 @@ pub(super) fn settings(file: &CoreFile, beside: &Path, problems: &mut Problems) 
         listen: listen(&file.listen, problems),
         store: store(file, &folder, beside, problems),
         blobs: blobs(&file.blobs, &folder, beside, problems),
+        broker: file
+            .broker
+            .as_ref()
+            .map(|broker| self::broker(broker, beside, problems)),
         mail: file
             .mail
             .as_ref()
@@ -167,6 +172,33 @@ fn bucket(section: &Located<S3Section>, beside: &Path, problems: &mut Problems) 
         name: section.bucket.value.clone(),
         access_key: section.access_key.value.clone(),
         secret_key: Secret::new(secret_key.trim_end_matches(['\n', '\r'])),
+    }
+}
+
+fn broker(
+    section: &Located<BrokerSection>,
+    beside: &Path,
+    problems: &mut Problems,
+) -> broker::Settings {
+    let name = section.name.value.clone();
+    if name.is_empty() || name.contains(['/', '+', '#']) {
+        problems.report(
+            &section.name.place,
+            format!("\"{name}\" cannot stand in the name of a shared subscription"),
+            "write a word without /, + and #",
+        );
+    }
+    let key = beside.join(&section.key_file.value);
+    if let Err(why) = readable_by_owner_only(&key) {
+        complain(&section.key_file.place, &key, &why, problems);
+    }
+    broker::Settings {
+        host: section.host.value.clone(),
+        port: u16::try_from(section.port.value.0).expect("its type ends at 65535"),
+        name,
+        authority: beside.join(&section.authority_file.value),
+        certificate: beside.join(&section.certificate_file.value),
+        key,
     }
 }
 

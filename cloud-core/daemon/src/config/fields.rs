@@ -28,6 +28,8 @@ section! {
         store: Nested<StoreSection>,
         /// Uploads, pictures and exports.
         blobs: Nested<BlobsSection>,
+        /// A broker of your own, with devices behind it, beside the core's own listener for them.
+        broker: Perhaps<BrokerSection>,
         /// The way mails leave. Left out, letters wait sealed in the store until they are worth
         /// nothing any more.
         mail: Perhaps<MailSection>,
@@ -100,6 +102,28 @@ section! {
         access_key: Required<String> = r#""antiphon""#,
         /// A file with the key, readable by the core only.
         secret_key_file: Required<PathBuf> = r#""/etc/antiphon-cloud/s3-key""#,
+    }
+}
+
+section! {
+    /// A broker of MQTT 5 that knows the devices by their certificates and confines each to its
+    /// topics, "d/NAME/1/up/#" to write and "d/NAME/1/down/#" to read. docs/core.md says what else
+    /// it has to do.
+    pub(crate) struct BrokerSection {
+        /// Its host, as its certificate names it.
+        host: Required<String> = r#""broker.example.com""#,
+        /// Its port, with TLS.
+        port: Defaulted<Whole<1, 65535>> = r#"8883"#,
+        /// What the core calls itself there: the same on all its nodes, and always the same, since
+        /// the broker keeps under it what came while the core was away.
+        name: Defaulted<String> = r#""antiphon-core""#,
+        /// The authority that signed the broker's certificate, in PEM.
+        authority_file: Required<PathBuf> = r#""/etc/antiphon-cloud/broker-authority.pem""#,
+        /// The core's certificate for the broker, in PEM. It may write "d/+/1/down/#" and read
+        /// "d/+/+/up/#" there.
+        certificate_file: Required<PathBuf> = r#""/etc/antiphon-cloud/broker-certificate.pem""#,
+        /// The key of that certificate, in PEM, readable by the core only.
+        key_file: Required<PathBuf> = r#""/etc/antiphon-cloud/broker-key.pem""#,
     }
 }
 

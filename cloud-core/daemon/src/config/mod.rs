@@ -18,6 +18,7 @@ use self::fields::CoreFile;
 pub(crate) use self::fields::{LogFormat, MailEncryption};
 use crate::api::PerSecond;
 use crate::blobs::BlobPlace;
+use crate::front_door::broker;
 use crate::listener::Proxies;
 use crate::store::Place;
 
@@ -40,6 +41,7 @@ pub(crate) struct Settings {
     pub(crate) listen: Listen,
     pub(crate) store: Place,
     pub(crate) blobs: Blobs,
+    pub(crate) broker: Option<broker::Settings>,
     pub(crate) mail: Option<Mail>,
     pub(crate) limits: PerSecond,
     pub(crate) log: Log,

@@ -122,6 +122,7 @@ where
                 credential,
                 shown,
                 asked,
+                at: self.ground.node,
                 answer,
             };
             self.ground

@@ -23,6 +23,8 @@ enum Proof {
     Certificate(Serial),
     /// The listener for tests believes what it is told.
     Word,
+    /// A broker has seen its certificate, and knows which are void as of its last list.
+    Vouched,
 }
 
 impl Credential {
@@ -50,6 +52,17 @@ impl Credential {
         }
     }
 
+    pub(super) fn vouched(device: DeviceId) -> Self {
+        let proof = Proof::Vouched;
+        Self { device, proof }
+    }
+
+    /// Whether the device has a certificate that holds: a broker may be behind.
+    async fn has_any(&self, tx: &mut Tx, now: Timestamp) -> Result<bool, StoreError> {
+        let all = authority::certificates_of(tx, self.device, now).await?;
+        Ok(all.iter().any(|known| known.void.is_none()))
+    }
+
     /// Whether the device may come in with the certificate it has shown.
     pub(super) async fn opens(
         &self,
@@ -59,7 +72,8 @@ impl Credential {
     ) -> Result<bool, StoreError> {
         match (self.proof, shown) {
             (Proof::Word, None) => Ok(true),
-            (Proof::Word, Some(_)) | (Proof::Certificate(_), None) => Ok(false),
+            (Proof::Vouched, None) => self.has_any(tx, now).await,
+            (Proof::Word | Proof::Vouched, Some(_)) | (Proof::Certificate(_), None) => Ok(false),
             (Proof::Certificate(_), Some(shown)) => match identify(tx, shown, now).await {
                 Ok(known) => Ok(known.holder.device == self.device),
                 Err(Barred::Store(error)) => Err(error),
@@ -70,8 +84,10 @@ impl Credential {
 
     /// Whether a device that came in may stay.
     pub(super) async fn holds(&self, tx: &mut Tx, now: Timestamp) -> Result<bool, StoreError> {
-        let Proof::Certificate(serial) = self.proof else {
-            return Ok(true);
+        let serial = match self.proof {
+            Proof::Word => return Ok(true),
+            Proof::Vouched => return self.has_any(tx, now).await,
+            Proof::Certificate(serial) => serial,
         };
         let known = authority::certificate(tx, serial).await?;
         Ok(known.is_some_and(|known| known.void.is_none() && known.not_after >= now))

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cloud_logic::ids::DeviceId;
+use cloud_logic::ids::{DeviceId, NodeId};
 use contract::canonical;
 use contract::document::{Counter, Moment, Text};
 use contract::down::{Command, Desired};
@@ -19,12 +19,13 @@ use model::Timestamp;
 use tokio::sync::Notify;
 
 use super::Ground;
+use super::broker::Broker;
 use super::figures::count;
 use super::links::{Link, Order};
-use super::rows::streams;
+use super::rows::{connections, streams};
 use super::session::{Saying, Token};
 use crate::devices::commands::rows::{self, Command as CommandRow};
-use crate::store::StoreError;
+use crate::store::{StoreError, Tx};
 
 /// So many are looked at, and marked, in one transaction.
 const PORTION: u32 = 200;
@@ -92,11 +93,23 @@ pub(super) async fn run(ground: Arc<Ground>) {
 }
 
 async fn send_commands(ground: &Ground) -> Result<(), StoreError> {
+    send_commands_of(ground, ground.node).await?;
+    if ground.broker.as_ref().is_some_and(Broker::is_reached) {
+        send_commands_of(ground, Broker::node()).await?;
+    }
+    Ok(())
+}
+
+/// What waits for the devices that `node` holds.
+async fn send_commands_of(ground: &Ground, node: NodeId) -> Result<(), StoreError> {
     let mut after = None;
     loop {
         let now = ground.core.now();
         let mut tx = ground.core.store.read().await?;
-        let waiting = rows::queued_for(&mut tx, ground.node, after, now, PORTION).await?;
+        let waiting = rows::queued_for(&mut tx, node, after, now, PORTION).await?;
+        if node == Broker::node() {
+            links_behind(ground, &mut tx, &waiting).await?;
+        }
         drop(tx);
         let Some(last) = waiting.last() else {
             return Ok(());
@@ -122,6 +135,27 @@ async fn send_commands(ground: &Ground) -> Result<(), StoreError> {
             return Ok(());
         }
     }
+}
+
+/// Makes links to devices behind the broker that arrived while another node did the work with it.
+async fn links_behind(
+    ground: &Ground,
+    tx: &mut Tx,
+    waiting: &[CommandRow],
+) -> Result<(), StoreError> {
+    let Some(broker) = &ground.broker else {
+        return Ok(());
+    };
+    for command in waiting {
+        let link = ground.links.of(command.device);
+        if link.is_some_and(|link| !link.is_ending()) {
+            continue;
+        }
+        if let Some(held) = connections::held(tx, Broker::node(), command.device).await? {
+            broker.link(ground, held.device, held.epoch);
+        }
+    }
+    Ok(())
 }
 
 async fn mark_and_send(

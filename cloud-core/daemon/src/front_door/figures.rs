@@ -48,6 +48,8 @@ figures! {
     commands_sent,
     /// Settings that were put on the wire.
     settings_sent,
+    /// Connections to a broker that ended, or did not come about.
+    broker_lost,
     ended_goodbye,
     ended_protocol,
     ended_not_allowed,

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use cloud_logic::ids::{DeviceId, NodeId};
-use cloud_logic::presence::{Change, Epoch, Grace, Input, Presence};
+use cloud_logic::presence::{Change, Epoch, Grace, Input, Numbers, Presence};
 use contract::limits;
 use model::Timestamp;
 use rustls::pki_types::CertificateDer;
@@ -19,7 +19,7 @@ use tokio::time::{Duration, sleep};
 use super::Ground;
 use super::credential::Credential;
 use super::figures::count;
-use super::rows::connections::{self, Arrival, Arrived};
+use super::rows::connections::{self, Arrival, Arrived, Held};
 use super::session::{Asked, Why};
 use crate::devices::commands;
 use crate::store::StoreError;
@@ -37,6 +37,8 @@ pub(super) enum Call {
         credential: Credential,
         shown: Option<CertificateDer<'static>>,
         asked: Asked,
+        /// Who will hold it.
+        at: NodeId,
         answer: oneshot::Sender<Result<Arrived, Why>>,
     },
     Departure {
@@ -47,6 +49,21 @@ pub(super) enum Call {
     Removed {
         device: DeviceId,
     },
+    /// A device behind a broker, as its row has it.
+    Adopted(Held),
+    /// It gave a sign.
+    Signed {
+        device: DeviceId,
+        sign: Sign,
+    },
+}
+
+/// What a device behind a broker is heard of.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sign {
+    Heartbeat,
+    /// The broker published its will.
+    Will(Numbers),
 }
 
 pub(super) fn calls() -> (mpsc::Sender<Call>, mpsc::Receiver<Call>) {
@@ -87,6 +104,7 @@ struct Waiting {
     credential: Credential,
     shown: Option<CertificateDer<'static>>,
     asked: Asked,
+    at: NodeId,
     answer: oneshot::Sender<Result<Arrived, Why>>,
 }
 
@@ -114,12 +132,14 @@ impl Hall {
                     credential,
                     shown,
                     asked,
+                    at,
                     answer,
                 } => {
                     arrivals.push(Waiting {
                         credential,
                         shown,
                         asked,
+                        at,
                         answer,
                     });
                 }
@@ -138,6 +158,10 @@ impl Hall {
                         gone.extend(epoch.map(|epoch| (device, epoch)));
                     }
                 }
+                Call::Adopted(held) => self.adopt(held, now),
+                Call::Signed { device, sign } => {
+                    gone.extend(self.signed(device, sign, now));
+                }
             }
         }
         if let Err(error) = self.write_departures(&departures, &gone, now).await {
@@ -147,6 +171,31 @@ impl Hall {
             );
         }
         self.let_in(arrivals, now).await;
+    }
+
+    fn adopt(&mut self, held: Held, now: Timestamp) {
+        let device = held.device;
+        let known = self.present.get(&device).and_then(Presence::epoch);
+        if known != Some(held.epoch) {
+            let grace = Grace::of(limits::HEARTBEAT * 2, limits::WILL_DELAY);
+            let epoch = held.epoch;
+            self.tell(device, Input::Opened { epoch, grace }, now);
+        }
+        if let Some(numbers) = held.numbers {
+            let epoch = held.epoch;
+            self.tell(device, Input::Hello { epoch, numbers }, now);
+        }
+    }
+
+    /// What a sign changes; one of a device that nobody has adopted changes nothing.
+    fn signed(&mut self, device: DeviceId, sign: Sign, now: Timestamp) -> Option<Gone> {
+        let epoch = self.present.get(&device).and_then(Presence::epoch)?;
+        let input = match sign {
+            Sign::Heartbeat => Input::Heard { epoch },
+            Sign::Will(numbers) => Input::Will { numbers },
+        };
+        let change = self.tell(device, input, now);
+        (change == Some(Change::Offline)).then_some((device, epoch))
     }
 
     async fn write_departures(
@@ -213,6 +262,7 @@ impl Hall {
             credential,
             shown,
             asked,
+            at,
             ..
         } in arrivals
         {
@@ -222,7 +272,7 @@ impl Hall {
             }
             let arrival = Arrival {
                 device: credential.device,
-                node: self.ground.node,
+                node: *at,
                 protocol: asked.version,
                 clean: asked.clean,
                 session: asked.session,
@@ -254,7 +304,12 @@ impl Hall {
                 .of(device)
                 .filter(|link| Some(link.epoch) == epoch);
             if let Some(link) = link {
-                let heard = link.heard().max(now);
+                let socket = if link.is_behind_broker() {
+                    link.heard()
+                } else {
+                    now
+                };
+                let heard = link.heard().max(socket);
                 self.tell(device, Input::Heard { epoch: link.epoch }, heard);
             }
             if self.time(device, now) == Some(Change::Offline) {

@@ -4,7 +4,7 @@
 //! to the disk and a single one waits for nobody. Deliberately not here: what settings and
 //! events mean. Invariant: `Order::Stored` is given after the commit and never without it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cloud_logic::ids::DeviceId;
@@ -79,7 +79,9 @@ type Marks = BTreeMap<(DeviceId, Stream), (i64, i64)>;
 async fn store(ground: &Ground, items: &[Item], now: Timestamp) -> Result<Marks, StoreError> {
     let mut tx = ground.core.store.write().await?;
     let mut marks = Marks::new();
-    let mut news = BTreeMap::new();
+    // Those that a message does not tell by itself.
+    let mut asked = BTreeSet::new();
+    let mut news = BTreeSet::new();
     let mut stored = 0;
     let mut repeated = 0;
     for Item { link, what } in items {
@@ -92,24 +94,32 @@ async fn store(ground: &Ground, items: &[Item], now: Timestamp) -> Result<Marks,
             What::Subscribed(subscribed) => {
                 connections::subscribe(&mut tx, device, link.epoch, *subscribed).await?;
             }
-            What::Said { message, .. } => match said(&mut tx, link, message, now).await? {
-                Said::News(Some(kind)) => {
-                    stored += 1;
-                    news.insert((device, kind), ());
+            What::Said { message, .. } => {
+                let heard = said(&mut tx, link, message, now).await?;
+                match (place_of(message), &heard) {
+                    (Some((stream, mark)), Said::News(_)) => {
+                        marks.insert((device, stream), mark);
+                    }
+                    (Some(_), Said::Known) | (None, _) => {
+                        asked.extend(streams_of(message).iter().map(|stream| (device, *stream)));
+                    }
                 }
-                Said::News(None) => stored += 1,
-                Said::Known => repeated += 1,
-            },
-        }
-        if let What::Said { message, .. } = what {
-            for stream in streams_of(message).iter().copied() {
-                if let Some(mark) = streams::mark(&mut tx, device, stream).await? {
-                    marks.insert((device, stream), mark);
+                match heard {
+                    Said::News(kind) => {
+                        stored += 1;
+                        news.extend(kind.map(|kind| (device, kind)));
+                    }
+                    Said::Known => repeated += 1,
                 }
             }
         }
     }
-    for ((device, kind), ()) in news {
+    for (device, stream) in asked {
+        if let Some(mark) = streams::mark(&mut tx, device, stream).await? {
+            marks.insert((device, stream), mark);
+        }
+    }
+    for (device, kind) in news {
         let whose = connections::whose(&mut tx, device)
             .await?
             .unwrap_or_default();
@@ -121,6 +131,18 @@ async fn store(ground: &Ground, items: &[Item], now: Timestamp) -> Result<Marks,
     ground.figures.repeated.fetch_add(repeated, Relaxed);
     count(&ground.figures.commits);
     Ok(marks)
+}
+
+/// The place of a message in its stream: where the stream's mark is when the message is new.
+fn place_of(message: &Message) -> Option<(Stream, (i64, i64))> {
+    match message {
+        Message::Reported(reported) => {
+            let place = (reported.boot.get(), reported.seq.get());
+            Some((Stream::Reported, place))
+        }
+        Message::Event(event) => Some((Stream::Event, (event.boot.get(), event.seq.get()))),
+        Message::Hello(_) | Message::Outcome(_) | Message::Heartbeat(_) | Message::Will(_) => None,
+    }
 }
 
 /// The streams whose mark an answer to this message tells.

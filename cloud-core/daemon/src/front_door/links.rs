@@ -11,7 +11,7 @@ use cloud_logic::ids::DeviceId;
 use cloud_logic::presence::Epoch;
 use contract::topic::{Down, Subscribed};
 use model::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use super::credential::Credential;
 use super::session::{Number, Saying, Token, Why};
@@ -27,6 +27,13 @@ pub(super) enum Order {
     Say(Box<Saying>, Option<Token>),
 }
 
+/// What is told to the connection of the broker that a device is behind.
+#[derive(Debug)]
+pub(super) struct Out {
+    pub(super) device: DeviceId,
+    pub(super) told: Result<Order, Why>,
+}
+
 /// The way to one connection.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -35,6 +42,8 @@ pub(super) struct Link {
     /// A queue that has memory only while something is in it: there is one for every device.
     mail: Mutex<Mail>,
     ring: Notify,
+    /// In place of the two, for a device behind a broker.
+    mouth: Option<mpsc::Sender<Out>>,
     subscribed: AtomicU8,
     /// What may be said with a token before something is acknowledged.
     room: AtomicUsize,
@@ -51,11 +60,31 @@ struct Mail {
 
 impl Link {
     pub(super) fn new(credential: Credential, epoch: Epoch, now: Timestamp) -> Arc<Self> {
+        Self::made(credential, epoch, now, None)
+    }
+
+    /// Of a device behind a broker, whose one connection it shares with all others.
+    pub(super) fn behind(
+        credential: Credential,
+        epoch: Epoch,
+        now: Timestamp,
+        mouth: mpsc::Sender<Out>,
+    ) -> Arc<Self> {
+        Self::made(credential, epoch, now, Some(mouth))
+    }
+
+    fn made(
+        credential: Credential,
+        epoch: Epoch,
+        now: Timestamp,
+        mouth: Option<mpsc::Sender<Out>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             credential,
             epoch,
             mail: Mutex::default(),
             ring: Notify::new(),
+            mouth,
             subscribed: AtomicU8::new(0),
             room: AtomicUsize::new(0),
             heard: AtomicI64::new(now.unix_ms()),
@@ -98,6 +127,9 @@ impl Link {
     /// Tells the connection something. One that does not keep up is ended: a queue for it
     /// would be memory for whoever reads slowest.
     pub(super) fn order(&self, order: Order) {
+        if self.mouth.is_some() {
+            return self.tell_broker(Ok(order));
+        }
         let mut mail = self.mail();
         if mail.orders.len() < ORDERS {
             mail.orders.push_back(order);
@@ -112,6 +144,24 @@ impl Link {
     pub(super) fn end(&self, why: Why) {
         self.mail().end.get_or_insert(why);
         self.ring.notify_one();
+        if self.mouth.is_some() {
+            self.tell_broker(Err(why));
+        }
+    }
+
+    /// What does not go is lost, and comes again: as a message that is brought once more, or a
+    /// command that is sent once more.
+    fn tell_broker(&self, told: Result<Order, Why>) {
+        let device = self.device();
+        if let Some(mouth) = &self.mouth
+            && mouth.try_send(Out { device, told }).is_err()
+        {
+            self.mail().end.get_or_insert(Why::SlowReader);
+        }
+    }
+
+    pub(super) fn is_behind_broker(&self) -> bool {
+        self.mouth.is_some()
     }
 
     pub(super) fn is_ending(&self) -> bool {
@@ -174,6 +224,11 @@ impl Links {
         {
             links.remove(&link.device());
         }
+    }
+
+    /// Forgets the devices behind a broker that is lost.
+    pub(super) fn forget_behind(&self) {
+        self.locked().retain(|_, link| !link.is_behind_broker());
     }
 
     pub(super) fn of(&self, device: DeviceId) -> Option<Arc<Link>> {

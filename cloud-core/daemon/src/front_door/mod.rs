@@ -7,6 +7,7 @@
 //! not here: what settings and events mean, who may command what. Invariant: memory per
 //! device is bounded, and a device that is slow, silent or hostile costs the others nothing.
 
+pub(crate) mod broker;
 mod connection;
 mod credential;
 mod delivery;
@@ -52,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) plain: Option<SocketAddr>,
     /// Devices at once.
     pub(crate) sockets: usize,
+    /// A broker of the operator's own, with devices behind it.
+    pub(crate) broker: Option<broker::Settings>,
 }
 
 /// Why the front door does not open.
@@ -61,6 +64,8 @@ pub(crate) enum OpenError {
     Listen(#[from] ListenError),
     #[error("the store does not answer")]
     Store(#[from] StoreError),
+    #[error("the broker of [broker] cannot be used")]
+    Broker(#[from] broker::BrokerError),
 }
 
 /// What all parts of the front door share.
@@ -74,6 +79,7 @@ struct Ground {
     tls: latest::Receiver<Arc<ServerConfig>>,
     calls: mpsc::Sender<hall::Call>,
     items: mpsc::Sender<ingest::Item>,
+    broker: Option<broker::Broker>,
 }
 
 /// The open front door.
@@ -106,6 +112,7 @@ pub(crate) async fn open(core: Core, settings: Settings) -> Result<FrontDoor, Op
         figures: Figures::default(),
         calls,
         items,
+        broker: settings.broker.map(broker::Broker::new).transpose()?,
     });
     node::renew(&ground).await?;
     let position = watch::newest(&ground).await?;
@@ -128,6 +135,8 @@ pub(crate) async fn open(core: Core, settings: Settings) -> Result<FrontDoor, Op
     door.work(delivery::run(Arc::clone(&ground)));
     door.work(watch::run(Arc::clone(&ground), position));
     door.work(node::run(Arc::clone(&ground)));
+    door.tasks
+        .spawn(broker::run(Arc::clone(&ground), door.stop.clone()));
     let places = Arc::new(Semaphore::new(settings.sockets));
     for (listener, manner) in [(Some(listening), Manner::Tls), (plain, Manner::Plain)] {
         if let Some(listener) = listener {

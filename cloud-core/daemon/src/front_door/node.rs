@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::time::{Duration, Instant, interval};
 
 use super::Ground;
+use super::broker::Broker;
 use super::rows::{connections, nodes};
 use super::session::Why;
 use crate::devices::commands;
@@ -55,6 +56,9 @@ pub(super) async fn renew(ground: &Ground) -> Result<(), StoreError> {
     let now = ground.core.now();
     let mut tx = ground.core.store.write().await?;
     nodes::renew(&mut tx, ground.node, now).await?;
+    if ground.broker.as_ref().is_some_and(Broker::is_reached) {
+        nodes::renew(&mut tx, Broker::node(), now).await?;
+    }
     nodes::forget(&mut tx, now).await?;
     tx.commit().await
 }

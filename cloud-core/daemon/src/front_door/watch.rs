@@ -10,6 +10,7 @@ use cloud_logic::ids::DeviceId;
 use tokio::time::{Duration, timeout};
 
 use super::Ground;
+use super::broker;
 use super::hall::Call;
 use super::rows::connections;
 use super::session::Why;
@@ -64,6 +65,9 @@ async fn heed(ground: &Ground, change: &Seen) -> Result<(), StoreError> {
             }
         }
         "certificate" | "connection" | "device" => {
+            if let Ok(device) = change.id.parse() {
+                broker::adopt(ground, device).await?;
+            }
             if let Some(device) = here(ground, change) {
                 check(ground, device).await?;
             }

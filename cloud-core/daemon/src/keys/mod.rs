@@ -31,7 +31,7 @@ pub(crate) use makers::{MakerError, trust_maker};
 pub(crate) use reseal::{RotateError, drop_old, rotate};
 pub(crate) use routes::revocation_lists;
 pub(crate) use sealer::{Sealer, Secret, UnsealError};
-pub(crate) use tls::{Barred, TlsError, TlsPeer, identify, known};
+pub(crate) use tls::{Barred, TlsError, TlsPeer, identify, known, provider as tls_provider};
 
 use authority::{AuthorityError, Kind};
 use tls::{Anchors, OurCertificate};

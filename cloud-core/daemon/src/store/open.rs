@@ -13,6 +13,7 @@ use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
+use sqlx::{Postgres, Transaction};
 use thiserror::Error;
 use tokio::sync::Notify;
 
@@ -127,7 +128,7 @@ impl Store {
             Pools::Sqlite { readers, .. } => Ok(Tx::sqlite(readers.begin().await?, None)),
             Pools::Postgres(pool) => {
                 let snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                Ok(Tx::postgres(pool.begin_with(snapshot).await?, None))
+                Ok(Tx::postgres(begun(pool, snapshot).await?, None))
             }
         }
     }
@@ -141,7 +142,7 @@ impl Store {
                 writer.begin_with("BEGIN IMMEDIATE").await?,
                 signals,
             )),
-            Pools::Postgres(pool) => Ok(Tx::postgres(pool.begin().await?, signals)),
+            Pools::Postgres(pool) => Ok(Tx::postgres(begun(pool, "BEGIN").await?, signals)),
         }
     }
 
@@ -175,6 +176,19 @@ impl Store {
             Pools::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Begins a transaction, also when nobody waits for it any more: sqlx (0.9.0) forgets a BEGIN that is
+/// cancelled before its answer, and whoever is given the connection next finds itself in the
+/// transaction of somebody else, which may only read.
+async fn begun(
+    pool: &PgPool,
+    statement: &'static str,
+) -> Result<Transaction<'static, Postgres>, StoreError> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+    let begun = begun.await.map_err(|_| sqlx::Error::WorkerCrashed)?;
+    Ok(begun?)
 }
 
 async fn open_file(file: &std::path::Path) -> Result<Pools, OpenError> {
@@ -223,4 +237,28 @@ async fn open_server(address: &PgPlace) -> Result<Pools, OpenError> {
         .await
         .map_err(failed)?;
     Ok(Pools::Postgres(pool))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::query;
+    use crate::store::testing::on_both;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_goes_away_while_a_transaction_begins_leaves_nothing_to_others() {
+        on_both(async |store| {
+            for step in 0..400 {
+                let patience = Duration::from_micros(step % 40 * 20);
+                let _ = tokio::time::timeout(patience, store.read()).await;
+            }
+            for _ in 0..40 {
+                let mut tx = store.write().await.unwrap();
+                let written = query("UPDATE company SET name = name WHERE id = ''");
+                tx.execute(written).await.expect("it may write");
+                tx.commit().await.unwrap();
+            }
+        })
+        .await;
+    }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use cloud_logic::condition::Presence;
 use cloud_logic::ids::{DeviceId, NodeId};
-use cloud_logic::presence::Epoch;
+use cloud_logic::presence::{Epoch, Numbers};
+use contract::document::Counter;
 use contract::topic::Subscribed;
 use contract::up::Hello;
 use model::Timestamp;
@@ -15,7 +16,7 @@ use model::Timestamp;
 use crate::devices::registry::rows as registry;
 pub(in crate::front_door) use crate::devices::whose;
 use crate::store::changes::{Change, What, Whose};
-use crate::store::{StoreError, Tx, query};
+use crate::store::{Row, StoreError, Tx, query};
 
 /// A device at the door.
 #[derive(Debug, Clone, Copy)]
@@ -221,6 +222,60 @@ pub(in crate::front_door) async fn current(
     let row = tx.optional(asked).await?;
     row.map(|row| Ok((Epoch(row.int("epoch")?), row.maybe_parsed("node_id")?)))
         .transpose()
+}
+
+/// A device that counts as online, and its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::front_door) struct Held {
+    pub(in crate::front_door) device: DeviceId,
+    pub(in crate::front_door) epoch: Epoch,
+    /// As its hello told, if there was one.
+    pub(in crate::front_door) numbers: Option<Numbers>,
+}
+
+impl Held {
+    fn of(row: &Row) -> Result<Self, StoreError> {
+        let counter = |column| {
+            let counter = row.maybe_int(column)?;
+            Ok::<_, StoreError>(counter.and_then(|counter| Counter::new(counter).ok()))
+        };
+        let numbers = counter("boot")?.zip(counter("conn")?);
+        Ok(Self {
+            device: row.parsed("device_id")?,
+            epoch: Epoch(row.int("epoch")?),
+            numbers: numbers.map(|(boot, conn)| Numbers { boot, conn }),
+        })
+    }
+}
+
+/// The device's connection, if `node` holds it.
+pub(in crate::front_door) async fn held(
+    tx: &mut Tx,
+    node: NodeId,
+    device: DeviceId,
+) -> Result<Option<Held>, StoreError> {
+    let asked = query(
+        "SELECT device_id, epoch, boot, conn FROM connection
+         WHERE node_id = $1 AND device_id = $2 AND online = 1",
+    );
+    let row = tx.optional(asked.bind(node).bind(device)).await?;
+    row.as_ref().map(Held::of).transpose()
+}
+
+/// What `node` holds, after a device.
+pub(in crate::front_door) async fn held_by(
+    tx: &mut Tx,
+    node: NodeId,
+    after: Option<DeviceId>,
+    limit: u32,
+) -> Result<Vec<Held>, StoreError> {
+    let asked = query(
+        "SELECT device_id, epoch, boot, conn FROM connection
+         WHERE node_id = $1 AND device_id > $2 AND online = 1 ORDER BY device_id LIMIT $3",
+    );
+    let after = after.map_or(String::new(), |device| device.to_string());
+    let rows = tx.all(asked.bind(node).bind(after).bind(limit)).await?;
+    rows.iter().map(Held::of).collect()
 }
 
 /// Devices that are held for online though nobody holds their socket, or a node that is

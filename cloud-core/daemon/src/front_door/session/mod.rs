@@ -24,8 +24,8 @@ use mqtt_protocol_core::mqtt::connection::{Connection, Event, TimerKind, role};
 use mqtt_protocol_core::mqtt::packet::{GenericPacketTrait as _, Packet, Qos};
 use mqtt_protocol_core::mqtt::{Version, connection::ConnectionOptions};
 
-pub(super) use connect::Asked;
 use connect::Refused;
+pub(super) use connect::{Asked, SESSION};
 use first::First;
 
 /// Messages of a device that may wait for their commit. Above it nothing is read.
@@ -49,6 +49,18 @@ pub(super) enum Saying {
     Command(Command),
     Ack(Ack),
     Poke(Poke),
+}
+
+impl Saying {
+    /// Its channel and its document.
+    pub(super) fn written(&self) -> (topic::Down, Result<Vec<u8>, document::WriteError>) {
+        match self {
+            Self::Desired(desired) => (topic::Down::Desired, document::write(desired)),
+            Self::Command(command) => (topic::Down::Command, document::write(command)),
+            Self::Ack(ack) => (topic::Down::Ack, document::write(ack)),
+            Self::Poke(poke) => (topic::Down::Poke, document::write(poke)),
+        }
+    }
 }
 
 /// The number of a message that waits for its acknowledgement; `None` for QoS 0.
@@ -285,12 +297,7 @@ impl Session {
         let (Phase::Open { .. }, Some(device)) = (&self.phase, self.device) else {
             return Err(SayError::NotOpen);
         };
-        let (channel, written) = match saying {
-            Saying::Desired(desired) => (topic::Down::Desired, document::write(desired)),
-            Saying::Command(command) => (topic::Down::Command, document::write(command)),
-            Saying::Ack(ack) => (topic::Down::Ack, document::write(ack)),
-            Saying::Poke(poke) => (topic::Down::Poke, document::write(poke)),
-        };
+        let (channel, written) = saying.written();
         if !self.subscribed.to(channel) {
             return Err(SayError::NotSubscribed);
         }
@@ -529,7 +536,8 @@ impl Session {
     }
 }
 
-fn read(channel: Up, payload: &[u8]) -> Result<Message, document::ReadError> {
+/// What a device says on a channel.
+pub(super) fn read(channel: Up, payload: &[u8]) -> Result<Message, document::ReadError> {
     match channel {
         Up::Hello => document::read(payload).map(Message::Hello),
         Up::Reported => document::read(payload).map(Message::Reported),

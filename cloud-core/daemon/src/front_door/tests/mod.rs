@@ -1,6 +1,7 @@
 //! The front door with real sockets, on both engines: mosquitto's clients with certificates
 //! from outside, and a client that can be told to misbehave.
 
+mod broker;
 mod client;
 mod commands;
 mod confinement;
@@ -59,6 +60,7 @@ fn settings() -> Settings {
         listen: any,
         plain: Some(any),
         sockets: 1000,
+        broker: None,
     }
 }
 

@@ -16,6 +16,6 @@ mod verifier;
 
 #[cfg(test)]
 pub(super) use config::ClockOfTls;
-pub(crate) use config::TlsError;
 pub(super) use config::{Anchors, OurCertificate, device_config, web_config};
+pub(crate) use config::{TlsError, provider};
 pub(crate) use peer::{Barred, TlsPeer, identify, known};

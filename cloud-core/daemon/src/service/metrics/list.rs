@@ -118,6 +118,8 @@ figures! { |from, stored| {
     Counter "door_commands_sent_total" = door(from, "commands_sent");
     /// Settings that were put on the wire.
     Counter "door_settings_sent_total" = door(from, "settings_sent");
+    /// Connections to a broker that ended, or did not come about.
+    Counter "door_broker_lost_total" = door(from, "broker_lost");
     /// Connections of devices that ended, by why.
     Counter "door_ended_total" ["why=\"goodbye\""] = door(from, "ended_goodbye");
     Counter "door_ended_total" ["why=\"protocol\""] = door(from, "ended_protocol");

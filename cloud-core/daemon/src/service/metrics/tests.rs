@@ -91,6 +91,7 @@ async fn sources(world: &World) -> (Sources, crate::front_door::FrontDoor) {
         listen: "127.0.0.1:0".parse().unwrap(),
         plain: None,
         sockets: 10,
+        broker: None,
     };
     let door = crate::front_door::open(world.core.clone(), settings)
         .await
