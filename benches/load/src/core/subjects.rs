@@ -81,6 +81,7 @@ impl Cloud {
             "folder = \"data\"\nurl = \"{URL}\"\n\
              [listen]\napi = \"127.0.0.1:{}\"\ndevices = \"127.0.0.1:{}\"\n\
              revocation = \"127.0.0.1:{}\"\nmetrics = \"127.0.0.1:{}\"\n\
+             [limits]\nrequests_per_caller = 1000000\nrequests_per_address = 1000000\n\
              [log]\nlevel = \"warn\"\n{store}",
             ports[0], ports[1], ports[2], ports[3],
         );
