@@ -30,6 +30,8 @@ const context = await chromium.launchPersistentContext(profile, {
 context.setDefaultTimeout(PATIENCE);
 const page = context.pages()[0] ?? await context.newPage();
 const wrong = [];
+// What stands in for a finger on a reader, once a test has asked for it.
+let hand;
 page.on("pageerror", (error) => wrong.push(String(error)));
 page.on("console", (message) => { if (message.type() === "error") wrong.push(message.text()); });
 
@@ -59,6 +61,22 @@ const orders = {
     const wide = await page.evaluate(() => document.documentElement.scrollWidth);
     if (wide > width) throw new Error(`the page is ${wide} wide where there is room for ${width}`);
   },
+  // A passkey reader without a person; whether it verifies who touches it can be changed.
+  authenticator: async ({ verifies }) => {
+    if (hand === undefined) {
+      const cdp = await context.newCDPSession(page);
+      await cdp.send("WebAuthn.enable");
+      const options = {
+        protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true,
+        isUserVerified: true, automaticPresenceSimulation: true,
+      };
+      hand = { cdp, ...await cdp.send("WebAuthn.addVirtualAuthenticator", { options }) };
+    }
+    const { cdp, authenticatorId } = hand;
+    await cdp.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: verifies });
+  },
+  // In the page, as its own code would; what it throws is the error.
+  run: ({ script }) => page.evaluate(script),
   picture: ({ file }) => page.screenshot({ path: file, fullPage: true, animations: "disabled" }),
   axe: async () => {
     // Not as a script of the page's, which its policy would refuse.

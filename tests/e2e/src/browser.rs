@@ -102,6 +102,17 @@ impl Browser {
         self.order(&json!({"order": "look", "colours": colours, "width": width, "height": height}))
     }
 
+    /// From then on a finger is laid on a passkey reader whenever a page asks; whose finger is told
+    /// by `verifies`.
+    pub fn authenticator(&mut self, verifies: bool) -> Result<()> {
+        self.order(&json!({"order": "authenticator", "verifies": verifies}))
+    }
+
+    /// Runs a script in the page, and waits for what it promises.
+    pub fn run(&mut self, script: &str) -> Result<()> {
+        self.order(&json!({"order": "run", "script": script}))
+    }
+
     /// The whole page as it looks now, below `target/pages`.
     pub fn picture(&mut self, name: &str) -> Result<()> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/pages");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use cloud_logic::catalogue::{self, Mode, Refusal};
 use cloud_logic::claims::{ClaimEnd, Epoch, Refused};
 use cloud_logic::ids::{DeviceId, UserId};
+use cloud_logic::rights::Scope;
 use contract::enrolment::{ClaimCode, Handle, ProofKey};
 use model::Timestamp;
 use serde_json::json;
@@ -17,6 +18,7 @@ use crate::keys::authority::{self, AuthorityError, Reason};
 use crate::store::audit::{Actor, Audit};
 use crate::store::changes::{Change, What};
 use crate::store::{StoreError, Tx};
+use crate::tenancy;
 
 /// Refused codes are answered no sooner, whatever was wrong.
 const REFUSED_AFTER: Duration = Duration::from_millis(300);
@@ -54,6 +56,9 @@ pub(crate) enum BindError {
     OtherModel { found: String, wanted: String },
     #[error("there is no such device")]
     NoSuchDevice,
+    /// It passed into other hands at this moment.
+    #[error("there is no such site")]
+    NoSuchSite,
     #[error(transparent)]
     Rule(#[from] Refused),
     #[error(transparent)]
@@ -72,6 +77,7 @@ pub(crate) async fn claim(
     wanted: Wanted,
 ) -> Result<Claimed, BindError> {
     guarded(core, user, wanted.place, async |tx, now| {
+        in_those_hands(tx, wanted.place).await?;
         let unit = free_unit(tx, core, &wanted.code).await?;
         check(&unit, wanted.mode)?;
         let device = DeviceId::new_at(now);
@@ -105,6 +111,7 @@ pub(crate) async fn replace(
     (device, place, code): (DeviceId, Place, ClaimCode),
 ) -> Result<Claimed, BindError> {
     guarded(core, user, place, async |tx, now| {
+        in_those_hands(tx, place).await?;
         let old = bound(tx, device).await?;
         let unit = free_unit(tx, core, &code).await?;
         if unit.model != old.model {
@@ -132,6 +139,18 @@ pub(crate) async fn replace(
         Ok(claimed)
     })
     .await
+}
+
+/// Whether the site is still of the company for which the caller was asked; until this transaction
+/// ends it stays so.
+async fn in_those_hands(tx: &mut Tx, place: Place) -> Result<(), BindError> {
+    let now = tenancy::of_site(tx, place.site).await?;
+    let then = Scope::Site(place.company, place.project, place.site);
+    if now == Some(then) {
+        Ok(())
+    } else {
+        Err(BindError::NoSuchSite)
+    }
 }
 
 /// Lets a unit go: its certificates are void, its code can be claimed again.

@@ -491,7 +491,9 @@ fn problem(error: BindError, caller: &Caller) -> Problem {
         }
         BindError::Catalogue(refusals) => Problem::invalid(refusals.iter().map(finding).collect()),
         error @ BindError::OtherModel { .. } => at("/code", "model_differs", error.to_string()),
-        BindError::NoSuchDevice | BindError::Rule(_) => Problem::not_found(),
+        BindError::NoSuchDevice | BindError::NoSuchSite | BindError::Rule(_) => {
+            Problem::not_found()
+        }
         BindError::Store(error) => error.into(),
         error @ (BindError::Pepper(_) | BindError::Authority(_)) => fault(&error),
     }

@@ -8,6 +8,8 @@ use cloud_logic::ids::IncidentId;
 
 use crate::service::status::{Part, State};
 
+use super::people_args::{GrantsWork, Reset, UsersWork};
+
 const ABOUT: &str = "The core behind Antiphon gateways: companies, devices, keys, calls.";
 
 const EXAMPLES: &str = "\
@@ -52,7 +54,7 @@ pub(crate) enum Command {
     /// Reads and checks the whole configuration first: nothing is bound before it is valid.
     /// SIGTERM stops gracefully, a second one at once.
     Serve(Configured),
-    /// Keys, authority, makers and claim codes
+    /// People and rights, keys, authority, makers and claim codes
     #[command(subcommand)]
     Admin(Admin),
     /// Try the way mails leave
@@ -77,6 +79,14 @@ pub(crate) enum Command {
 /// What the operator of a core does by hand. Works beside a running core.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Admin {
+    /// People: who is there, a new one, blocking
+    #[command(subcommand)]
+    Users(UsersWork),
+    /// Rights: who holds what, giving, taking, and why somebody may do something
+    #[command(subcommand)]
+    Grants(GrantsWork),
+    /// Make a link with which somebody chooses her password anew
+    Reset(Reset),
     /// Seal all secrets with a new key
     ///
     /// Adds a key to the key file and seals everything with it. With several nodes: copy the key

@@ -10,6 +10,7 @@ use std::os::unix::fs::DirBuilderExt;
 use anyhow::{Context, Result, anyhow};
 
 use super::args::Init;
+use super::in_words;
 use crate::api::Problem;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -87,18 +88,4 @@ async fn first_company(
         language: asked.language.clone(),
     };
     people::add_owner(tx, &actor, company, owner, now).await
-}
-
-/// A problem for somebody at a terminal.
-fn in_words(problem: &Problem) -> String {
-    let findings = problem.errors.iter();
-    let mut words = problem.detail.clone();
-    for finding in findings {
-        words += &format!(
-            "\n  {}: {}",
-            finding.pointer.trim_start_matches('/'),
-            finding.detail
-        );
-    }
-    words
 }

@@ -8,6 +8,7 @@ mod args;
 mod exit;
 mod init;
 mod mail;
+mod people_args;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ use clap::Parser;
 pub use exit::Exit;
 
 use self::args::{Cli, Command};
+use crate::api::Problem;
 use crate::config;
 use crate::service::status::mirror::{self, Mirror};
 
@@ -115,4 +117,18 @@ fn print(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written.context("the output cannot be written")?),
     }
+}
+
+/// A problem for somebody at a terminal.
+fn in_words(problem: &Problem) -> String {
+    let findings = problem.errors.iter();
+    let mut words = problem.detail.clone();
+    for finding in findings {
+        words += &format!(
+            "\n  {}: {}",
+            finding.pointer.trim_start_matches('/'),
+            finding.detail
+        );
+    }
+    words
 }

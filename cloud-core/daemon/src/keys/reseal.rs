@@ -23,6 +23,9 @@ pub(super) struct Column {
     update: &'static str,
 }
 
+/// What is sealed and handed out for minutes: no rotation finds it in the store, and none has to.
+pub(super) const NEVER_STORED: &[&str] = &["passkey_ceremony"];
+
 pub(super) const COLUMNS: &[Column] = &[
     Column {
         name: "authority.key",

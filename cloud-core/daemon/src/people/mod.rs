@@ -7,14 +7,17 @@
 //! Not here: what a right means (`cloud_logic::rights`), sending of letters (`mail`). Invariant: no secret
 //! is stored in the clear, and whatever is wrong with credentials, the answer is the same.
 
+pub(crate) mod by_operator;
 mod caller;
 mod cookie;
 mod founding;
 mod grants;
+mod handing_on;
 mod integrations;
 mod invitations;
 mod letters;
 mod logins;
+mod passkeys;
 mod passwords;
 mod peer;
 mod resets;
@@ -33,13 +36,16 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
+use webauthn_rs::Webauthn;
 
 use crate::core::Core;
 use crate::store::StoreError;
+use crate::tenancy;
 
 pub(crate) use caller::{Caller, Who, rights_now};
 pub(crate) use founding::{NewOwner, add_owner};
 pub(crate) use grants::visible_in;
+pub(crate) use handing_on::{change_owner, end_in_project, mail_key_of, sound_mail, still_may};
 pub(crate) use peer::Peer;
 pub(crate) use visible::{Columns, VisibleRows};
 
@@ -85,6 +91,8 @@ struct Inner {
     site: Site,
     patience: Patience,
     passwords: Passwords,
+    /// Whom passkeys are made for; nobody where the address has no host name.
+    party: Option<Webauthn>,
     logins: Mutex<Logins>,
 }
 
@@ -92,6 +100,7 @@ impl People {
     pub(crate) fn new(site: Site) -> Self {
         Self {
             inner: Arc::new(Inner {
+                party: passkeys::party(&site),
                 site,
                 patience: Patience::default(),
                 passwords: Passwords::new(),
@@ -110,6 +119,10 @@ impl People {
 
     fn passwords(&self) -> &Passwords {
         &self.inner.passwords
+    }
+
+    fn party(&self) -> Option<&Webauthn> {
+        self.inner.party.as_ref()
     }
 
     /// Never held over an await.
@@ -147,13 +160,16 @@ async fn tend_once(core: &Core) -> Result<(), StoreError> {
     invitations::forget(&mut tx, now).await?;
     resets::forget(&mut tx, now).await?;
     crate::mail::forget(&mut tx, now).await?;
+    passkeys::forget(&mut tx, now).await?;
     tx.commit().await?;
+    tenancy::tend(core).await?;
     tokens::tend(core).await
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()
         .merge(sessions::routes())
+        .merge(passkeys::routes())
         .merge(users::routes())
         .merge(grants::routes())
         .merge(integrations::routes())

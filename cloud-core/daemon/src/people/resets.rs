@@ -90,7 +90,7 @@ async fn forgotten(
 }
 
 /// Makes a link; older ones of the account are worth nothing from then on.
-async fn offer(
+pub(super) async fn offer(
     tx: &mut Tx,
     core: &Core,
     account: &Account,

@@ -278,6 +278,11 @@ impl Tx {
         }
     }
 
+    /// Whether it may write.
+    pub(crate) fn writes(&self) -> bool {
+        self.signals.is_some()
+    }
+
     /// All rows that a statement gives.
     pub(crate) async fn all(&mut self, query: Query) -> Result<Vec<Row>, StoreError> {
         let (text, values) = query.into_sql();

@@ -10,15 +10,13 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::place::{Told, tell};
+use super::shape::{self, About, Kept};
 use crate::api::answers::{NotMade, Refused, Stale};
 use crate::api::check::{Findings, key_of};
-use crate::api::version::stale;
-use crate::api::{Cursor, IfMatch, Json, Page, PageOf, Path, Problem, Query, Time, Versioned};
+use crate::api::{IfMatch, Json, Page, PageOf, Path, Problem, Query, Time, Versioned};
 use crate::core::{Core, NewId};
 use crate::people::Caller;
 use crate::store::audit::{Actor, Audit};
-use crate::store::changes::What;
 use crate::store::{Row, StoreError, Tx, query};
 
 /// Languages of pages and mails (S6).
@@ -74,18 +72,41 @@ impl CompanySettings {
     }
 }
 
-fn company(row: &Row) -> Result<Company, StoreError> {
-    Ok(Company {
-        id: row.parsed("id")?,
-        settings: CompanySettings {
-            name: row.text("name")?,
-            language: row.text("language")?,
-            time_zone: row.text("time_zone")?,
-            call_data_days: row.int("call_data_days")?,
-        },
-        created: Time(row.time("created")?),
-        version: row.int("version")?,
-    })
+impl Kept for Company {
+    const KIND: &'static str = "company";
+    type Settings = CompanySettings;
+
+    fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.parsed("id")?,
+            settings: CompanySettings {
+                name: row.text("name")?,
+                language: row.text("language")?,
+                time_zone: row.text("time_zone")?,
+                call_data_days: row.int("call_data_days")?,
+            },
+            created: Time(row.time("created")?),
+            version: row.int("version")?,
+        })
+    }
+
+    fn about(&self) -> About<'_, CompanySettings> {
+        About {
+            id: self.id.to_string(),
+            name: &self.settings.name,
+            scope: Scope::Company(self.id),
+            settings: &self.settings,
+            version: self.version,
+        }
+    }
+
+    fn changed_to(self, settings: CompanySettings, version: i64) -> Self {
+        Self {
+            settings,
+            version,
+            ..self
+        }
+    }
 }
 
 /// Companies you have a role in
@@ -102,30 +123,14 @@ async fn list(
     caller: Caller,
     Query(page): Query<PageOf>,
 ) -> Result<Json<Page<Company>>, Problem> {
-    let (limit, after) = (page.limit()?, page.cursor()?);
-    let mut asked =
+    let asked =
         query("SELECT * FROM company WHERE id IN ").values(caller.rights.companies(caller.now));
-    if let Some(after) = after {
-        asked = asked
-            .text(" AND (name_key, id) > (")
-            .value(after.key)
-            .text(", ")
-            .value(after.id)
-            .text(")");
-    }
-    let asked = asked.text(" ORDER BY name_key, id LIMIT ").value(limit + 1);
-    let rows = core.store.read().await?.all(asked).await?;
-    let companies = rows.iter().map(company).collect::<Result<Vec<_>, _>>()?;
-    Ok(Json(Page::of(companies, limit, |company| Cursor {
-        key: key_of(&company.settings.name),
-        id: company.id.to_string(),
-    })))
+    shape::page_by_name(&core, asked, &page).await
 }
 
 async fn find(tx: &mut Tx, id: CompanyId) -> Result<Company, Problem> {
     let asked = query("SELECT * FROM company WHERE id = $1").bind(id);
-    let row = tx.optional(asked).await?.ok_or_else(Problem::not_found)?;
-    Ok(company(&row)?)
+    shape::find(tx, asked).await
 }
 
 /// One company
@@ -167,12 +172,10 @@ async fn change(
     version: IfMatch,
     Json(wish): Json<CompanySettings>,
 ) -> Result<Versioned<Company>, Problem> {
-    let scope = Scope::Company(id);
-    caller.require(Permission::CompanyConfigure, &scope)?;
+    caller.require(Permission::CompanyConfigure, &Scope::Company(id))?;
     let wish = wish.check()?;
     let mut tx = core.store.write().await?;
     let before = find(&mut tx, id).await?;
-    version.check(before.version)?;
     let update = query(
         "UPDATE company SET name = $3, name_key = $4, language = $5, time_zone = $6,
                             call_data_days = $7, version = version + 1
@@ -185,26 +188,8 @@ async fn change(
     .bind(&wish.language)
     .bind(&wish.time_zone)
     .bind(wish.call_data_days);
-    if tx.execute(update).await? == 0 {
-        return Err(stale());
-    }
-    let told = Told {
-        scope,
-        action: "company.change",
-        kind: "company",
-        id: id.to_string(),
-        what: What::Updated,
-        before: Some(json!(before.settings)),
-        after: Some(json!(wish)),
-    };
-    tell(&mut tx, &caller, told);
-    tx.commit().await?;
-    let company = Company {
-        settings: wish,
-        version: before.version + 1,
-        ..before
-    };
-    Ok(Versioned(company.version, company))
+    let changed = (update, before, wish);
+    shape::change(tx, &caller, version, changed, "company.change").await
 }
 
 /// A company to be: made by the operator of the core.

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use cloud_logic::ids::{FolderId, ProjectId};
+use cloud_logic::ids::{CompanyId, FolderId, ProjectId};
 use cloud_logic::rights::{Permission, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -10,13 +10,13 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::place::{Told, permitted_project, tell};
+use super::place::permitted_project;
+use super::shape::{self, About, Kept};
 use crate::api::answers::{NotMade, Refused, Stale};
 use crate::api::check::{Findings, key_of};
 use crate::api::{Code, IfMatch, Json, Path, Problem, Versioned};
 use crate::core::{Core, NewId};
 use crate::people::Caller;
-use crate::store::changes::What;
 use crate::store::{Row, StoreError, Tx, query};
 
 /// So many folders a project may have, one in another at most so deep.
@@ -34,6 +34,8 @@ pub(super) fn routes() -> OpenApiRouter<Core> {
 struct Folder {
     #[schema(value_type = String, example = "fo-01J9ZK3V7Q8W2M4N6P0R5T1X8Y")]
     id: FolderId,
+    #[serde(skip)]
+    company: CompanyId,
     #[schema(value_type = String)]
     project: ProjectId,
     #[serde(flatten)]
@@ -60,22 +62,45 @@ struct Folders {
     items: Vec<Folder>,
 }
 
-fn folder(row: &Row) -> Result<Folder, StoreError> {
-    Ok(Folder {
-        id: row.parsed("id")?,
-        project: row.parsed("project_id")?,
-        settings: FolderSettings {
-            name: row.text("name")?,
-            parent: row.maybe_parsed("parent_id")?,
-        },
-        version: row.int("version")?,
-    })
+impl Kept for Folder {
+    const KIND: &'static str = "folder";
+    type Settings = FolderSettings;
+
+    fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.parsed("id")?,
+            company: row.parsed("company_id")?,
+            project: row.parsed("project_id")?,
+            settings: FolderSettings {
+                name: row.text("name")?,
+                parent: row.maybe_parsed("parent_id")?,
+            },
+            version: row.int("version")?,
+        })
+    }
+
+    fn about(&self) -> About<'_, FolderSettings> {
+        About {
+            id: self.id.to_string(),
+            name: &self.settings.name,
+            scope: Scope::Project(self.company, self.project),
+            settings: &self.settings,
+            version: self.version,
+        }
+    }
+
+    fn changed_to(self, settings: FolderSettings, version: i64) -> Self {
+        Self {
+            settings,
+            version,
+            ..self
+        }
+    }
 }
 
 async fn all(tx: &mut Tx, project: ProjectId) -> Result<Vec<Folder>, StoreError> {
     let asked = query("SELECT * FROM folder WHERE project_id = $1 ORDER BY name_key, id");
-    let rows = tx.all(asked.bind(project)).await?;
-    rows.iter().map(folder).collect()
+    shape::all(tx, asked.bind(project)).await
 }
 
 /// The project of a folder.
@@ -169,6 +194,7 @@ async fn add(
     check(&others, None, &wish)?;
     let made = Folder {
         id: FolderId::new_at(caller.now),
+        company: scope.company(),
         project,
         settings: wish,
         version: 1,
@@ -183,26 +209,7 @@ async fn add(
     .bind(made.settings.parent)
     .bind(made.settings.name.trim())
     .bind(key_of(made.settings.name.trim()));
-    tx.execute(insert).await?;
-    tell(
-        &mut tx,
-        &caller,
-        told(&made, scope, ("folder.add", What::Created)),
-    );
-    tx.commit().await?;
-    Ok((StatusCode::CREATED, Versioned(1, made)))
-}
-
-fn told(folder: &Folder, scope: Scope, (action, what): (&'static str, What)) -> Told {
-    Told {
-        scope,
-        action,
-        kind: "folder",
-        id: folder.id.to_string(),
-        what,
-        before: None,
-        after: Some(json!(folder.settings)),
-    }
+    shape::make(tx, &caller, (insert, made), "folder.add").await
 }
 
 /// Rename a folder, or put it into another
@@ -226,9 +233,8 @@ async fn change(
     Json(wish): Json<FolderSettings>,
 ) -> Result<Versioned<Folder>, Problem> {
     let mut tx = core.store.write().await?;
-    let (scope, others, before) = permitted(&mut tx, &caller, id).await?;
+    let (others, before) = permitted(&mut tx, &caller, id).await?;
     check(&others, Some(id), &wish)?;
-    version.check(before.version)?;
     let update = query(
         "UPDATE folder SET name = $3, name_key = $4, parent_id = $5, version = version + 1
          WHERE id = $1 AND version = $2",
@@ -238,31 +244,20 @@ async fn change(
     .bind(wish.name.trim())
     .bind(key_of(wish.name.trim()))
     .bind(wish.parent);
-    version.changed(tx.execute(update).await?)?;
-    let folder = Folder {
-        settings: wish,
-        version: before.version + 1,
-        ..before
-    };
-    tell(
-        &mut tx,
-        &caller,
-        told(&folder, scope, ("folder.change", What::Updated)),
-    );
-    tx.commit().await?;
-    Ok(Versioned(folder.version, folder))
+    let changed = (update, before, wish);
+    shape::change(tx, &caller, version, changed, "folder.change").await
 }
 
 async fn permitted(
     tx: &mut Tx,
     caller: &Caller,
     id: FolderId,
-) -> Result<(Scope, Vec<Folder>, Folder), Problem> {
+) -> Result<(Vec<Folder>, Folder), Problem> {
     let project = project_of(tx, id).await?.ok_or_else(Problem::not_found)?;
-    let scope = permitted_project(tx, caller, Permission::ProjectConfigure, project).await?;
+    permitted_project(tx, caller, Permission::ProjectConfigure, project).await?;
     let others = all(tx, project).await?;
     let this = others.iter().find(|folder| folder.id == id).cloned();
-    Ok((scope, others, this.ok_or_else(Problem::not_found)?))
+    Ok((others, this.ok_or_else(Problem::not_found)?))
 }
 
 /// Delete an empty folder
@@ -284,16 +279,8 @@ async fn delete(
     version: IfMatch,
 ) -> Result<StatusCode, Problem> {
     let mut tx = core.store.write().await?;
-    let (scope, _, before) = permitted(&mut tx, &caller, id).await?;
-    version.check(before.version)?;
+    let (_, before) = permitted(&mut tx, &caller, id).await?;
     // What stands in it refers to it, and so keeps it.
-    tx.execute(query("DELETE FROM folder WHERE id = $1").bind(id))
-        .await?;
-    tell(
-        &mut tx,
-        &caller,
-        told(&before, scope, ("folder.delete", What::Deleted)),
-    );
-    tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    let delete = query("DELETE FROM folder WHERE id = $1").bind(id);
+    shape::end(tx, &caller, version, (delete, before), "folder.delete").await
 }

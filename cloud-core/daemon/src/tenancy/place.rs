@@ -8,7 +8,7 @@ use crate::api::Problem;
 use crate::people::Caller;
 use crate::store::audit::Audit;
 use crate::store::changes::{Change, What, Whose};
-use crate::store::{StoreError, Tx, query};
+use crate::store::{Engine, Query, StoreError, Tx, query};
 
 /// Where this project is, if there is such a one.
 pub(crate) async fn of_project(
@@ -16,6 +16,8 @@ pub(crate) async fn of_project(
     project: ProjectId,
 ) -> Result<Option<Scope>, StoreError> {
     let asked = query("SELECT company_id FROM project WHERE id = $1").bind(project);
+    // Until what is written below it is written, nobody gives it to another company.
+    let asked = held(tx, asked, " FOR NO KEY UPDATE");
     let row = tx.optional(asked).await?;
     row.map(|row| Ok(Scope::Project(row.parsed("company_id")?, project)))
         .transpose()
@@ -23,13 +25,27 @@ pub(crate) async fn of_project(
 
 /// Where this site is, if there is such a one.
 pub(crate) async fn of_site(tx: &mut Tx, site: SiteId) -> Result<Option<Scope>, StoreError> {
-    let asked = query("SELECT company_id, project_id FROM site WHERE id = $1").bind(site);
+    let asked = query(
+        "SELECT p.company_id, p.id AS project_id FROM site s JOIN project p ON p.id = s.project_id
+         WHERE s.id = $1",
+    )
+    .bind(site);
+    let asked = held(tx, asked, " FOR SHARE OF p");
     let row = tx.optional(asked).await?;
     row.map(|row| {
         let company: CompanyId = row.parsed("company_id")?;
         Ok(Scope::Site(company, row.parsed("project_id")?, site))
     })
     .transpose()
+}
+
+/// In a transaction that writes, where others write at the same time.
+fn held(tx: &Tx, asked: Query, lock: &'static str) -> Query {
+    if tx.writes() && tx.engine() == Engine::Postgres {
+        asked.text(lock)
+    } else {
+        asked
+    }
 }
 
 /// The project, if the caller may do this there.

@@ -13,15 +13,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::metadata;
-use super::place::{Told, permitted_project, tell};
+use super::place::permitted_project;
+use super::shape::{self, About, Kept};
 use crate::api::answers::{NotMade, Refused, Stale};
 use crate::api::check::{Findings, key_of};
-use crate::api::{
-    Code, Cursor, IfMatch, Json, Page, PageOf, Path, Problem, Query, Time, Versioned,
-};
+use crate::api::{Code, IfMatch, Json, Page, PageOf, Path, Problem, Query, Time, Versioned};
 use crate::core::{Core, NewId};
 use crate::people::{Caller, Columns, VisibleRows, visible_in};
-use crate::store::changes::What;
 use crate::store::{Row, StoreError, Tx, query};
 
 const COLUMNS: Columns = Columns {
@@ -71,23 +69,45 @@ impl ProjectSettings {
     }
 }
 
-fn project(row: &Row) -> Result<Project, StoreError> {
-    Ok(Project {
-        id: row.parsed("id")?,
-        company: row.parsed("company_id")?,
-        settings: ProjectSettings {
-            name: row.text("name")?,
-            metadata: row.json("metadata")?,
-        },
-        created: Time(row.time("created")?),
-        version: row.int("version")?,
-    })
+impl Kept for Project {
+    const KIND: &'static str = "project";
+    type Settings = ProjectSettings;
+
+    fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.parsed("id")?,
+            company: row.parsed("company_id")?,
+            settings: ProjectSettings {
+                name: row.text("name")?,
+                metadata: row.json("metadata")?,
+            },
+            created: Time(row.time("created")?),
+            version: row.int("version")?,
+        })
+    }
+
+    fn about(&self) -> About<'_, ProjectSettings> {
+        About {
+            id: self.id.to_string(),
+            name: &self.settings.name,
+            scope: Scope::Project(self.company, self.id),
+            settings: &self.settings,
+            version: self.version,
+        }
+    }
+
+    fn changed_to(self, settings: ProjectSettings, version: i64) -> Self {
+        Self {
+            settings,
+            version,
+            ..self
+        }
+    }
 }
 
 async fn find(tx: &mut Tx, id: ProjectId) -> Result<Project, Problem> {
     let asked = query("SELECT * FROM project WHERE id = $1").bind(id);
-    let row = tx.optional(asked).await?.ok_or_else(Problem::not_found)?;
-    Ok(project(&row)?)
+    shape::find(tx, asked).await
 }
 
 /// Projects of a company
@@ -106,26 +126,11 @@ async fn list(
     Query(page): Query<PageOf>,
 ) -> Result<Json<Page<Project>>, Problem> {
     let visible = visible_in(&caller, Permission::ProjectView, company)?;
-    let (limit, after) = (page.limit()?, page.cursor()?);
-    let mut asked = query("SELECT * FROM project WHERE company_id = ")
+    let asked = query("SELECT * FROM project WHERE company_id = ")
         .value(company)
         .text(" AND ")
         .visible(&visible, COLUMNS);
-    if let Some(after) = after {
-        asked = asked
-            .text(" AND (name_key, id) > (")
-            .value(after.key)
-            .text(", ")
-            .value(after.id)
-            .text(")");
-    }
-    let asked = asked.text(" ORDER BY name_key, id LIMIT ").value(limit + 1);
-    let rows = core.store.read().await?.all(asked).await?;
-    let projects = rows.iter().map(project).collect::<Result<Vec<_>, _>>()?;
-    Ok(Json(Page::of(projects, limit, |project| Cursor {
-        key: key_of(&project.settings.name),
-        id: project.id.to_string(),
-    })))
+    shape::page_by_name(&core, asked, &page).await
 }
 
 /// Begin a project
@@ -164,19 +169,7 @@ async fn add(
     .bind(key_of(&made.settings.name))
     .bind(json!(made.settings.metadata).to_string())
     .bind(caller.now);
-    tx.execute(insert).await?;
-    let told = Told {
-        scope: Scope::Project(company, made.id),
-        action: "project.add",
-        kind: "project",
-        id: made.id.to_string(),
-        what: What::Created,
-        before: None,
-        after: Some(json!(made.settings)),
-    };
-    tell(&mut tx, &caller, told);
-    tx.commit().await?;
-    Ok((StatusCode::CREATED, Versioned(1, made)))
+    shape::make(tx, &caller, (insert, made), "project.add").await
 }
 
 /// One project
@@ -223,7 +216,6 @@ async fn change(
     let scope = permitted_project(&mut tx, &caller, Permission::ProjectConfigure, id).await?;
     let wish = wish.check(&metadata::keys_of(&mut tx, scope.company()).await?)?;
     let before = find(&mut tx, id).await?;
-    version.check(before.version)?;
     let update = query(
         "UPDATE project SET name = $3, name_key = $4, metadata = $5, version = version + 1
          WHERE id = $1 AND version = $2",
@@ -233,24 +225,8 @@ async fn change(
     .bind(&wish.name)
     .bind(key_of(&wish.name))
     .bind(json!(wish.metadata).to_string());
-    version.changed(tx.execute(update).await?)?;
-    let told = Told {
-        scope,
-        action: "project.change",
-        kind: "project",
-        id: id.to_string(),
-        what: What::Updated,
-        before: Some(json!(before.settings)),
-        after: Some(json!(wish)),
-    };
-    tell(&mut tx, &caller, told);
-    tx.commit().await?;
-    let project = Project {
-        settings: wish,
-        version: before.version + 1,
-        ..before
-    };
-    Ok(Versioned(project.version, project))
+    let changed = (update, before, wish);
+    shape::change(tx, &caller, version, changed, "project.change").await
 }
 
 /// Delete a project that has no sites
@@ -289,18 +265,6 @@ async fn delete(
     }
     tx.execute(query("DELETE FROM folder WHERE project_id = $1").bind(id))
         .await?;
-    tx.execute(query("DELETE FROM project WHERE id = $1").bind(id))
-        .await?;
-    let told = Told {
-        scope,
-        action: "project.delete",
-        kind: "project",
-        id: id.to_string(),
-        what: What::Deleted,
-        before: Some(json!(before.settings)),
-        after: None,
-    };
-    tell(&mut tx, &caller, told);
-    tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    let delete = query("DELETE FROM project WHERE id = $1").bind(id);
+    shape::end(tx, &caller, version, (delete, before), "project.delete").await
 }

@@ -17,14 +17,14 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::place::{Told, permitted_project, permitted_site, tell};
+use super::place::{permitted_project, permitted_site};
+use super::shape::{self, About, Kept};
 use super::{folders, metadata};
 use crate::api::answers::{NotMade, Refused, Stale};
 use crate::api::check::{Findings, key_of};
-use crate::api::{Cursor, IfMatch, Json, Page, PageOf, Path, Problem, Query, Time, Versioned};
+use crate::api::{IfMatch, Json, Page, PageOf, Path, Problem, Query, Time, Versioned};
 use crate::core::{Core, NewId};
 use crate::people::{Caller, Columns, VisibleRows, visible_in};
-use crate::store::changes::What;
 use crate::store::{Row, StoreError, Tx, query};
 
 const COLUMNS: Columns = Columns {
@@ -104,27 +104,49 @@ impl SiteSettings {
     }
 }
 
-fn site(row: &Row) -> Result<Site, StoreError> {
-    Ok(Site {
-        id: row.parsed("id")?,
-        company: row.parsed("company_id")?,
-        project: row.parsed("project_id")?,
-        settings: SiteSettings {
-            name: row.text("name")?,
-            time_zone: row.text("time_zone")?,
-            address: row.text("address")?,
-            folder: row.maybe_parsed("folder_id")?,
-            metadata: row.json("metadata")?,
-        },
-        created: Time(row.time("created")?),
-        version: row.int("version")?,
-    })
+impl Kept for Site {
+    const KIND: &'static str = "site";
+    type Settings = SiteSettings;
+
+    fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.parsed("id")?,
+            company: row.parsed("company_id")?,
+            project: row.parsed("project_id")?,
+            settings: SiteSettings {
+                name: row.text("name")?,
+                time_zone: row.text("time_zone")?,
+                address: row.text("address")?,
+                folder: row.maybe_parsed("folder_id")?,
+                metadata: row.json("metadata")?,
+            },
+            created: Time(row.time("created")?),
+            version: row.int("version")?,
+        })
+    }
+
+    fn about(&self) -> About<'_, SiteSettings> {
+        About {
+            id: self.id.to_string(),
+            name: &self.settings.name,
+            scope: Scope::Site(self.company, self.project, self.id),
+            settings: &self.settings,
+            version: self.version,
+        }
+    }
+
+    fn changed_to(self, settings: SiteSettings, version: i64) -> Self {
+        Self {
+            settings,
+            version,
+            ..self
+        }
+    }
 }
 
 async fn find(tx: &mut Tx, id: SiteId) -> Result<Site, Problem> {
     let asked = query("SELECT * FROM site WHERE id = $1").bind(id);
-    let row = tx.optional(asked).await?.ok_or_else(Problem::not_found)?;
-    Ok(site(&row)?)
+    shape::find(tx, asked).await
 }
 
 /// Which sites of a company are wanted.
@@ -156,7 +178,6 @@ async fn list(
     Query(page): Query<PageOf>,
 ) -> Result<Json<Page<Site>>, Problem> {
     let visible = visible_in(&caller, Permission::SiteView, company)?;
-    let (limit, after) = (page.limit()?, page.cursor()?);
     let mut asked = query("SELECT * FROM site WHERE company_id = ")
         .value(company)
         .text(" AND ")
@@ -167,21 +188,7 @@ async fn list(
     if let Some(name) = wanted.name {
         asked = asked.begins("name_key", &key_of(&name));
     }
-    if let Some(after) = after {
-        asked = asked
-            .text(" AND (name_key, id) > (")
-            .value(after.key)
-            .text(", ")
-            .value(after.id)
-            .text(")");
-    }
-    let asked = asked.text(" ORDER BY name_key, id LIMIT ").value(limit + 1);
-    let rows = core.store.read().await?.all(asked).await?;
-    let sites = rows.iter().map(site).collect::<Result<Vec<_>, _>>()?;
-    Ok(Json(Page::of(sites, limit, |site| Cursor {
-        key: key_of(&site.settings.name),
-        id: site.id.to_string(),
-    })))
+    shape::page_by_name(&core, asked, &page).await
 }
 
 /// Begin a site
@@ -226,19 +233,7 @@ async fn add(
     .bind(&settings.address)
     .bind(json!(settings.metadata).to_string())
     .bind(caller.now);
-    tx.execute(insert).await?;
-    let told = Told {
-        scope: Scope::Site(made.company, project, made.id),
-        action: "site.add",
-        kind: "site",
-        id: made.id.to_string(),
-        what: What::Created,
-        before: None,
-        after: Some(json!(made.settings)),
-    };
-    tell(&mut tx, &caller, told);
-    tx.commit().await?;
-    Ok((StatusCode::CREATED, Versioned(1, made)))
+    shape::make(tx, &caller, (insert, made), "site.add").await
 }
 
 /// One site
@@ -285,7 +280,6 @@ async fn change(
     let scope = permitted_site(&mut tx, &caller, Permission::SiteConfigure, id).await?;
     let wish = wish.check(&mut tx, &scope).await?;
     let before = find(&mut tx, id).await?;
-    version.check(before.version)?;
     let update = query(
         "UPDATE site SET name = $3, name_key = $4, time_zone = $5, address = $6, folder_id = $7,
                          metadata = $8, version = version + 1
@@ -299,24 +293,8 @@ async fn change(
     .bind(&wish.address)
     .bind(wish.folder)
     .bind(json!(wish.metadata).to_string());
-    version.changed(tx.execute(update).await?)?;
-    let told = Told {
-        scope,
-        action: "site.change",
-        kind: "site",
-        id: id.to_string(),
-        what: What::Updated,
-        before: Some(json!(before.settings)),
-        after: Some(json!(wish)),
-    };
-    tell(&mut tx, &caller, told);
-    tx.commit().await?;
-    let site = Site {
-        settings: wish,
-        version: before.version + 1,
-        ..before
-    };
-    Ok(Versioned(site.version, site))
+    let changed = (update, before, wish);
+    shape::change(tx, &caller, version, changed, "site.change").await
 }
 
 /// Delete a site that has no devices
@@ -338,24 +316,11 @@ async fn delete(
     version: IfMatch,
 ) -> Result<StatusCode, Problem> {
     let mut tx = core.store.write().await?;
-    let scope = permitted_site(&mut tx, &caller, Permission::SiteView, id).await?;
+    permitted_site(&mut tx, &caller, Permission::SiteView, id).await?;
     let before = find(&mut tx, id).await?;
     let above = Scope::Project(before.company, before.project);
     caller.require(Permission::ProjectConfigure, &above)?;
-    version.check(before.version)?;
     // Devices and whatever else stands on the site refer to it, and so keep it.
-    tx.execute(query("DELETE FROM site WHERE id = $1").bind(id))
-        .await?;
-    let told = Told {
-        scope,
-        action: "site.delete",
-        kind: "site",
-        id: id.to_string(),
-        what: What::Deleted,
-        before: Some(json!(before.settings)),
-        after: None,
-    };
-    tell(&mut tx, &caller, told);
-    tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    let delete = query("DELETE FROM site WHERE id = $1").bind(id);
+    shape::end(tx, &caller, version, (delete, before), "site.delete").await
 }

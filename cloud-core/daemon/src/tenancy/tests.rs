@@ -3,7 +3,8 @@
 use cloud_logic::rights::{Role, Scope};
 use serde_json::{Value, json};
 
-use crate::people::testing::{Browser, World};
+use crate::people::testing::{Browser, Place, World};
+use crate::store::query;
 use crate::store::testing::on_both;
 
 fn with_version(browser: &Browser, etag: &str) -> Browser {
@@ -12,15 +13,18 @@ fn with_version(browser: &Browser, etag: &str) -> Browser {
     browser
 }
 
+/// A company and its owner's browser.
+async fn owner_of(world: &World) -> (Place, Browser) {
+    let place = world.company("Clinics").await;
+    let scope = Scope::Company(place.company);
+    (place, world.holder(Role::Owner, scope, "o@a.test").await)
+}
+
 #[tokio::test]
 async fn s1_an_owner_builds_her_company_from_project_to_site() {
     on_both(async |store| {
         let world = World::new(store).await;
-        let place = world.company("Clinics").await;
-        let owner = world
-            .somebody(Role::Owner, Scope::Company(place.company), "o@a.test")
-            .await
-            .1;
+        let (place, owner) = owner_of(&world).await;
         let projects = format!("/api/v1/companies/{}/projects", place.company);
         let keys = format!("/api/v1/companies/{}/metadata-keys", place.company);
 
@@ -58,11 +62,7 @@ async fn s1_an_owner_builds_her_company_from_project_to_site() {
 async fn s1_the_second_of_two_editors_is_told() {
     on_both(async |store| {
         let world = World::new(store).await;
-        let place = world.company("Clinics").await;
-        let owner = world
-            .somebody(Role::Owner, Scope::Company(place.company), "o@a.test")
-            .await
-            .1;
+        let (place, owner) = owner_of(&world).await;
         let site = format!("/api/v1/sites/{}", place.site);
         let seen = world.get(&owner, &site).await;
         let wish = json!({"name": "Gate", "time_zone": "Europe/Paris"});
@@ -110,11 +110,7 @@ async fn u1_who_sees_one_site_sees_nothing_beside_it() {
 async fn s1_what_is_wrong_is_told_field_by_field_and_changes_nothing() {
     on_both(async |store| {
         let world = World::new(store).await;
-        let place = world.company("Clinics").await;
-        let owner = world
-            .somebody(Role::Owner, Scope::Company(place.company), "o@a.test")
-            .await
-            .1;
+        let (place, owner) = owner_of(&world).await;
         let sites = format!("/api/v1/projects/{}/sites", place.project);
         let wish = json!({
             "name": "", "time_zone": "Wien", "metadata": {"unknown": "x"},
@@ -143,11 +139,7 @@ async fn s1_what_is_wrong_is_told_field_by_field_and_changes_nothing() {
 async fn s1_a_list_goes_on_where_its_page_ended() {
     on_both(async |store| {
         let world = World::new(store).await;
-        let place = world.company("Clinics").await;
-        let owner = world
-            .somebody(Role::Owner, Scope::Company(place.company), "o@a.test")
-            .await
-            .1;
+        let (place, owner) = owner_of(&world).await;
         let sites = format!("/api/v1/projects/{}/sites", place.project);
         for name in ["d", "B", "a", "C"] {
             let wish = json!({"name": name, "time_zone": "UTC"});
@@ -184,11 +176,7 @@ async fn s1_a_list_goes_on_where_its_page_ended() {
 async fn s1_a_folder_cannot_stand_in_itself() {
     on_both(async |store| {
         let world = World::new(store).await;
-        let place = world.company("Clinics").await;
-        let owner = world
-            .somebody(Role::Owner, Scope::Company(place.company), "o@a.test")
-            .await
-            .1;
+        let (place, owner) = owner_of(&world).await;
         let folders = format!("/api/v1/projects/{}/folders", place.project);
         let outer = world
             .post(&owner, &folders, &json!({"name": "outer"}))
@@ -230,6 +218,84 @@ async fn s1_labels_are_their_users_own() {
         assert_eq!(mine["items"][0]["on"], json!([place.site]));
         let hers = world.get(&two, "/api/v1/me/labels").await.json();
         assert_eq!(hers["items"], json!([]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn s1_an_integrator_sees_all_companies_of_her_account_with_what_she_may_see_of_each() {
+    on_both(async |store| {
+        let world = World::new(store).await;
+        let (north, south) = (world.company("North").await, world.company("South").await);
+        world.company("Elsewhere").await;
+        let scope = Scope::Company(north.company);
+        let user = world.person(north.company, "anna@it.test").await;
+        world.grant(user, Role::Admin, scope).await;
+        let scope = Scope::Project(south.company, south.project);
+        world.grant(user, Role::Viewer, scope).await;
+        let browser = world.sign_in("anna@it.test").await;
+        let device = world.device(north).await;
+        let other = world.device(south).await;
+        let mut tx = world.core.store.write().await.unwrap();
+        let move_away = query("UPDATE device SET project_id = $2, site_id = $3 WHERE id = $1")
+            .bind(other)
+            .bind(south.other_project)
+            .bind(south.other_site);
+        tx.execute(move_away).await.unwrap();
+        let online = query(
+            "INSERT INTO connection (device_id, epoch, online, online_since, opened, protocol,
+                                     subscribed, session_ms)
+             VALUES ($1, 1, 1, 1, 1, 5, 1, 0)",
+        );
+        tx.execute(online.bind(device)).await.unwrap();
+        // As the interface writes it: what is sorted by heeds no case.
+        let sorted = query("UPDATE project SET name_key = lower(name_key)");
+        tx.execute(sorted).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let seen = world.get(&browser, "/api/v1/account").await.is(200).json();
+        let row = |place: usize| {
+            let row = &seen["items"][place];
+            json!([
+                row["name"],
+                row["roles"],
+                row["projects"],
+                row["sites"],
+                row["devices"],
+                row["online"]
+            ])
+        };
+        assert_eq!(row(0), json!(["North", ["admin"], 2, 2, 1, 1]));
+        assert_eq!(row(1), json!(["South", ["viewer"], 1, 1, 0, 0]));
+        assert_eq!(seen["items"].as_array().unwrap().len(), 2);
+
+        let mut names = Vec::new();
+        let mut path = "/api/v1/account/projects?limit=2".to_owned();
+        loop {
+            let page = world.get(&browser, &path).await.is(200).json();
+            for project in page["items"].as_array().unwrap() {
+                names.push((project["company_name"].clone(), project["devices"].clone()));
+            }
+            let Some(cursor) = page["next_cursor"].as_str() else {
+                break;
+            };
+            path = format!("/api/v1/account/projects?limit=2&cursor={cursor}");
+        }
+        assert_eq!(names.len(), 3, "{names:?}");
+        assert_eq!(
+            names
+                .iter()
+                .filter(|(company, _)| company == "South")
+                .count(),
+            1
+        );
+        assert_eq!(
+            names
+                .iter()
+                .filter(|(_, devices)| *devices == json!(1))
+                .count(),
+            1
+        );
     })
     .await;
 }

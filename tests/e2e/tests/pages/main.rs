@@ -1,3 +1,4 @@
 //! Pages as people use them, in Chromium.
 
 mod legacy_site;
+mod passkeys;

@@ -6,6 +6,7 @@
 mod incident;
 mod keys;
 mod letters;
+mod people;
 mod units;
 
 use std::fs::OpenOptions;
@@ -24,6 +25,9 @@ use crate::store::audit::Actor;
 impl Admin {
     pub(super) fn core(&self) -> &Configured {
         match self {
+            Self::Users(work) => work.core(),
+            Self::Grants(work) => work.core(),
+            Self::Reset(reset) => &reset.core,
             Self::RotateKey { core, .. }
             | Self::TakeRootKey { core, .. }
             | Self::RenewAuthority { core, .. }
@@ -46,6 +50,9 @@ pub(super) async fn run(settings: &Settings, what: &Admin) -> Result<String> {
 
 async fn carry_out(core: &Core, what: &Admin) -> Result<String> {
     match what {
+        Admin::Users(work) => people::users(core, work).await,
+        Admin::Grants(work) => people::grants(core, work).await,
+        Admin::Reset(reset) => people::reset(core, reset).await,
         Admin::RotateKey { drop_old, .. } if *drop_old => keys::drop_old(core).await,
         Admin::RotateKey { .. } => keys::rotate(core).await,
         Admin::TakeRootKey { to, .. } => keys::take_root_key(core, to).await,

@@ -3,7 +3,7 @@
 //! Invariant: a row changes its state only from the state it was read in.
 
 use cloud_logic::commands::{Event, State, due};
-use cloud_logic::ids::{CommandId, DeviceId, NodeId};
+use cloud_logic::ids::{CommandId, DeviceId, NodeId, ProjectId};
 use cloud_logic::presence::Epoch;
 use contract::down::{Operation, Repeat};
 use contract::up::Outcome;
@@ -269,6 +269,22 @@ pub(crate) async fn cancel(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     change(tx, command, Event::Cancel, None, None, now).await
+}
+
+/// Takes back what waits for the devices of a project.
+pub(crate) async fn cancel_in(
+    tx: &mut Tx,
+    project: ProjectId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let asked = query("SELECT ")
+        .text(COLUMNS)
+        .text(" FROM command c WHERE c.state = 'queued' AND c.project_id = ")
+        .value(project);
+    for row in &tx.all(asked).await? {
+        change(tx, &Command::of(row)?, Event::Cancel, None, None, now).await?;
+    }
+    Ok(())
 }
 
 /// Whether there is a command whose time is over.

@@ -16,9 +16,9 @@ use model::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub(super) use routes::{keep, routes};
+pub(super) use routes::{keep, remove, routes};
 pub(crate) use rows::insert;
-pub(super) use rows::of_holder;
+pub(super) use rows::{everywhere, of_holder};
 
 use super::Caller;
 use crate::api::{Code, Finding, Problem, Time};

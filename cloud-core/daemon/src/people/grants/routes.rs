@@ -225,14 +225,25 @@ async fn take(
             }
             RemovalRefused::LastOwner => Problem::new(Code::Conflict, refused.to_string()),
         })?;
-    if held.grant.role == Role::Owner {
-        owners_stay(&mut tx, company, &[grant], caller.now).await?;
-    }
-    rows::delete(&mut tx, grant).await?;
-    let what = (What::Deleted, caller.now);
-    note(&mut tx, caller.actor(), &held, "grant.take", what);
+    remove(&mut tx, caller.actor(), &held, caller.now).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Deletes a grant, unless it is the last owner's; the log and the change.
+pub(in super::super) async fn remove(
+    tx: &mut Tx,
+    actor: Actor,
+    held: &Held,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let id = held.grant.id;
+    if held.grant.role == Role::Owner {
+        owners_stay(tx, held.grant.scope.company(), &[id], now).await?;
+    }
+    rows::delete(tx, id).await?;
+    note(tx, actor, held, "grant.take", (What::Deleted, now));
+    Ok(())
 }
 
 fn note(

@@ -57,6 +57,29 @@ pub(in super::super) async fn of_holder(
     all(tx, found).await
 }
 
+/// Grants of one holder, of one company, or all, each with the mail address of the person.
+pub(in super::super) async fn everywhere(
+    tx: &mut Tx,
+    holder: Option<&str>,
+    company: Option<CompanyId>,
+) -> Result<Vec<(Held, Option<String>)>, StoreError> {
+    let mut found = query(
+        "SELECT g.id, g.company_id, g.project_id, g.site_id, g.holder, g.role, g.valid_from,
+                g.valid_until, g.withheld, g.reason, g.granted_by, g.created, u.mail
+         FROM grant_ g LEFT JOIN user_account u ON u.id = g.holder WHERE 1 = 1",
+    );
+    if let Some(holder) = holder {
+        found = found.text(" AND g.holder = ").value(holder);
+    }
+    if let Some(company) = company {
+        found = found.text(" AND g.company_id = ").value(company);
+    }
+    let rows = tx.all(found.text(" ORDER BY g.id")).await?;
+    rows.iter()
+        .map(|row| Ok((held(row)?, row.maybe_text("mail")?)))
+        .collect()
+}
+
 /// Grants of a company that somebody with these rights sees.
 pub(super) async fn of_company(
     tx: &mut Tx,

@@ -204,9 +204,10 @@ async fn end_one(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangePassword {
-    /// The one that holds now.
+    /// The one that holds now; left out by who has none and showed a passkey a short while ago.
+    #[serde(default)]
     #[schema(max_length = 256, format = Password)]
-    current: String,
+    current: Option<String>,
     #[schema(min_length = 12, max_length = 256, format = Password)]
     new: String,
 }
@@ -223,6 +224,7 @@ struct ChangePassword {
     responses(
         (status = 204, description = "It holds from now on."),
         (status = 401, description = "The current one does not fit.", body = ProblemBody),
+        (status = 403, description = "There is no current one, and no proof either.", body = ProblemBody),
         (status = 422, description = "The new one will not do.", body = ProblemBody),
         (status = 429, description = "Wait before the next try.", body = ProblemBody),
     )
@@ -239,7 +241,12 @@ async fn change_password(
         .ok_or_else(Problem::not_found)?;
     drop(tx);
     judge_new("/new", &change.new, &account.mail).map_err(|f| Problem::invalid(vec![f]))?;
-    confirm(&core, &caller, user, &change.current).await?;
+    if account.password.is_some() {
+        let current = change.current.as_deref().unwrap_or_default();
+        confirm(&core, &caller, user, current).await?;
+    } else {
+        caller.require_fresh_proof(&core)?;
+    }
     let hash = core.people.passwords().hash(&change.new).await?;
     let mut tx = core.store.write().await?;
     users::set_password(&mut tx, user, &hash).await?;
@@ -258,7 +265,7 @@ fn signed_in(caller: &Caller) -> Result<(UserId, SessionId), Problem> {
 }
 
 /// Writes down what somebody did with her own account.
-async fn note(
+pub(in super::super) async fn note(
     tx: &mut Tx,
     caller: &Caller,
     user: UserId,

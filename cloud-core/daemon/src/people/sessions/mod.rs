@@ -14,7 +14,7 @@ use model::Timestamp;
 use utoipa_axum::router::OpenApiRouter;
 
 pub(super) use login::{only_from_us, proved, signed_in, wrong};
-pub(super) use mine::Me;
+pub(super) use mine::{Me, note};
 pub(super) use rows::{end_all_of, end_expired};
 
 use super::secret::Secret;

@@ -24,6 +24,8 @@ const PUBLIC: &[(&str, &str)] = &[
     ("post", "/api/v1/invitations/join"),
     ("post", "/api/v1/invitations/look"),
     ("post", "/api/v1/login"),
+    ("post", "/api/v1/login/passkey"),
+    ("post", "/api/v1/login/passkey/begin"),
     ("post", "/api/v1/password/choose"),
     ("post", "/api/v1/password/forgotten"),
     ("post", "/api/v1/token/integration"),

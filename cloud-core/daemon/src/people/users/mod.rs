@@ -10,9 +10,10 @@ mod rows;
 use cloud_logic::ids::{CompanyId, UserId};
 use model::Timestamp;
 
-pub(super) use routes::{looked_after, routes, seen};
+pub(crate) use routes::Why;
+pub(super) use routes::{explained, looked_after, routes, seen};
 pub(crate) use rows::insert;
-pub(super) use rows::{by_id, by_mail, set_password};
+pub(super) use rows::{by_id, by_mail, drop_password, set_blocked, set_password};
 
 use crate::api::Finding;
 

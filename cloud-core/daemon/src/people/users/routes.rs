@@ -8,6 +8,7 @@
 use axum::extract::State;
 use cloud_logic::ids::{CompanyId, GrantId, ProjectId, SiteId, UserId};
 use cloud_logic::rights::{Decision, Permission, Rights, Role, Scope, ScopeKind, Standing};
+use model::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -22,9 +23,9 @@ use crate::api::{
     Cursor, Finding, IfMatch, Json, Page, PageOf, Path, Problem, Query, Time, Versioned,
 };
 use crate::core::Core;
-use crate::store::Tx;
 use crate::store::audit::Audit;
 use crate::store::changes::{Change, What, Whose};
+use crate::store::{StoreError, Tx};
 
 pub(in super::super) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()
@@ -269,27 +270,27 @@ struct WhyOf {
 
 /// Why somebody may do something, or may not.
 #[derive(Debug, Serialize, ToSchema)]
-struct Why {
-    allowed: bool,
+pub(crate) struct Why {
+    pub(crate) allowed: bool,
     /// Each grant over this place, with what it says; those that allow it first.
-    grants: Vec<WhyGrant>,
+    pub(crate) grants: Vec<WhyGrant>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-struct WhyGrant {
+pub(crate) struct WhyGrant {
     #[schema(value_type = String)]
-    id: GrantId,
+    pub(crate) id: GrantId,
     #[schema(value_type = String, example = "viewer")]
-    role: Role,
+    pub(crate) role: Role,
     /// Of what it was given: `company`, `project` or `site`.
     #[schema(value_type = String)]
-    scope: ScopeKind,
+    pub(crate) scope: ScopeKind,
     /// `allows`, `withholds`, `not_yet`, `over` or `not_in_role`.
     #[schema(value_type = String)]
-    says: Standing,
-    until: Option<Time>,
-    reason: String,
-    granted_by: String,
+    pub(crate) says: Standing,
+    pub(crate) until: Option<Time>,
+    pub(crate) reason: String,
+    pub(crate) granted_by: String,
 }
 
 /// Why she may do this
@@ -328,9 +329,21 @@ async fn why(
     })?;
     let place = grants::place(&mut tx, company, of.project, of.site).await?;
     caller.require(Permission::GrantView, &place)?;
-    let held = grants::of_holder(&mut tx, &user.to_string()).await?;
+    let why = explained(&mut tx, user, permission, &place, caller.now).await?;
+    Ok(Json(why))
+}
+
+/// What each of somebody's grants over a place says to this.
+pub(in super::super) async fn explained(
+    tx: &mut Tx,
+    user: UserId,
+    permission: Permission,
+    place: &Scope,
+    now: Timestamp,
+) -> Result<Why, StoreError> {
+    let held = grants::of_holder(tx, &user.to_string()).await?;
     let rights = Rights::new(held.iter().map(|held| held.grant.clone()).collect());
-    let told = rights.explain(permission, &place, caller.now);
+    let told = rights.explain(permission, place, now);
     let grants = told
         .grants
         .iter()
@@ -347,8 +360,8 @@ async fn why(
             })
         })
         .collect();
-    Ok(Json(Why {
+    Ok(Why {
         allowed: told.decision == Decision::Allowed,
         grants,
-    }))
+    })
 }

@@ -144,8 +144,14 @@ pub(in super::super) async fn set_password(
     Ok(())
 }
 
+pub(in super::super) async fn drop_password(tx: &mut Tx, id: UserId) -> Result<(), StoreError> {
+    tx.execute(query("UPDATE user_account SET password = NULL WHERE id = $1").bind(id))
+        .await?;
+    Ok(())
+}
+
 /// Blocks or unblocks; false if the version is not this one any more.
-pub(super) async fn set_blocked(
+pub(in super::super) async fn set_blocked(
     tx: &mut Tx,
     id: UserId,
     version: i64,
