@@ -318,12 +318,8 @@ async fn talk(
         tokio::select! {
             () = stop.cancelled() => {
                 session.goodbye();
-                while let Some(output) = session.poll_output() {
-                    if let Output::Transmit(octets) = output {
-                        stream.write_all(&octets).await?;
-                    }
-                }
-                stream.shutdown().await?;
+                // The broker may be quicker at closing.
+                let _ = farewell(&mut stream, &mut session).await;
                 if kind == Kind::Work {
                     give_up(ground).await?;
                 }
@@ -360,6 +356,15 @@ async fn talk(
             }
         }
     }
+}
+
+async fn farewell(stream: &mut TlsStream<TcpStream>, session: &mut Session) -> io::Result<()> {
+    while let Some(output) = session.poll_output() {
+        if let Output::Transmit(octets) = output {
+            stream.write_all(&octets).await?;
+        }
+    }
+    stream.shutdown().await
 }
 
 /// Takes the work, or goes on with it.
