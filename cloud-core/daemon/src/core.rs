@@ -13,6 +13,7 @@ use crate::keys::Keys;
 use crate::mail::Mail;
 use crate::people::People;
 use crate::random;
+use crate::retention::ForgottenSoFar;
 use crate::store::Store;
 
 /// The running core. A clone is the same core.
@@ -25,6 +26,8 @@ pub(crate) struct Core {
     pub(crate) blobs: Blobs,
     pub(crate) mail: Mail,
     pub(crate) tally: Tally,
+    /// What was forgotten because it is over.
+    pub(crate) forgotten: ForgottenSoFar,
     /// Places for pages that listen to what changes.
     pub(crate) streams: Arc<Semaphore>,
 }

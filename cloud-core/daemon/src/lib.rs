@@ -26,6 +26,7 @@ mod logging;
 mod mail;
 mod people;
 mod random;
+mod retention;
 mod serve;
 mod service;
 mod store;

@@ -28,6 +28,7 @@ use crate::listener::{self, Figures, Manner, Speaks};
 use crate::mail::{self, Mail};
 use crate::people::{self, People, Site};
 use crate::service::metrics::{self, Sources};
+use crate::retention::{self, ForgottenSoFar};
 use crate::store::{Store, exchange_hints};
 
 /// Devices at once on one node.
@@ -95,6 +96,8 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     tasks.spawn(mail::run(core.clone(), stop.clone()));
     let node = NodeId::new_at(core.now()).to_string();
     tasks.spawn(exchange_hints(core.store.clone(), node, stop.clone()));
+    tasks.spawn(retention::tend(core.clone(), stop.clone()));
+    tasks.spawn(people::tend_exports(core.clone(), stop.clone()));
 
     notify(&[NotifyState::Ready]);
     tokio::select! {
@@ -134,6 +137,7 @@ pub(crate) async fn open(settings: &Settings, store: Store) -> Result<Core> {
         blobs: Blobs::open(&settings.blobs.place, settings.blobs.room)?,
         mail: Mail::new(settings.mail.clone()),
         tally: api::Tally::new(settings.limits),
+        forgotten: ForgottenSoFar::default(),
         streams: crate::core::streams(),
     })
 }

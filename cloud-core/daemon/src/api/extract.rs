@@ -41,7 +41,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
 
 /// A body as it came.
 #[derive(Clone, Debug)]
-pub(super) struct Octets(pub(super) Bytes);
+pub(crate) struct Octets(pub(crate) Bytes);
 
 impl<S: Send + Sync> FromRequest<S> for Octets {
     type Rejection = Problem;

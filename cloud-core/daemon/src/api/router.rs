@@ -39,6 +39,7 @@ fn routes() -> OpenApiRouter<Core> {
         .merge(tenancy::routes())
         .merge(events::routes())
         .merge(claims::device_routes())
+        .merge(devices::uploads::device_routes())
 }
 
 /// The interface.

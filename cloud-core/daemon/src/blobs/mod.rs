@@ -9,6 +9,7 @@
 //! Deliberately not here: what the octets mean, and who may read them. Invariant: a row that is `here`
 //! has its octets.
 
+pub(crate) mod picture;
 mod place;
 pub(crate) mod rows;
 mod sweep;
@@ -18,17 +19,20 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
+use axum::http::{HeaderName, HeaderValue, header};
 use bytes::Bytes;
 use cloud_logic::ids::BlobId;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
 use sha2::{Digest, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio_stream::{Stream, StreamExt};
 
 pub(crate) use place::{BlobPlace, Bucket, OpenError};
 pub(crate) use rows::{Blob, Kind};
 pub(crate) use sweep::{leave, sweep};
 
+use crate::api::{Code, Problem};
 use crate::store::StoreError;
 
 /// Where blobs are. A clone is the same place.
@@ -37,7 +41,24 @@ pub(crate) struct Blobs {
     objects: Arc<dyn ObjectStore>,
     /// What all blobs of a company may take, in octets.
     room: i64,
+    /// Requests that bring octets at the same time: each holds a piece of them in memory.
+    places: Arc<Semaphore>,
 }
+
+/// So many requests bring octets at once on one node.
+const MOST_AT_ONCE: usize = 32;
+
+/// Goes with octets that came from outside: a browser that shows them does nothing else with them.
+pub(crate) const SAFE_TO_SHOW: [(HeaderName, HeaderValue); 2] = [
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; sandbox"),
+    ),
+];
 
 impl fmt::Debug for Blobs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,6 +82,26 @@ impl From<object_store::Error> for BlobError {
         match error {
             object_store::Error::NotFound { .. } => Self::Gone,
             error => Self::Place(error),
+        }
+    }
+}
+
+impl From<BlobError> for Problem {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Gone => Self::not_found(),
+            BlobError::Store(error) => error.into(),
+            error @ BlobError::Place(_) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "uploads cannot be written or read"
+                );
+                Self::new(
+                    Code::Unavailable,
+                    "The place of uploads does not answer. The log of the core says why.",
+                )
+                .retry_after(30)
+            }
         }
     }
 }
@@ -89,6 +130,7 @@ impl Blobs {
         Ok(Self {
             objects: place::open(place)?,
             room,
+            places: Arc::new(Semaphore::new(MOST_AT_ONCE)),
         })
     }
 
@@ -97,12 +139,18 @@ impl Blobs {
         Self {
             objects: Arc::new(object_store::memory::InMemory::new()),
             room: 1 << 40,
+            places: Arc::new(Semaphore::new(MOST_AT_ONCE)),
         }
     }
 
     /// What all blobs of a company may take, in octets.
     pub(crate) fn room(&self) -> i64 {
         self.room
+    }
+
+    /// A place for a request that brings octets, until it is dropped; none when all are taken.
+    pub(crate) fn place_to_receive(&self) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        Arc::clone(&self.places).try_acquire_owned()
     }
 
     pub(crate) async fn write(&self, id: BlobId, octets: Bytes) -> Result<Written, BlobError> {

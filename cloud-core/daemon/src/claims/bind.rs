@@ -11,9 +11,10 @@ use model::Timestamp;
 use serde_json::json;
 
 use super::attempts::{self, Trying};
-use super::pepper::{Pepper, PepperError};
+use super::pepper::Pepper;
 use super::rows::{self, Bound, By, NewClaim, Place, Unit};
 use crate::core::{Core, NewId};
+use crate::keys::NamedSecretError;
 use crate::keys::authority::{self, AuthorityError, Reason};
 use crate::store::audit::{Actor, Audit};
 use crate::store::changes::{Change, What};
@@ -62,7 +63,7 @@ pub(crate) enum BindError {
     #[error(transparent)]
     Rule(#[from] Refused),
     #[error(transparent)]
-    Pepper(#[from] PepperError),
+    Pepper(#[from] NamedSecretError),
     #[error(transparent)]
     Authority(#[from] AuthorityError),
     #[error(transparent)]

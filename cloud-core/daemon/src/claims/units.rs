@@ -4,8 +4,9 @@ use cloud_logic::catalogue::{self, Revision};
 use cloud_logic::ids::UnitId;
 use contract::enrolment::ClaimCode;
 
-use super::pepper::{Pepper, PepperError};
+use super::pepper::Pepper;
 use crate::core::{Core, NewId};
+use crate::keys::NamedSecretError;
 use crate::random;
 use crate::store::audit::{Actor, Audit};
 use crate::store::{StoreError, Tx, query};
@@ -36,7 +37,7 @@ pub(crate) enum UnitError {
     #[error("a unit with this serial number, code or factory key is there already")]
     Known,
     #[error(transparent)]
-    Pepper(#[from] PepperError),
+    Pepper(#[from] NamedSecretError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -1,7 +1,8 @@
 //! Devices and gateways: which there are and how they are, and what is asked of them.
 //!
 //! `registry` is what people see of them, `twin` how they are set, `commands` what they are told
-//! to do, `edits` one setting for many, `events` what they said that happened. Not here: the
+//! to do, `edits` one setting for many, `events` what they said that happened, `uploads` the
+//! logs they send. Not here: the
 //! link itself (`front_door`), how they become somebody's (`claims`). Invariant: a device that
 //! nobody owns is in no list, and every route finds it missing.
 
@@ -10,6 +11,7 @@ pub(crate) mod edits;
 mod events;
 pub(crate) mod registry;
 pub(crate) mod twin;
+pub(crate) mod uploads;
 
 use cloud_logic::ids::DeviceId;
 use cloud_logic::rights::{Permission, Scope};
@@ -28,6 +30,7 @@ pub(crate) fn routes() -> OpenApiRouter<Core> {
         .merge(events::routes())
         .merge(edits::routes())
         .merge(commands::routes())
+        .merge(uploads::routes())
 }
 
 /// Whose a device is; `None` while it is nobody's.

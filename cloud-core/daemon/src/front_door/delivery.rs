@@ -12,10 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cloud_logic::ids::{DeviceId, NodeId};
 use contract::canonical;
 use contract::document::{Counter, Moment, Text};
-use contract::down::{Command, Desired};
+use contract::down::{Command, Desired, Operation};
 use contract::limits;
 use contract::topic::Down;
 use model::Timestamp;
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::Ground;
@@ -25,6 +26,8 @@ use super::links::{Link, Order};
 use super::rows::{connections, streams};
 use super::session::{Saying, Token};
 use crate::devices::commands::rows::{self, Command as CommandRow};
+use crate::devices::uploads::Tickets;
+use crate::keys::NamedSecretError;
 use crate::store::{StoreError, Tx};
 
 /// So many are looked at, and marked, in one transaction.
@@ -169,11 +172,13 @@ async fn mark_and_send(
     let mut tx = ground.core.store.write().await?;
     let mut marked = Vec::with_capacity(possible.len());
     for (link, command) in possible {
-        marked.push(rows::send(&mut tx, command, link.epoch, now).await?);
+        let is_marked = rows::send(&mut tx, command, link.epoch, now).await?;
+        let args = args(ground, &mut tx, command).await?;
+        marked.push(args.filter(|_| is_marked));
     }
     tx.commit().await?;
     for ((link, command), marked) in possible.iter().zip(marked) {
-        match said(command).filter(|_| marked) {
+        match marked.and_then(|args| said(command, args)) {
             Some(saying) => {
                 count(&ground.figures.commands_sent);
                 let token = Token::Command(command.id);
@@ -186,12 +191,38 @@ async fn mark_and_send(
     Ok(())
 }
 
-fn said(command: &CommandRow) -> Option<Saying> {
+/// What goes with the command; nothing where it cannot be sent now.
+async fn args(
+    ground: &Ground,
+    tx: &mut Tx,
+    command: &CommandRow,
+) -> Result<Option<Value>, StoreError> {
+    if command.operation != Operation::UploadLogs {
+        return Ok(Some(command.args.clone()));
+    }
+    match Tickets::of(tx, &ground.core).await {
+        Ok(tickets) => Ok(Some(tickets.with_way(
+            &ground.core,
+            command.id,
+            &command.args,
+        ))),
+        Err(NamedSecretError::Store(error)) => Err(error),
+        Err(NamedSecretError::Unseal(error)) => {
+            tracing::error!(
+                ?error,
+                "a command to send logs has no ticket and is not sent"
+            );
+            Ok(None)
+        }
+    }
+}
+
+fn said(command: &CommandRow, args: Value) -> Option<Saying> {
     let moment = |at: Timestamp| Counter::new(at.unix_ms()).ok().map(Moment);
     Some(Saying::Command(Command {
         cmd: Text::new(command.id.to_string()).ok()?,
         op: Text::new(command.operation.name()).ok()?,
-        args: command.args.clone(),
+        args,
         issued: moment(command.issued)?,
         expires: moment(command.expires)?,
         idem: command.operation.repeat(),

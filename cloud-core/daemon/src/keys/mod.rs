@@ -8,6 +8,7 @@
 pub(crate) mod authority;
 mod key_file;
 mod makers;
+mod named;
 mod reseal;
 mod routes;
 mod sealer;
@@ -28,6 +29,7 @@ use crate::store::{Store, StoreError};
 
 pub(crate) use key_file::{KeyFileError, create as create_key_file};
 pub(crate) use makers::{MakerError, trust_maker};
+pub(crate) use named::{NamedSecretError, find_named_secret, named_secret};
 pub(crate) use reseal::{RotateError, drop_old, rotate};
 pub(crate) use routes::revocation_lists;
 pub(crate) use sealer::{Sealer, Secret, UnsealError};

@@ -35,6 +35,7 @@ impl TestKeys {
             blobs: crate::blobs::Blobs::in_memory(),
             mail: crate::mail::Mail::default(),
             tally: crate::people::testing::tally(),
+            forgotten: Default::default(),
             streams: crate::core::streams(),
         }
     }

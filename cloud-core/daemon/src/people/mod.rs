@@ -20,6 +20,7 @@ mod logins;
 mod passkeys;
 mod passwords;
 mod peer;
+mod privacy;
 mod resets;
 mod secret;
 mod sessions;
@@ -47,6 +48,7 @@ pub(crate) use founding::{NewOwner, add_owner};
 pub(crate) use grants::visible_in;
 pub(crate) use handing_on::{change_owner, end_in_project, mail_key_of, sound_mail, still_may};
 pub(crate) use peer::Peer;
+pub(crate) use privacy::tend as tend_exports;
 pub(crate) use visible::{Columns, VisibleRows};
 
 use logins::Logins;
@@ -175,5 +177,6 @@ pub(crate) fn routes() -> OpenApiRouter<Core> {
         .merge(integrations::routes())
         .merge(invitations::routes())
         .merge(resets::routes())
+        .merge(privacy::routes())
         .merge(tokens::routes())
 }

@@ -132,6 +132,7 @@ impl World {
             blobs: Blobs::in_memory(),
             mail,
             tally,
+            forgotten: Default::default(),
             streams: crate::core::streams(),
         };
         let hash = core
@@ -357,8 +358,12 @@ impl World {
             }
             None => Body::empty(),
         };
-        let response = self.answer(request.body(body).expect("a request")).await;
-        let (parts, body) = response.into_parts();
+        self.exchange(request.body(body).expect("a request")).await
+    }
+
+    /// Any request, whatever its body.
+    pub(crate) async fn exchange(&self, request: Request<Body>) -> Answer {
+        let (parts, body) = self.answer(request).await.into_parts();
         let octets = body.collect().await.expect("a whole body").to_bytes();
         Answer {
             status: parts.status,
@@ -386,7 +391,7 @@ impl World {
 }
 
 impl Browser {
-    fn request(&self, method: Method, path: &str) -> axum::http::request::Builder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> axum::http::request::Builder {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(cookie) = &self.cookie {
             request = request.header(header::COOKIE, cookie);

@@ -2,7 +2,8 @@
 //!
 //! An entry is written at the commit of the transaction that makes the change it tells of, so neither
 //! can be without the other. Each entry's hash covers the one before it: an entry that is changed or taken out breaks
-//! the chain from there on. Invariant: entries of a company are counted without a gap.
+//! the chain from there on. Of the address of a person the chain covers only a mark, so that the address
+//! itself can be taken out when she wants to be forgotten. Invariant: entries of a company are counted without a gap.
 
 use cloud_logic::ids::CompanyId;
 use model::Timestamp;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::sql::{Row, StoreError, Tx, query};
+use crate::random;
 
 /// The chain of what belongs to no company: the installation itself.
 const INSTALLATION: &str = "";
@@ -80,6 +82,33 @@ impl Covered<'_> {
     }
 }
 
+/// An address, as the chain covers it.
+struct Marked {
+    salt: [u8; 16],
+    mark: Vec<u8>,
+}
+
+impl Marked {
+    fn new(address: &str) -> Self {
+        let salt = random::octets();
+        Self {
+            salt,
+            mark: mark(&salt, address),
+        }
+    }
+}
+
+/// Tells nothing of the address to those who do not have the salt.
+fn mark(salt: &[u8], address: &str) -> Vec<u8> {
+    let digest = Sha256::new().chain_update(salt).chain_update(address);
+    digest.finalize().to_vec()
+}
+
+fn covered_mark(mark: &[u8]) -> String {
+    let digits: String = mark.iter().map(|octet| format!("{octet:02x}")).collect();
+    format!("sha256:{digits}")
+}
+
 /// Where a chain does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Broken {
@@ -104,12 +133,14 @@ impl Tx {
         let (seq, previous) = self.next_of_chain(company).await?;
         let before = entry.before.map(|value| value.to_string());
         let after = entry.after.map(|value| value.to_string());
+        let address = entry.actor.address.as_deref().map(Marked::new);
+        let mark = address.as_ref().map(|marked| covered_mark(&marked.mark));
         let hash = Covered {
             company,
             seq,
             at: entry.at.unix_ms(),
             actor: &entry.actor.name,
-            address: entry.actor.address.as_deref(),
+            address: mark.as_deref(),
             session: entry.actor.session.as_deref(),
             action: entry.action,
             object_kind: entry.object_kind,
@@ -120,8 +151,9 @@ impl Tx {
         .hash(&previous)?;
         let written = query(
             "INSERT INTO audit (company_id, seq, at, actor, address, session, action,
-                                object_kind, object_id, before, after, hash)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                                object_kind, object_id, before, after, hash,
+                                address_salt, address_mark)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         )
         .bind(company)
         .bind(seq)
@@ -134,7 +166,9 @@ impl Tx {
         .bind(&entry.object_id)
         .bind(before)
         .bind(after)
-        .bind(hash.clone());
+        .bind(hash.clone())
+        .bind(address.as_ref().map(|marked| marked.salt.to_vec()))
+        .bind(address.as_ref().map(|marked| marked.mark.clone()));
         self.execute(written).await?;
         self.execute(
             query("UPDATE audit_head SET hash = $2 WHERE company_id = $1")
@@ -216,12 +250,13 @@ impl Tx {
 }
 
 fn hash_of(company: &str, row: &Row, previous: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let address = covered_address(row)?;
     Covered {
         company,
         seq: row.int("seq")?,
         at: row.int("at")?,
         actor: &row.text("actor")?,
-        address: row.maybe_text("address")?.as_deref(),
+        address: address.as_deref(),
         session: row.maybe_text("session")?.as_deref(),
         action: &row.text("action")?,
         object_kind: &row.text("object_kind")?,
@@ -230,6 +265,28 @@ fn hash_of(company: &str, row: &Row, previous: &[u8]) -> Result<Vec<u8>, StoreEr
         after: row.maybe_text("after")?.as_deref(),
     }
     .hash(previous)
+}
+
+/// The mark; of an address that is still there, one made anew, so that another address shows.
+fn covered_address(row: &Row) -> Result<Option<String>, StoreError> {
+    let address = row.maybe_text("address")?;
+    let Some(marked) = row.maybe_octets("address_mark")? else {
+        return Ok(address);
+    };
+    let salt = row.maybe_octets("address_salt")?.unwrap_or_default();
+    let now = address.map_or(marked, |address| mark(&salt, &address));
+    Ok(Some(covered_mark(&now)))
+}
+
+impl Tx {
+    /// Takes out where somebody was; what she did stays, and the chain holds.
+    pub(crate) async fn forget_addresses_of(&mut self, actor: &str) -> Result<u64, StoreError> {
+        let forget = query(
+            "UPDATE audit SET address = NULL, address_salt = NULL
+             WHERE actor = $1 AND address_mark IS NOT NULL",
+        );
+        self.execute(forget.bind(actor)).await
+    }
 }
 
 #[cfg(test)]
@@ -281,6 +338,41 @@ mod tests {
                 write(&store, object).await;
             }
             tamper(&store, "UPDATE audit SET actor = 'somebody' WHERE seq = 2").await;
+            assert_eq!(holds(&store).await.unwrap_err().seq, 2);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn g1_addresses_can_be_forgotten_and_not_replaced() {
+        on_both(async |store| {
+            let mut tx = store.write().await.unwrap();
+            for name in ["us-a", "us-b"] {
+                tx.audit(Audit {
+                    at: Timestamp::from_unix_ms(7),
+                    company: None,
+                    actor: Actor {
+                        address: Some("192.0.2.7".to_owned()),
+                        ..Actor::named(name)
+                    },
+                    action: "session.begin",
+                    object_kind: "session",
+                    object_id: String::new(),
+                    before: None,
+                    after: None,
+                });
+            }
+            tx.commit().await.unwrap();
+            assert_eq!(holds(&store).await, Ok(2));
+            let mut tx = store.write().await.unwrap();
+            assert_eq!(tx.forget_addresses_of("us-a").await.unwrap(), 1);
+            tx.commit().await.unwrap();
+            assert_eq!(holds(&store).await, Ok(2));
+            tamper(
+                &store,
+                "UPDATE audit SET address = '192.0.2.8' WHERE seq = 2",
+            )
+            .await;
             assert_eq!(holds(&store).await.unwrap_err().seq, 2);
         })
         .await;

@@ -12,6 +12,7 @@ pub(crate) mod lease;
 mod migrations;
 mod open;
 mod sql;
+pub(crate) mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
 

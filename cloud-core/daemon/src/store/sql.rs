@@ -13,10 +13,12 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite, Transaction};
 use thiserror::Error;
+use tokio_stream::StreamExt;
 
 use super::audit::{self, Audit};
 use super::changes::{self, Change};
 use super::open::Signals;
+use super::tables::{Column, Table};
 
 /// Why the store did not do what it was told.
 #[derive(Debug, Error)]
@@ -188,6 +190,22 @@ impl Query {
             .text(" ESCAPE '!'")
     }
 
+    /// The name of a table, as the database tells it.
+    pub(super) fn table(self, table: &Table) -> Self {
+        self.name(&table.name)
+    }
+
+    /// The name of a column, as the database tells it.
+    pub(super) fn column(self, column: &Column) -> Self {
+        self.name(&column.name)
+    }
+
+    fn name(mut self, name: &str) -> Self {
+        let quoted = format!("\"{}\"", name.replace('"', "\"\""));
+        self.built().push_str(&quoted);
+        self
+    }
+
     /// `(a, b, c)`; where there is none, a list that holds nothing.
     pub(crate) fn values<B: Bind>(mut self, values: impl IntoIterator<Item = B>) -> Self {
         self.built().push('(');
@@ -300,6 +318,30 @@ impl Tx {
                 Ok(rows.into_iter().map(Row::Postgres).collect())
             }
         }
+    }
+
+    /// Row by row, so that none but the one at hand is in memory.
+    pub(super) async fn each(
+        &mut self,
+        query: Query,
+        mut each: impl FnMut(&Row) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let (text, values) = query.into_sql();
+        match &mut self.inner {
+            Inner::Sqlite(tx) => {
+                let mut rows = sqlx::query_with(text, sqlite_arguments(values)?).fetch(&mut **tx);
+                while let Some(row) = rows.next().await {
+                    each(&Row::Sqlite(row?))?;
+                }
+            }
+            Inner::Postgres(tx) => {
+                let mut rows = sqlx::query_with(text, postgres_arguments(values)?).fetch(&mut **tx);
+                while let Some(row) = rows.next().await {
+                    each(&Row::Postgres(row?))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The row, if there is one.

@@ -9,6 +9,7 @@ mod companies;
 mod folders;
 mod hand_over;
 mod labels;
+mod logo;
 mod metadata;
 mod place;
 mod projects;
@@ -36,4 +37,5 @@ pub(crate) fn routes() -> OpenApiRouter<Core> {
         .merge(metadata::routes())
         .merge(labels::routes())
         .merge(hand_over::routes())
+        .merge(logo::routes())
 }

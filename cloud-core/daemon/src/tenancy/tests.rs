@@ -1,5 +1,7 @@
 //! Stories of companies, projects and sites, over the interface.
 
+use axum::body::Body;
+use axum::http::Method;
 use cloud_logic::rights::{Role, Scope};
 use serde_json::{Value, json};
 
@@ -296,6 +298,54 @@ async fn s1_an_integrator_sees_all_companies_of_her_account_with_what_she_may_se
                 .count(),
             1
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn s1_a_logo_is_a_picture_and_nothing_else() {
+    on_both(async |store| {
+        let world = World::new(store).await;
+        let place = world.company("Clinics").await;
+        let scope = Scope::Company(place.company);
+        let owner = world.holder(Role::Owner, scope, "o@a.test").await;
+        let path = format!("/api/v1/companies/{}/logo", place.company);
+        world.get(&owner, &path).await.is(204);
+        let put = async |version: &str, octets: &[u8]| {
+            let request = owner
+                .request(Method::PUT, &path)
+                .header("if-match", version)
+                .header("content-type", "image/png")
+                .body(Body::from(octets.to_vec()));
+            world.exchange(request.unwrap()).await
+        };
+        let picture = b"\xff\xd8\xff\xe0 a picture";
+        let svg = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>";
+        let refused = put("\"1\"", svg).await;
+        assert_eq!(refused.is(422).json()["errors"][0]["code"], "no_picture");
+        let large = [picture.as_slice(), &vec![0; 256 * 1024]].concat();
+        put("\"1\"", &large).await.is(413);
+        put("\"9\"", picture).await.is(412);
+        let etag = put("\"1\"", picture).await.is(204).etag();
+        let shown = world.get(&owner, &path).await;
+        assert_eq!(shown.is(200).headers["content-type"], "image/jpeg");
+        assert_eq!(shown.headers["x-content-type-options"], "nosniff");
+        assert_eq!(
+            shown.headers["content-security-policy"],
+            "default-src 'none'; sandbox"
+        );
+        assert_eq!(shown.etag(), etag);
+        let mut again = owner.clone();
+        again.headers.push(("if-none-match", etag.clone()));
+        world.get(&again, &path).await.is(304);
+        let viewer = world.holder(Role::Viewer, scope, "v@a.test").await;
+        world.get(&viewer, &path).await.is(200);
+        put(&etag, b"\x89PNG\r\n\x1a\n").await.is(204);
+        let mut last = owner.clone();
+        last.headers.push(("if-match", "\"3\"".to_owned()));
+        world.delete(&last, &path).await.is(204);
+        world.get(&owner, &path).await.is(204);
+        assert_eq!(crate::blobs::leave(&world.core).await.unwrap(), 2);
     })
     .await;
 }
