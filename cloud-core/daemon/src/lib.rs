@@ -11,6 +11,7 @@
 )]
 
 mod api;
+mod backup;
 mod blobs;
 mod claims;
 mod cli;

@@ -27,8 +27,8 @@ use crate::keys::{Addresses, Keys, Sealer, revocation_lists};
 use crate::listener::{self, Figures, Manner, Speaks};
 use crate::mail::{self, Mail};
 use crate::people::{self, People, Site};
-use crate::service::metrics::{self, Sources};
 use crate::retention::{self, ForgottenSoFar};
+use crate::service::metrics::{self, Sources};
 use crate::store::{Store, exchange_hints};
 
 /// Devices at once on one node.

@@ -65,6 +65,22 @@ pub(crate) enum Command {
     /// Asks a core every 15 seconds how it is, and shows it at `/status`. Runs on another host than
     /// the core, and needs no configuration.
     StatusPage(StatusPage),
+    /// Write the whole of a core into one file, while it runs
+    ///
+    /// An archive of tar with SHA256SUMS in it: rows as lines of JSON, blobs, and nothing of the keys
+    /// unless they are asked for.
+    #[command(after_help = "Example: antiphon-cloud backup --config core.toml --to core.tar")]
+    Backup(Backup),
+    /// Put a backup in the place of everything that is there
+    ///
+    /// Reads the whole archive first and changes nothing if anything is wrong with it. The core must
+    /// not run. SQLite and PostgreSQL read each other's backups.
+    #[command(after_help = "Example: antiphon-cloud restore --config core.toml --from core.tar")]
+    Restore(Restore),
+    /// Say how a core is, from its store: it may run or not
+    ///
+    /// Ends with exit code 20 when something needs attention.
+    Status(Status),
     /// Check a configuration and say everything that is wrong with it
     CheckConfig {
         /// The configuration.
@@ -238,6 +254,45 @@ pub(crate) struct Init {
     /// Time zone of the company.
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     pub(crate) time_zone: String,
+}
+
+/// What goes into a backup, and where to.
+#[derive(Args, Debug)]
+pub(crate) struct Backup {
+    #[command(flatten)]
+    pub(crate) core: Configured,
+    /// A file that is not there yet.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+    /// Put the keys of all secrets into it too: whoever has the file then has everything
+    #[arg(long)]
+    pub(crate) with_keys: bool,
+    /// Leave uploads and pictures out, where their folder or bucket is copied by itself
+    #[arg(long)]
+    pub(crate) without_blobs: bool,
+}
+
+/// What is put back.
+#[derive(Args, Debug)]
+pub(crate) struct Restore {
+    #[command(flatten)]
+    pub(crate) core: Configured,
+    /// What `backup` wrote.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: PathBuf,
+    /// Replace a store that is in use
+    #[arg(long)]
+    pub(crate) replace: bool,
+}
+
+/// How it is told.
+#[derive(Args, Debug)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) core: Configured,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Which core.

@@ -14,11 +14,13 @@ pub enum Exit {
     Usage,
     /// An address or the folder is used by somebody else.
     InUse,
+    /// `status` found something that somebody should look at.
+    Attention,
 }
 
 impl Exit {
     /// Every code with its meaning, as `--help` and the manual list them.
-    pub const ALL: [(Self, &'static str); 4] = [
+    pub const ALL: [(Self, &'static str); 5] = [
         (Self::Done, "done"),
         (Self::Fault, "a fault of the program or the machine"),
         (
@@ -29,6 +31,7 @@ impl Exit {
             Self::InUse,
             "an address or the folder is used by another program",
         ),
+        (Self::Attention, "status: something needs attention"),
     ];
 
     pub const fn code(self) -> u8 {
@@ -37,6 +40,7 @@ impl Exit {
             Self::Fault => 1,
             Self::Usage => 2,
             Self::InUse => 10,
+            Self::Attention => 20,
         }
     }
 }

@@ -5,10 +5,12 @@
 
 mod admin;
 mod args;
+mod backup;
 mod exit;
 mod init;
 mod mail;
 mod people_args;
+mod status;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -89,6 +91,23 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
                 listen: asked.listen,
                 authority: asked.authority.clone(),
             }))?)
+        }
+        Command::Backup(asked) => {
+            let settings = config::load(&asked.core.config)?;
+            print(&in_runtime(backup::back_up(&settings, asked))?)
+        }
+        Command::Restore(asked) => {
+            let settings = config::load(&asked.core.config)?;
+            print(&in_runtime(backup::restore(&settings, asked))?)
+        }
+        Command::Status(asked) => {
+            let settings = config::load(&asked.core.config)?;
+            let (told, attention) = in_runtime(status::run(&settings, asked))?;
+            print(&told)?;
+            match attention {
+                true => Err(status::needs_attention()),
+                false => Ok(()),
+            }
         }
         Command::CheckConfig { file } => {
             let settings = config::load(file)?;

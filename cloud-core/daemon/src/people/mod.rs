@@ -48,7 +48,7 @@ pub(crate) use founding::{NewOwner, add_owner};
 pub(crate) use grants::visible_in;
 pub(crate) use handing_on::{change_owner, end_in_project, mail_key_of, sound_mail, still_may};
 pub(crate) use peer::Peer;
-pub(crate) use privacy::tend as tend_exports;
+pub(crate) use privacy::{forget_again, tend as tend_exports};
 pub(crate) use visible::{Columns, VisibleRows};
 
 use logins::Logins;

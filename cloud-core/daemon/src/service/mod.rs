@@ -2,6 +2,7 @@
 
 mod health;
 pub(crate) mod metrics;
+pub(crate) mod state;
 pub(crate) mod status;
 
 use utoipa_axum::router::OpenApiRouter;

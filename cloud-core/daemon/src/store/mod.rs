@@ -11,6 +11,7 @@ mod hints;
 pub(crate) mod lease;
 mod migrations;
 mod open;
+mod replace;
 mod sql;
 pub(crate) mod tables;
 #[cfg(test)]

@@ -200,7 +200,7 @@ impl Query {
         self.name(&column.name)
     }
 
-    fn name(mut self, name: &str) -> Self {
+    pub(super) fn name(mut self, name: &str) -> Self {
         let quoted = format!("\"{}\"", name.replace('"', "\"\""));
         self.built().push_str(&quoted);
         self

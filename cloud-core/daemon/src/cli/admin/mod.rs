@@ -69,7 +69,7 @@ fn operator() -> Actor {
 }
 
 /// A file that nobody else can read and that was not there before.
-fn write_secret(path: &Path, text: &str) -> Result<()> {
+pub(super) fn write_secret(path: &Path, text: &str) -> Result<()> {
     let write = || {
         let mut file = OpenOptions::new()
             .write(true)

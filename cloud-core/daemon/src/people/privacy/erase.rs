@@ -9,7 +9,7 @@ use cloud_logic::ids::{CompanyId, UserId};
 use model::Timestamp;
 
 use super::super::grants;
-use super::super::users::{Account, mail_key};
+use super::super::users::{self, Account, mail_key};
 use super::rows;
 use crate::api::Problem;
 use crate::store::audit::{Actor, Audit};
@@ -49,6 +49,19 @@ pub(super) async fn erase(
         tell(tx, (company, account.id), actor, now);
     }
     Ok(())
+}
+
+/// For a backup from before: whether there was anybody to forget again.
+pub(crate) async fn forget_again(
+    tx: &mut Tx,
+    user: UserId,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
+    let Some(account) = users::by_id(tx, user).await? else {
+        return Ok(false);
+    };
+    forget(tx, &account, at).await?;
+    Ok(true)
 }
 
 async fn forget(tx: &mut Tx, account: &Account, now: Timestamp) -> Result<(), StoreError> {

@@ -15,6 +15,7 @@ mod tests;
 
 use std::time::Duration;
 
+pub(crate) use erase::forget_again;
 pub(crate) use make::tend;
 pub(super) use routes::routes;
 
