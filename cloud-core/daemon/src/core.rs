@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cloud_logic::ids;
+use cloud_logic::subscriptions::Checking;
 use model::Timestamp;
 use tokio::sync::Semaphore;
 
@@ -28,6 +29,7 @@ pub(crate) struct Core {
     pub(crate) tally: Tally,
     /// What was forgotten because it is over.
     pub(crate) forgotten: ForgottenSoFar,
+    pub(crate) subscriptions: Checking,
     /// Places for pages that listen to what changes.
     pub(crate) streams: Arc<Semaphore>,
 }

@@ -25,12 +25,14 @@ mod keys;
 mod listener;
 mod logging;
 mod mail;
+mod notices;
 mod people;
 mod random;
 mod retention;
 mod serve;
 mod service;
 mod store;
+mod subscriptions;
 mod tenancy;
 
 pub use cli::{Exit, run};

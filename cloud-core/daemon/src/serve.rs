@@ -26,6 +26,7 @@ use crate::front_door;
 use crate::keys::{Addresses, Keys, Sealer, revocation_lists};
 use crate::listener::{self, Figures, Manner, Speaks};
 use crate::mail::{self, Mail};
+use crate::notices;
 use crate::people::{self, People, Site};
 use crate::retention::{self, ForgottenSoFar};
 use crate::service::metrics::{self, Sources};
@@ -98,6 +99,7 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     tasks.spawn(exchange_hints(core.store.clone(), node, stop.clone()));
     tasks.spawn(retention::tend(core.clone(), stop.clone()));
     tasks.spawn(people::tend_exports(core.clone(), stop.clone()));
+    tasks.spawn(notices::run(core.clone(), stop.clone()));
 
     notify(&[NotifyState::Ready]);
     tokio::select! {
@@ -138,6 +140,7 @@ pub(crate) async fn open(settings: &Settings, store: Store) -> Result<Core> {
         mail: Mail::new(settings.mail.clone()),
         tally: api::Tally::new(settings.limits),
         forgotten: ForgottenSoFar::default(),
+        subscriptions: settings.subscriptions,
         streams: crate::core::streams(),
     })
 }

@@ -50,6 +50,8 @@ codes! {
     ProofNeeded = FORBIDDEN, "proof_needed", "Show once more that it is you";
     /// A request that another page may have caused.
     ForeignOrigin = FORBIDDEN, "foreign_origin", "The request comes from another site";
+    /// Nothing that runs is cut off: only what is begun anew is refused with it.
+    SubscriptionMissing = PAYMENT_REQUIRED, "subscription_missing", "A subscription is missing";
     /// There is none, or none the caller may see.
     NotFound = NOT_FOUND, "not_found", "There is no such thing";
     NoSuchMethod = METHOD_NOT_ALLOWED, "no_such_method", "This address does not take that method";

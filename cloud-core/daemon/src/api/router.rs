@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::problem::{Code, Problem, ProblemBody};
 use super::{limits, requests};
 use crate::core::Core;
-use crate::{claims, devices, events, mail, people, service, tenancy};
+use crate::{claims, devices, events, mail, notices, people, service, subscriptions, tenancy};
 
 /// A body of more than this is refused, where a route does not say more.
 const BODY: usize = 64 * 1024;
@@ -34,6 +34,8 @@ fn routes() -> OpenApiRouter<Core> {
         .merge(service::routes())
         .merge(people::routes())
         .merge(mail::routes())
+        .merge(notices::routes())
+        .merge(subscriptions::routes())
         .merge(claims::routes())
         .merge(devices::routes())
         .merge(tenancy::routes())

@@ -6,6 +6,7 @@ use cloud_logic::catalogue::{self, Mode, Refusal};
 use cloud_logic::claims::{ClaimEnd, Epoch, Refused};
 use cloud_logic::ids::{DeviceId, UserId};
 use cloud_logic::rights::Scope;
+use cloud_logic::subscriptions::{Missing, Outcome};
 use contract::enrolment::{ClaimCode, Handle, ProofKey};
 use model::Timestamp;
 use serde_json::json;
@@ -19,6 +20,7 @@ use crate::keys::authority::{self, AuthorityError, Reason};
 use crate::store::audit::{Actor, Audit};
 use crate::store::changes::{Change, What};
 use crate::store::{StoreError, Tx};
+use crate::subscriptions;
 use crate::tenancy;
 
 /// Refused codes are answered no sooner, whatever was wrong.
@@ -39,6 +41,8 @@ pub(crate) struct Claimed {
     pub(crate) epoch: Epoch,
     pub(crate) model: String,
     pub(crate) serial_number: String,
+    /// What it lacks though it was claimed.
+    pub(crate) lacks: Option<Missing>,
 }
 
 /// Why a device cannot be claimed, released or replaced.
@@ -60,6 +64,8 @@ pub(crate) enum BindError {
     /// It passed into other hands at this moment.
     #[error("there is no such site")]
     NoSuchSite,
+    #[error(transparent)]
+    Subscription(Missing),
     #[error(transparent)]
     Rule(#[from] Refused),
     #[error(transparent)]
@@ -84,7 +90,12 @@ pub(crate) async fn claim(
         let device = DeviceId::new_at(now);
         let epoch = Epoch::after(unit.epoch, Epoch::default());
         let (place, mode) = (wanted.place, wanted.mode);
-        let claimed = write(
+        let lacks = match subscriptions::check_claim(tx, core, place.company, mode).await? {
+            Outcome::Covered => None,
+            Outcome::Warned(missing) => Some(missing),
+            Outcome::Refused(missing) => return Err(BindError::Subscription(missing)),
+        };
+        let mut claimed = write(
             tx,
             core,
             actor,
@@ -92,6 +103,7 @@ pub(crate) async fn claim(
             (device, epoch, &unit, place, mode),
         )
         .await?;
+        claimed.lacks = lacks;
         told(
             tx,
             now,
@@ -266,6 +278,7 @@ async fn write(
         epoch,
         model: unit.model.clone(),
         serial_number: unit.serial_number.clone(),
+        lacks: None,
     })
 }
 
@@ -334,5 +347,6 @@ fn of(bound: &Bound) -> Claimed {
         epoch: bound.claim.epoch(),
         model: bound.model.clone(),
         serial_number: bound.serial_number.clone(),
+        lacks: None,
     }
 }

@@ -22,6 +22,7 @@ use crate::core::Core;
 use crate::keys::authority::{self, Reason};
 use crate::people::Caller;
 use crate::store::{StoreError, Tx, query};
+use crate::subscriptions;
 
 pub(crate) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()
@@ -110,6 +111,8 @@ struct ClaimedBody {
     epoch: Epoch,
     model: String,
     serial_number: String,
+    /// What it lacks though it is claimed: `subscription_missing`.
+    warnings: Vec<Finding>,
 }
 
 impl From<Claimed> for ClaimedBody {
@@ -119,6 +122,14 @@ impl From<Claimed> for ClaimedBody {
             epoch: claimed.epoch,
             model: claimed.model,
             serial_number: claimed.serial_number,
+            warnings: claimed
+                .lacks
+                .map(|missing| {
+                    let code = Code::SubscriptionMissing.as_str();
+                    Finding::new("/mode", code, format!("{missing}."))
+                })
+                .into_iter()
+                .collect(),
         }
     }
 }
@@ -138,6 +149,7 @@ impl From<Claimed> for ClaimedBody {
     responses(
         (status = 201, description = "Claimed; it gets its certificate when it comes online.", body = ClaimedBody),
         (status = 401, description = "Not signed in.", body = ProblemBody),
+        (status = 402, description = "Its mode needs a subscription that is missing.", body = ProblemBody),
         (status = 403, description = "Your role does not allow it.", body = ProblemBody),
         (status = 404, description = "No such site.", body = ProblemBody),
         (status = 422, description = "The code is mistyped or claims nothing, or the device cannot be run in this mode.", body = ProblemBody),
@@ -494,6 +506,7 @@ fn problem(error: BindError, caller: &Caller) -> Problem {
         BindError::NoSuchDevice | BindError::NoSuchSite | BindError::Rule(_) => {
             Problem::not_found()
         }
+        BindError::Subscription(missing) => subscriptions::problem(&missing),
         BindError::Store(error) => error.into(),
         error @ (BindError::Pepper(_) | BindError::Authority(_)) => fault(&error),
     }

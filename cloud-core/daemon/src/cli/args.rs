@@ -157,6 +157,9 @@ pub(crate) enum Admin {
         #[arg(long, value_name = "FILE")]
         labels: PathBuf,
     },
+    /// Subscriptions of companies: list them, write them down, change them
+    #[command(subcommand)]
+    Subscriptions(Subscriptions),
     /// List letters that went out by mail or did not, and why
     Letters {
         #[command(flatten)]
@@ -165,6 +168,70 @@ pub(crate) enum Admin {
         #[arg(long, value_name = "STATE", value_parser = ["waiting", "sent", "failed"])]
         state: Option<String>,
     },
+}
+
+/// What companies have ordered.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Subscriptions {
+    /// List them, with the companies and their ids
+    List {
+        #[command(flatten)]
+        core: Configured,
+    },
+    /// Write one down
+    Add {
+        #[command(flatten)]
+        core: Configured,
+        /// Whose it is: co-...
+        #[arg(long, value_name = "ID")]
+        company: String,
+        /// Its order number, E-CC-CTF for instance.
+        #[arg(long, value_name = "NUMBER")]
+        sku: String,
+        /// How much of it.
+        #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        amount: u32,
+        /// Its first day; today when left out.
+        #[arg(long, value_name = "DAY")]
+        from: Option<String>,
+        /// The day on which it ends, 2027-12-31 for instance.
+        #[arg(long, value_name = "DAY")]
+        until: String,
+        /// Of the order, for the books.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reference: String,
+    },
+    /// Change how much of it there is, or when it ends
+    Change {
+        #[command(flatten)]
+        core: Configured,
+        /// Which: sb-...
+        id: String,
+        /// How much of it.
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+        amount: Option<u32>,
+        /// The day on which it ends.
+        #[arg(long, value_name = "DAY")]
+        until: Option<String>,
+    },
+    /// Take one back that should not have been written down
+    End {
+        #[command(flatten)]
+        core: Configured,
+        /// Which: sb-...
+        id: String,
+    },
+}
+
+impl Subscriptions {
+    pub(crate) fn core(&self) -> &Configured {
+        match self {
+            Self::List { core }
+            | Self::Add { core, .. }
+            | Self::Change { core, .. }
+            | Self::End { core, .. } => core,
+        }
+    }
 }
 
 /// Trying the way mails leave.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use cloud_logic::subscriptions::Checking;
 use settings::Problems;
 use settings::problems::Place as Written;
 use settings::section::{Located, Optional};
@@ -10,7 +11,7 @@ use tracing_subscriber::filter::Targets;
 
 use super::fields::{
     BlobsSection, BrokerSection, CoreFile, ListenSection, LogSection, MailEncryption, MailSection,
-    ProxyWord, S3Section, Switch,
+    ProxyWord, S3Section, SubscriptionMode, Switch,
 };
 use super::{Blobs, Listen, Log, Mail, Settings};
 use crate::api::PerSecond;
@@ -40,6 +41,10 @@ pub(super) fn settings(file: &CoreFile, beside: &Path, problems: &mut Problems) 
         limits: PerSecond {
             address: rate(file.limits.requests_per_address.value),
             caller: rate(file.limits.requests_per_caller.value),
+        },
+        subscriptions: match file.subscriptions.mode.value {
+            SubscriptionMode::Off => Checking::Off,
+            SubscriptionMode::Checked => Checking::Checked,
         },
         log: log(&file.log, problems),
         folder,

@@ -35,6 +35,8 @@ section! {
         mail: Perhaps<MailSection>,
         /// How much may be asked for.
         limits: Nested<LimitsSection>,
+        /// Subscriptions of companies.
+        subscriptions: Nested<SubscriptionsSection>,
         /// The log.
         log: Nested<LogSection>,
     }
@@ -159,6 +161,15 @@ section! {
 }
 
 section! {
+    /// Subscriptions of companies.
+    pub(crate) struct SubscriptionsSection {
+        /// Whether claims, reboots, logs and settings ask for them. "off" is for whoever runs a core
+        /// for devices of their own; nothing that runs is cut off in either case.
+        mode: Defaulted<SubscriptionMode> = r#""off""#,
+    }
+}
+
+section! {
     /// The log, on standard error.
     pub(crate) struct LogSection {
         /// What is written: error, warn, info, debug or trace; parts may have their own,
@@ -198,6 +209,16 @@ words! {
         Starttls = "starttls",
         /// None.
         Off = "off",
+    }
+}
+
+words! {
+    /// Whether subscriptions are asked for.
+    pub(crate) enum SubscriptionMode {
+        /// Nothing asks.
+        Off = "off",
+        /// What is begun anew asks; `antiphon-cloud admin subscriptions` writes them down.
+        Checked = "checked",
     }
 }
 

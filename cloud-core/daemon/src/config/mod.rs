@@ -9,6 +9,7 @@ mod fields;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use cloud_logic::subscriptions::Checking;
 use settings::section::read_document;
 use settings::values::Secret;
 use settings::{ConfigErrors, Problems};
@@ -44,6 +45,7 @@ pub(crate) struct Settings {
     pub(crate) broker: Option<broker::Settings>,
     pub(crate) mail: Option<Mail>,
     pub(crate) limits: PerSecond,
+    pub(crate) subscriptions: Checking,
     pub(crate) log: Log,
 }
 

@@ -36,6 +36,7 @@ impl TestKeys {
             mail: crate::mail::Mail::default(),
             tally: crate::people::testing::tally(),
             forgotten: Default::default(),
+            subscriptions: cloud_logic::subscriptions::Checking::Off,
             streams: crate::core::streams(),
         }
     }

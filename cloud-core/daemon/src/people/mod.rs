@@ -45,10 +45,11 @@ use crate::tenancy;
 
 pub(crate) use caller::{Caller, Who, rights_now};
 pub(crate) use founding::{NewOwner, add_owner};
-pub(crate) use grants::visible_in;
+pub(crate) use grants::{Reader, readers, visible_in};
 pub(crate) use handing_on::{change_owner, end_in_project, mail_key_of, sound_mail, still_may};
 pub(crate) use peer::Peer;
 pub(crate) use privacy::{forget_again, tend as tend_exports};
+pub(crate) use users::language_of;
 pub(crate) use visible::{Columns, VisibleRows};
 
 use logins::Logins;

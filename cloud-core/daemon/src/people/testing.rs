@@ -133,6 +133,7 @@ impl World {
             mail,
             tally,
             forgotten: Default::default(),
+            subscriptions: cloud_logic::subscriptions::Checking::Off,
             streams: crate::core::streams(),
         };
         let hash = core
@@ -147,6 +148,12 @@ impl World {
             hash,
             _keys: keys,
         }
+    }
+
+    /// From now on what is begun asks for subscriptions.
+    pub(crate) fn check_subscriptions(&mut self) {
+        self.core.subscriptions = cloud_logic::subscriptions::Checking::Checked;
+        self.router = api::api(self.core.clone());
     }
 
     pub(crate) async fn company(&self, name: &str) -> Place {

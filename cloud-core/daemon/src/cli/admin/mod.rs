@@ -7,6 +7,7 @@ mod incident;
 mod keys;
 mod letters;
 mod people;
+mod subscriptions;
 mod units;
 
 use std::fs::OpenOptions;
@@ -28,6 +29,7 @@ impl Admin {
             Self::Users(work) => work.core(),
             Self::Grants(work) => work.core(),
             Self::Reset(reset) => &reset.core,
+            Self::Subscriptions(what) => what.core(),
             Self::RotateKey { core, .. }
             | Self::TakeRootKey { core, .. }
             | Self::RenewAuthority { core, .. }
@@ -60,6 +62,7 @@ async fn carry_out(core: &Core, what: &Admin) -> Result<String> {
         Admin::TrustMaker { certificate, .. } => keys::trust_maker(core, certificate).await,
         Admin::ImportUnits { list, labels, .. } => units::import(core, list, labels).await,
         Admin::Incident(what) => incident::run(core, what).await,
+        Admin::Subscriptions(what) => subscriptions::run(core, what).await,
         Admin::Letters { state, .. } => letters::list(core, state.as_deref()).await,
     }
 }

@@ -27,6 +27,7 @@ use crate::devices::permitted;
 use crate::people::Caller;
 use crate::store::audit::Audit;
 use crate::store::changes::Whose;
+use crate::subscriptions;
 
 /// More that are not over, and a device has a queue that nobody will want to wait for.
 const OPEN: i64 = 50;
@@ -72,6 +73,15 @@ impl From<Operation> for Op {
             Operation::UploadLogs => Self::UploadLogs,
             Operation::Identify => Self::Identify,
         }
+    }
+}
+
+/// Whether it is a part of looking after a device, for which there is a subscription. Opening a door
+/// never is.
+fn needs_management(operation: Operation) -> bool {
+    match operation {
+        Operation::Reboot | Operation::UploadLogs => true,
+        Operation::Identify | Operation::OpenDoor => false,
     }
 }
 
@@ -149,6 +159,7 @@ impl From<Command> for CommandBody {
     request_body = Order,
     responses(
         (status = 202, description = "Ordered.", body = CommandBody),
+        (status = 402, description = "A subscription for it is missing.", body = ProblemBody),
         (status = 429, description = "Too many wait for this device.", body = ProblemBody),
         NotMade,
     )
@@ -167,6 +178,9 @@ async fn order(
         Begun::First(first) => first,
         Begun::Before(answer) => return Ok(answer),
     };
+    if needs_management(operation) {
+        subscriptions::require_management(&mut tx, &core, device).await?;
+    }
     let asked = body
         .seconds
         .map(|seconds| Duration::from_secs(seconds.into()));

@@ -16,6 +16,7 @@ use crate::devices::{twin, whose};
 use crate::store::audit::{Actor, Audit};
 use crate::store::changes::{Change, What, Whose};
 use crate::store::{StoreError, Tx};
+use crate::subscriptions;
 
 /// So many devices in one transaction: others of the company wait that long for their log.
 const PORTION: u32 = 50;
@@ -115,6 +116,10 @@ async fn change(
     let (before, _) = twin::rows::find(tx, judged.device).await?;
     if before.revision != judged.revision {
         return skipped("changed_meanwhile");
+    }
+    let missing = subscriptions::missing_management(tx, core, judged.device).await?;
+    if missing.is_some() {
+        return skipped("subscription_missing");
     }
     let patch = judged.patch.as_ref().unwrap_or(&edit.patch);
     let by = twin::By {

@@ -18,8 +18,10 @@ use utoipa_axum::routes;
 use crate::api::answers::Refused;
 use crate::api::{Json, Path, Problem};
 use crate::core::Core;
+use crate::notices;
 use crate::people::Caller;
 use crate::store::{Query, StoreError, Tx, query};
+use crate::subscriptions::{self, Balance};
 use crate::tenancy::{permitted_project, permitted_site};
 
 /// So many versions of firmware are told of a model; the rest is counted together.
@@ -47,6 +49,11 @@ struct Overview {
     sites: Option<i64>,
     /// Null where only a project or site is looked at.
     users: Option<Users>,
+    /// What stands open and how often, by kind: `site_outage`, `device_offline` ... Null where only
+    /// a project or site is looked at, or you may not see notices.
+    notices: Option<BTreeMap<String, i64>>,
+    /// Null where only a project or site is looked at, or you may not see subscriptions.
+    subscriptions: Option<Vec<Balance>>,
 }
 
 #[derive(Debug, Default, Serialize, ToSchema)]
@@ -214,7 +221,18 @@ async fn of_company(
     let scope = Scope::Company(company);
     caller.require(Permission::CompanyView, &scope)?;
     let mut tx = core.store.read().await?;
-    Ok(Json(overview(&mut tx, scope, core.now()).await?))
+    let mut figures = overview(&mut tx, scope, core.now()).await?;
+    if caller.require(Permission::NoticeView, &scope).is_ok() {
+        let open = notices::open_of_company(&mut tx, company).await?;
+        let by_kind = open
+            .into_iter()
+            .map(|(kind, n)| (kind.word().to_owned(), n));
+        figures.notices = Some(by_kind.collect());
+    }
+    if caller.require(Permission::SubscriptionView, &scope).is_ok() {
+        figures.subscriptions = Some(subscriptions::balances(&mut tx, &core, company).await?);
+    }
+    Ok(Json(figures))
 }
 
 /// A project at a glance

@@ -16,12 +16,14 @@ use utoipa_axum::routes;
 use super::rows;
 use super::set::{By, SetError, set};
 use crate::api::answers::{NotMade, Refused, Stale};
+use crate::api::problem::ProblemBody;
 use crate::api::version::stale;
 use crate::api::{Code, Finding, IfMatch, Json, Path, Problem, Time, Versioned};
 use crate::core::Core;
 use crate::devices::{permitted, registry};
 use crate::people::Caller;
 use crate::store::Tx;
+use crate::subscriptions;
 
 pub(super) fn routes() -> OpenApiRouter<Core> {
     OpenApiRouter::new()
@@ -195,7 +197,12 @@ async fn read(
     ),
     extensions(("x-permission" = json!("device.configure"))),
     request_body(content = Object, description = "What is to be different.", example = json!({"audio": {"volume": 70}})),
-    responses((status = 200, description = "As it is now.", body = TwinBody), NotMade, Stale)
+    responses(
+        (status = 200, description = "As it is now.", body = TwinBody),
+        (status = 402, description = "A subscription for it is missing.", body = ProblemBody),
+        NotMade,
+        Stale
+    )
 )]
 async fn change(
     State(core): State<Core>,
@@ -209,6 +216,7 @@ async fn change(
     for setting in settings::touches(&patch) {
         caller.require(permission(setting.needs), &scope)?;
     }
+    subscriptions::require_management(&mut tx, &core, device).await?;
     let family = registry::rows::family(&mut tx, device).await?;
     settings::check(&patch, family).map_err(|refusals| findings(&refusals))?;
     let (before, _) = rows::find(&mut tx, device).await?;

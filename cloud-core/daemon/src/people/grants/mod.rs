@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub(super) use routes::{keep, remove, routes};
-pub(crate) use rows::insert;
+pub(crate) use rows::{Reader, insert, readers};
 pub(super) use rows::{everywhere, of_holder};
 
 use super::Caller;

@@ -1,7 +1,7 @@
 //! The table of grants.
 
-use cloud_logic::ids::{CompanyId, GrantId};
-use cloud_logic::rights::{Grant, Period, Role, Scope, Visible, Withheld};
+use cloud_logic::ids::{CompanyId, GrantId, UserId};
+use cloud_logic::rights::{Grant, Period, Permission, Role, Scope, Visible, Withheld};
 
 use super::super::{Columns, VisibleRows};
 use super::Held;
@@ -78,6 +78,53 @@ pub(in super::super) async fn everywhere(
     rows.iter()
         .map(|row| Ok((held(row)?, row.maybe_text("mail")?)))
         .collect()
+}
+
+/// Somebody who can be written to.
+#[derive(Clone)]
+pub(crate) struct Reader {
+    pub(crate) user: UserId,
+    pub(crate) mail: String,
+    pub(crate) language: String,
+}
+
+/// Without the person.
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+/// People who hold a role with this permission somewhere in a company, each with that grant.
+pub(crate) async fn readers(
+    tx: &mut Tx,
+    company: CompanyId,
+    permission: Permission,
+) -> Result<Vec<(Reader, Grant)>, StoreError> {
+    let roles = Role::ALL
+        .iter()
+        .filter(|role| role.permissions().contains(permission));
+    let found = query(
+        "SELECT g.id, g.company_id, g.project_id, g.site_id, g.holder, g.role, g.valid_from,
+                g.valid_until, g.withheld, g.reason, g.granted_by, g.created,
+                u.id AS user_id, u.mail, u.language
+         FROM grant_ g JOIN user_account u ON u.id = g.holder
+         WHERE u.blocked = 0 AND g.company_id = ",
+    );
+    let found = found.value(company).text(" AND g.role IN ");
+    let found = found.values(roles.map(|role| role.word()));
+    let reader = |row: &Row| {
+        let reader = Reader {
+            user: row.parsed("user_id")?,
+            mail: row.text("mail")?,
+            language: row.text("language")?,
+        };
+        Ok((reader, held(row)?.grant))
+    };
+    let rows = tx.all(found.text(" ORDER BY g.id LIMIT 2000")).await?;
+    rows.iter().map(reader).collect()
 }
 
 /// Grants of a company that somebody with these rights sees.

@@ -1,6 +1,7 @@
 //! The table of accounts.
 
 use cloud_logic::ids::{CompanyId, UserId};
+use cloud_logic::language::Language;
 use cloud_logic::rights::Visible;
 use model::Timestamp;
 
@@ -35,6 +36,16 @@ pub(in super::super) async fn by_id(
     id: UserId,
 ) -> Result<Option<Account>, StoreError> {
     one(tx, query(FIND).text("u.id = ").value(id)).await
+}
+
+/// In what language somebody is written to.
+pub(crate) async fn language_of(tx: &mut Tx, id: UserId) -> Result<Language, StoreError> {
+    let asked = query("SELECT language FROM user_account WHERE id = $1").bind(id);
+    let row = tx.optional(asked).await?;
+    let language = row.map(|row| row.text("language")).transpose()?;
+    Ok(language
+        .and_then(|word| word.parse().ok())
+        .unwrap_or_default())
 }
 
 /// By the compared form of the mail address.

@@ -18,6 +18,7 @@ pub(super) const PASSES: &[&str] = &[
     "device",
     "device_event",
     "folder",
+    "notice",
     "site",
 ];
 
