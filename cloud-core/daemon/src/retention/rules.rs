@@ -49,7 +49,7 @@ pub(crate) const KINDS: &[Kind] = &[
     ),
     kind(
         "passkey_ceremony",
-        "passkey_ceremony",
+        "passkey_ceremony_over",
         "expires",
         Duration::ZERO,
     ),

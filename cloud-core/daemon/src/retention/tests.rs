@@ -175,7 +175,7 @@ async fn g1_what_ends_by_itself_ends_sessions_letters_keys_and_changes_alike() {
         for statement in [
             "INSERT INTO claim_attempt (user_id, company_id, at) VALUES ('u', 'c', $1)",
             "INSERT INTO idempotency (caller, key, fingerprint, created) VALUES ('c', 'k', '', $1)",
-            "INSERT INTO passkey_ceremony (id, kind, state, expires) VALUES ('ce', 'k', 's', $1)",
+            "INSERT INTO passkey_ceremony_over (id, expires) VALUES ('ce', $1)",
         ] {
             carry_out(&core.store, query(statement).bind(now)).await;
         }

@@ -20,6 +20,7 @@ pub(super) const PASSES: &[&str] = &[
     "folder",
     "notice",
     "site",
+    "upload",
 ];
 
 /// Those that stay, and why.
