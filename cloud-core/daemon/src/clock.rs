@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime};
+#[cfg(test)]
+use std::time::Duration;
+use std::time::SystemTime;
 
 use model::Timestamp;
 
@@ -25,7 +27,8 @@ impl Clock {
         Timestamp::from_unix_ms(machine.saturating_add(self.ahead.load(Ordering::Relaxed)))
     }
 
-    /// Lets time pass. For tests and rehearsals.
+    /// Lets time pass.
+    #[cfg(test)]
     pub(crate) fn advance(&self, by: Duration) {
         let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.ahead.fetch_add(by, Ordering::Relaxed);

@@ -4,12 +4,6 @@
 //! allowed and what follows from what is decided in `cloud-logic`. One folder per domain, each with
 //! its rows and its routes.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the ground is laid before what stands on it"
-)]
-
 mod api;
 mod backup;
 mod blobs;

@@ -26,8 +26,12 @@ pub(crate) use limits::{Limits, PerSecond, Standing};
 pub(crate) use once::{Begun, Once};
 pub(crate) use page::{Cursor, Page, PageOf};
 pub(crate) use problem::{Code, Finding, Problem};
-pub(crate) use requests::{Requests, SECONDS, TOTAL};
-pub(crate) use router::{api, description, document};
+pub(crate) use requests::Requests;
+#[cfg(test)]
+pub(crate) use requests::{SECONDS, TOTAL};
+#[cfg(test)]
+pub(crate) use router::document;
+pub(crate) use router::{api, description};
 pub(crate) use time::Time;
 pub(crate) use version::{IfMatch, Versioned};
 

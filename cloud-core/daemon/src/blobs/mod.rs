@@ -29,7 +29,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio_stream::{Stream, StreamExt};
 
 pub(crate) use place::{BlobPlace, Bucket, OpenError};
-pub(crate) use rows::{Blob, Kind};
+pub(crate) use rows::Kind;
 pub(crate) use sweep::{leave, sweep};
 
 use crate::api::{Code, Problem};

@@ -19,8 +19,9 @@ mod units;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
 pub(crate) use bind::{BindError, Claimed, Wanted, claim, release, replace, revoke};
 pub(crate) use enrol::{routes as device_routes, tend};
 pub(crate) use routes::routes;
 pub(crate) use sheet::{Label, Line, sheet};
-pub(crate) use units::{NewUnit, UnitError, add};
+pub(crate) use units::{NewUnit, add};

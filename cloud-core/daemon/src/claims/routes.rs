@@ -21,7 +21,7 @@ use crate::api::{Code, Finding, Json, Path, Problem, Time};
 use crate::core::Core;
 use crate::keys::authority::{self, Reason};
 use crate::people::Caller;
-use crate::store::{StoreError, Tx, query};
+use crate::store::{Tx, query};
 use crate::subscriptions;
 
 pub(crate) fn routes() -> OpenApiRouter<Core> {

@@ -8,7 +8,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use contract::topic::Subscribed;
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::oneshot;
@@ -16,7 +15,6 @@ use tokio::time::{Duration, Instant, sleep_until, timeout};
 
 use super::Ground;
 use super::credential::Credential;
-use super::figures::count;
 use super::hall::Call;
 use super::ingest::{Item, What};
 use super::links::{Link, Order};

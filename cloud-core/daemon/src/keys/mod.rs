@@ -27,10 +27,10 @@ use crate::clock::Clock;
 use crate::core::Core;
 use crate::store::{Store, StoreError};
 
-pub(crate) use key_file::{KeyFileError, create as create_key_file};
-pub(crate) use makers::{MakerError, trust_maker};
+pub(crate) use key_file::create as create_key_file;
+pub(crate) use makers::trust_maker;
 pub(crate) use named::{NamedSecretError, find_named_secret, named_secret};
-pub(crate) use reseal::{RotateError, drop_old, rotate};
+pub(crate) use reseal::{drop_old, rotate};
 pub(crate) use routes::revocation_lists;
 pub(crate) use sealer::{Sealer, Secret, UnsealError};
 pub(crate) use tls::{Barred, TlsError, TlsPeer, identify, known, provider as tls_provider};

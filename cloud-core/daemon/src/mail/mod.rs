@@ -23,8 +23,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) use letters::{Kind, Letter, State, counts, forget, listed, so_many_to, write};
 pub(crate) use routes::routes;
 pub(crate) use sender::run;
-pub(crate) use texts::{Action, Text, moment};
-pub(crate) use transport::{Trouble, send_test};
+pub(crate) use texts::{Action, Text};
+pub(crate) use transport::send_test;
 
 use crate::config;
 

@@ -31,6 +31,7 @@ impl Forgotten {
         self.0.is_empty()
     }
 
+    #[cfg(test)]
     pub(crate) fn of(&self, kind: &str) -> u64 {
         self.0.get(kind).copied().unwrap_or(0)
     }
@@ -58,10 +59,9 @@ impl ForgottenSoFar {
             .add(more);
     }
 
-    pub(crate) fn now(&self) -> Forgotten {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// Of all kinds.
+    pub(crate) fn total(&self) -> u64 {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.0.values().sum()
     }
 }

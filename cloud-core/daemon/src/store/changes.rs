@@ -172,6 +172,7 @@ impl Tx {
     }
 
     /// Forgets changes from before `moment`, at most `limit` of them; how many.
+    #[cfg(test)]
     pub(crate) async fn forget_changes_before(
         &mut self,
         moment: Timestamp,

@@ -18,5 +18,5 @@ pub(crate) mod tables;
 pub(crate) mod testing;
 
 pub(crate) use hints::exchange as exchange_hints;
-pub(crate) use open::{OpenError, PgPlace, Place, Store};
+pub(crate) use open::{PgPlace, Place, Store};
 pub(crate) use sql::{Argument, Bind, Engine, Query, Row, StoreError, Tx, query};

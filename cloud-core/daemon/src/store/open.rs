@@ -18,7 +18,7 @@ use thiserror::Error;
 use tokio::sync::Notify;
 
 use super::migrations;
-use super::sql::{Engine, StoreError, Tx};
+use super::sql::{StoreError, Tx};
 
 /// How long a statement may wait for the writer before it is an error.
 const BUSY: Duration = Duration::from_secs(5);
@@ -113,13 +113,6 @@ impl Store {
             pools,
             signals: Arc::default(),
         })
-    }
-
-    pub(crate) fn engine(&self) -> Engine {
-        match self.pools {
-            Pools::Sqlite { .. } => Engine::Sqlite,
-            Pools::Postgres(_) => Engine::Postgres,
-        }
     }
 
     /// A transaction that only reads; it sees one state of the whole.

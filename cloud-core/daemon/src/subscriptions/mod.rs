@@ -20,7 +20,9 @@ use cloud_logic::subscriptions::{
 use serde_json::json;
 
 pub(crate) use routes::{BalanceBody as Balance, routes};
-pub(crate) use rows::{Order, Refused, add, all, change, end};
+#[cfg(test)]
+pub(crate) use rows::Refused;
+pub(crate) use rows::{Order, add, all, change, end};
 
 use crate::api::{Code, Problem};
 use crate::core::Core;

@@ -9,7 +9,6 @@ use axum::extract::State;
 use cloud_logic::ids::{CompanyId, ProjectId};
 use cloud_logic::rights::{Permission, Role};
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

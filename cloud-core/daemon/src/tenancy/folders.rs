@@ -5,7 +5,6 @@ use axum::http::StatusCode;
 use cloud_logic::ids::{CompanyId, FolderId, ProjectId};
 use cloud_logic::rights::{Permission, Scope};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

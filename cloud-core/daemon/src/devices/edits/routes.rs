@@ -27,7 +27,6 @@ use crate::api::problem::ProblemBody;
 use crate::api::{Code, Cursor, Finding, Json, Page, PageOf, Path, Problem, Query, Time};
 use crate::core::{Core, NewId};
 use crate::devices::registry::Wanted;
-use crate::devices::twin;
 use crate::people::{Caller, visible_in};
 use crate::store::Tx;
 use crate::store::audit::Audit;

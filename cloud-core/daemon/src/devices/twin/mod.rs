@@ -15,7 +15,6 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::core::Core;
 
-pub(in crate::devices) use routes::findings;
 pub(in crate::devices) use set::{By, SetError, set};
 
 pub(super) fn routes() -> OpenApiRouter<Core> {

@@ -19,7 +19,7 @@ use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
 
 pub(crate) use receive::finish_whole;
-pub(crate) use ticket::{Tickets, UPLOADS};
+pub(crate) use ticket::Tickets;
 
 use crate::core::Core;
 

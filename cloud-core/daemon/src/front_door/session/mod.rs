@@ -48,6 +48,10 @@ pub(super) enum Saying {
     Desired(Desired),
     Command(Command),
     Ack(Ack),
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a hint to fetch something; updates will give it")
+    )]
     Poke(Poke),
 }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 use cloud_logic::ids::AuthorityId;
 use model::Timestamp;
 
-use super::ground::{self, AuthorityError, Issuing, Kind};
-use super::signing::{self, Life, SignError, Void};
+use super::ground::{self, AuthorityError, Issuing};
+use super::signing::{self, Life, Void};
 use crate::keys::Sealer;
 use crate::store::{StoreError, Tx, query};
 
@@ -25,16 +25,11 @@ const KEPT_AFTER: Duration = HOUR.saturating_mul(60 * 24);
 /// Lists signed in one transaction.
 const BATCH: u32 = 20;
 
-/// Why a list cannot be kept fresh.
-pub(crate) type CrlError = AuthorityError;
-
 /// A list as it is served.
 #[derive(Clone, Debug)]
 pub(crate) struct List {
     pub(crate) der: Vec<u8>,
     pub(crate) number: i64,
-    pub(crate) this_update: Timestamp,
-    pub(crate) next_update: Timestamp,
 }
 
 /// Where a list is found. Part of certificates for 90 days.
@@ -53,8 +48,6 @@ pub(crate) async fn read(
     Ok(Some(List {
         der: row.octets("list")?,
         number: row.int("number")?,
-        this_update: row.time("this_update")?,
-        next_update: row.time("next_update")?,
     }))
 }
 

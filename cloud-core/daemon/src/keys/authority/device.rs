@@ -203,6 +203,7 @@ impl Certificate {
 
 /// Makes one certificate void, publishes the list and tells whoever holds a connection of it.
 /// Void already is well.
+#[cfg(test)]
 pub(crate) async fn revoke(
     tx: &mut Tx,
     sealer: &Sealer,

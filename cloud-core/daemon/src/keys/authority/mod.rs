@@ -18,14 +18,17 @@ mod signing;
 #[cfg(test)]
 mod judged;
 
-pub(crate) use crl::{CrlError, List, maintain as maintain_lists, read as read_list};
+pub(crate) use crl::{List, maintain as maintain_lists, read as read_list};
+#[cfg(test)]
+pub(crate) use device::revoke;
 pub(crate) use device::{
     Certificate, Holder, IssueError, Issued, Reason, certificate, certificate_of_key,
-    certificates_of, issue, number, revoke, revoke_device,
+    certificates_of, issue, number, revoke_device,
 };
 pub(crate) use ground::{
-    AuthorityError, Kind, Root, Server, anchors, found, issue_server, remove_root_key, renew, roots,
+    AuthorityError, Kind, anchors, found, issue_server, remove_root_key, renew, roots,
 };
-pub(crate) use public_key::{BadSigningRequest, PublicKey, hash_of_key};
+#[cfg(test)]
+pub(crate) use public_key::BadSigningRequest;
+pub(crate) use public_key::{PublicKey, hash_of_key};
 pub(crate) use serial::Serial;
-pub(crate) use signing::SignError;

@@ -12,6 +12,6 @@ mod keys;
 mod routes;
 mod rows;
 
-pub(super) use claims::{Audience, Claims, Refused, issue, verify};
+pub(super) use claims::{Audience, Claims, Refused, verify};
 pub(super) use keys::tend;
 pub(super) use routes::routes;

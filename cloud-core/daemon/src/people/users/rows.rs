@@ -3,7 +3,6 @@
 use cloud_logic::ids::{CompanyId, UserId};
 use cloud_logic::language::Language;
 use cloud_logic::rights::Visible;
-use model::Timestamp;
 
 use super::super::{Columns, VisibleRows};
 use super::{Account, mail_key};
@@ -175,17 +174,4 @@ pub(in super::super) async fn set_blocked(
     .bind(version)
     .bind(blocked);
     Ok(tx.execute(changed).await? == 1)
-}
-
-/// When somebody was last signed in, for lists.
-pub(super) async fn last_seen(tx: &mut Tx, id: UserId) -> Result<Option<Timestamp>, StoreError> {
-    let row = tx
-        .optional(
-            query(
-                "SELECT last_seen FROM session WHERE user_id = $1 ORDER BY last_seen DESC LIMIT 1",
-            )
-            .bind(id),
-        )
-        .await?;
-    row.map(|row| row.time("last_seen")).transpose()
 }

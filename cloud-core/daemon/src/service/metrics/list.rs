@@ -75,6 +75,9 @@ figures! { |from, stored| {
     /// Letters about notices that were not written, because their reader has enough of them.
     Counter "letters_held_back_total" = read(&from.core.mail.figures().held_back);
 
+    /// Rows and blobs that were forgotten because their time was over, by this node.
+    Counter "forgotten_total" = from.core.forgotten.total();
+
     /// Connections taken, by listener.
     Counter "connections_accepted_total" ["listener=\"api\""] = read(&from.api.accepted);
     Counter "connections_accepted_total" ["listener=\"revocation\""] = read(&from.revocation.accepted);

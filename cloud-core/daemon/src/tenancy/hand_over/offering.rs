@@ -5,7 +5,6 @@ use axum::http::StatusCode;
 use cloud_logic::ids::{CompanyId, HandOverId, ProjectId};
 use cloud_logic::rights::Permission;
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
