@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use gateway_core::{GatewayState, Input, MediaCommand, Output, StoreWrite, UrlReply, UrlRequest};
+use exchange::{Exchange, Input, MediaCommand, Output, StoreWrite, UrlReply, UrlRequest};
 use model::{CommandId, DoorRecord};
 use net::flows::{FlowEvent, Outlet};
 use sip::flow::{Destination, Hop};
 use sip::registrar::StoreToken;
+use switchboard::{MediaShell, Outgoing, net_connection, sip_flow};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::clock::Clock;
@@ -21,10 +22,8 @@ use crate::control::protocol::Reply;
 use crate::diagnosis;
 use crate::lines::LineShell;
 use crate::listening::tap;
-use crate::media_shell::MediaShell;
 use crate::metrics::Sound;
 use crate::operator;
-use crate::outgoing::{Outgoing, net_connection, sip_flow};
 use crate::recorder::Recorder;
 use crate::store::{Answer, BINDINGS, BindingsWrite, JournalWrite, Sequence, Store, StoredBinding};
 use crate::timeline::{LineSaid, Timeline};
@@ -121,7 +120,7 @@ impl Hands {
     /// Gives the machine an input and carries out all that follows from it.
     pub(crate) fn feed(
         &mut self,
-        state: &mut GatewayState,
+        state: &mut Exchange,
         outlet: &mut Outlet,
         input: Input,
         now: Instant,
@@ -133,7 +132,7 @@ impl Hands {
     /// Carries out everything the machine wants, and answers when it wants to be woken.
     pub(crate) fn drain(
         &mut self,
-        state: &mut GatewayState,
+        state: &mut Exchange,
         outlet: &mut Outlet,
         now: Instant,
     ) -> Option<Instant> {
@@ -230,7 +229,7 @@ impl Hands {
     /// What a flow says, in the machine's words.
     pub(crate) fn flow_event(
         &mut self,
-        state: &mut GatewayState,
+        state: &mut Exchange,
         outlet: &mut Outlet,
         event: FlowEvent<&[u8]>,
         now: Instant,
@@ -278,7 +277,7 @@ impl Hands {
     /// The store has kept writes up to some number.
     pub(crate) fn stored(
         &mut self,
-        state: &mut GatewayState,
+        state: &mut Exchange,
         outlet: &mut Outlet,
         answer: Answer,
         now: Instant,
@@ -377,11 +376,11 @@ impl Hands {
         }
     }
 
-    fn answer(&mut self, asker: operator::Asker, answer: gateway_core::Answer) {
+    fn answer(&mut self, asker: operator::Asker, answer: exchange::Answer) {
         match asker {
             // A pulse on its way is no opened door: the record says what became of it.
             operator::Asker::Door { command, reply }
-                if matches!(answer, gateway_core::Answer::Done) =>
+                if matches!(answer, exchange::Answer::Done) =>
             {
                 self.doors.retain(|_, waiting| !waiting.is_closed());
                 self.doors.insert(command, reply);

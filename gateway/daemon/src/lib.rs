@@ -1,11 +1,11 @@
 //! antiphon-gateway: composition root, shells, store and command line of the gateway.
 //!
 //! Everything that touches the world is here or in `net`: configuration, sockets, disk, clock,
-//! systemd, signals. What a call does is decided in `gateway-core`, which this crate feeds and
+//! systemd, signals. What a call does is decided in `exchange`, which this crate feeds and
 //! whose orders it carries out.
 //!
 //! Threads: the main one runs the calls and the SIP flows (`main_loop`); the store writes on its
-//! own two (`store`); media packets move on theirs (`media_shell`); recordings are made on one of
+//! own two (`store`); media packets move on theirs (`switchboard`); recordings are made on one of
 //! their own (`recorder`), lines to older servers on theirs (`lines`), and the timeline is written on
 //! one (`timeline`); metrics, control socket and reading the configuration again share a small one
 //! (`side`). Invariant: the main loop never waits for any of the others.
@@ -24,12 +24,10 @@ mod listening;
 mod logging;
 mod machine;
 mod main_loop;
-mod media_shell;
 mod metrics;
 mod open_files;
 mod operator;
 mod orders;
-mod outgoing;
 mod playing;
 mod random;
 mod recorder;

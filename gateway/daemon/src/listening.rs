@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use calls::{AnswerView, CallView};
 use media::recording::Side;
 use model::{LegId, LegRole};
+use switchboard::{MediaShell, Wanted};
 use tokio::sync::oneshot;
 
 use crate::control::protocol::{MediaReply, RecordingView, Refusal, RefusalCode, Reply};
 use crate::main_loop::MainLoop;
-use crate::media_shell::{MediaShell, Wanted};
 use crate::operator;
 use crate::recorder::{AskedId, LevelAsked, TapChange};
 use crate::store::{JournalWrite, RecordingNote};

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::{Config, RecordPolicy, Sounds};
+use exchange::{Config, RecordPolicy, Sounds};
 use net::addresses::InterfaceAddress;
 use net::flows::ListenerInfo;
 use sip::admission::{self, Network};
@@ -14,13 +14,12 @@ use sip::flow::ListenerId;
 use sip::message::{Host, Limits};
 use sip::registrar::{self, Account, Expiry, GuardSettings, StoredBinding};
 use sip::transaction::Timers;
+use switchboard::{ports_for_alarms, sip_transport};
 
 use crate::clock::Clock;
 use crate::config::{
     AccountSettings, ListenerSettings, Md5Login, Passwords, Proof, RecordCalls, Settings,
 };
-use crate::media_shell::ports_for_alarms;
-use crate::outgoing::sip_transport;
 use crate::store::BindingsWrite;
 
 /// What the machine is told. `listeners` are the bound ones, `start_count` is the store's.

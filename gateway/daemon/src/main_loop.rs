@@ -10,10 +10,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gateway_core::{GatewayState, Input, MediaEvent, OperatorCommand, SoundWish};
+use exchange::{Exchange, Input, MediaEvent, OperatorCommand, SoundWish};
 use model::{CallId, CommandId, DoorId, Gain, LegId, Mute};
 use net::flows::Flows;
 use sd_notify::NotifyState;
+use switchboard::Heard;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
@@ -23,7 +24,6 @@ use crate::config::RemoteActions;
 use crate::control::protocol::{GainOf, RemoteAction, Reply, Request, RunState};
 use crate::control::server::Asked;
 use crate::lines::line_views;
-use crate::media_shell::Heard;
 use crate::metrics::{Figures, Sources};
 use crate::operator::{self, Asker};
 use crate::playing::{Playing, Taken};
@@ -54,7 +54,7 @@ pub(crate) struct Inboxes {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct MainLoop {
-    pub(crate) state: GatewayState,
+    pub(crate) state: Exchange,
     pub(crate) flows: Flows,
     pub(crate) hands: Hands,
     pub(crate) inboxes: Inboxes,

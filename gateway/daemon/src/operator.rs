@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use gateway_core::{Answer, CallShown, OperatorError, OrderError, StationView as MachineStation};
+use exchange::{Answer, CallShown, OperatorError, OrderError, StationView as MachineStation};
 use model::{
     Address, CommandId, DoorResult, ForwardWhen, ForwardingRule, GainError, Party, Timestamp,
 };

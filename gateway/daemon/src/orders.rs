@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use gateway_core::{Diversion, OperatorCommand, StationOrder};
+use exchange::{Diversion, OperatorCommand, StationOrder};
 use legacy_protocols::command::{Answer, OutputAction, Programme, Switch, Verdict};
 use legacy_protocols::text::{self, Text};
 use model::{CallNumber, Priority};

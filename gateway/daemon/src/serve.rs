@@ -8,13 +8,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use gateway_core::{GatewayState, Input, LineEvent, OperatorCommand};
+use exchange::{Exchange, Input, LineEvent, OperatorCommand};
 use net::flows::{
     DatagramSettings, Flows, FlowsConfig, ListenerConfig, ListenerInfo, StreamSettings,
 };
 use net::tls::TlsError;
 use nix::sys::stat::{Mode, umask};
 use sd_notify::NotifyState;
+use switchboard::{MediaOptions, MediaShell, Outgoing};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::carry::{Hands, Threads};
@@ -26,10 +27,8 @@ use crate::control::server::{self, ControlSocket, ToMainLoop};
 use crate::lines::{self, LineShell};
 use crate::listeners::{self, Inherited};
 use crate::main_loop::{Ended, Inboxes, MainLoop, Signals};
-use crate::media_shell::{MediaOptions, MediaShell};
 use crate::metrics::Figures;
 use crate::operator::{About, Asker};
-use crate::outgoing::Outgoing;
 use crate::playing::Playing;
 use crate::recorder::{Recorder, RecorderOptions};
 use crate::reload::Reloader;
@@ -211,7 +210,7 @@ fn build(
         .map_err(system("the timeline thread"))?,
         None => Timeline::default(),
     };
-    let mut state = GatewayState::new(config, Arc::clone(&directory), seed, clock.instant);
+    let mut state = Exchange::new(config, Arc::clone(&directory), seed, clock.instant);
     let accounts = machine::accounts(
         &settings.directory.accounts,
         settings.sip.realm.as_str(),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use gateway_core::UrlRequest;
+use exchange::UrlRequest;
 use net::tasks::{Ended, Tasks, Why};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use gateway_core::{Driver, LineEvent, LineId};
+use exchange::{Driver, LineEvent, LineId};
 use legacy_protocols::acdp;
 use legacy_protocols::command::{Answer, Command, Purpose, Verdict};
 use legacy_protocols::event::Event;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use gateway_core::{Config, Input, KeyForm};
+use exchange::{Config, Input, KeyForm};
 use media::Sound;
 use model::{Address, Digit, LegId};
 use sip::flow::Transport;
@@ -339,7 +339,7 @@ impl World {
         self.post();
     }
 
-    pub fn operator(&mut self, command: gateway_core::OperatorCommand) -> gateway_core::Answer {
+    pub fn operator(&mut self, command: exchange::OperatorCommand) -> exchange::Answer {
         let now = self.now;
         let answer = self.gateway.operator(command, now);
         self.post();
@@ -347,7 +347,7 @@ impl World {
     }
 
     /// Orders something of a station behind a line; `Gateway::answer_to` has what came of it.
-    pub fn order(&mut self, command: gateway_core::OperatorCommand) -> u64 {
+    pub fn order(&mut self, command: exchange::OperatorCommand) -> u64 {
         let now = self.now;
         let asker = self.gateway.order(command, now);
         self.post();

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use gateway_core::Driver;
+use exchange::Driver;
 use serde::Serialize;
 
 use super::args::CheckConfig;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use gateway_core::Announcements;
+use exchange::Announcements;
 use media::Recording;
 
 use super::fields::{MediaSection, PlayedSection};

@@ -1,6 +1,6 @@
 //! The table of causes: what in it is not as usual.
 
-use gateway_core::Causes;
+use exchange::Causes;
 use legacy_protocols::isdn::causes::TableError;
 use model::EndCause;
 

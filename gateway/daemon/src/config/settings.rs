@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gateway_core::{Announcements, Causes};
+use exchange::{Announcements, Causes};
 use media::tones::Region;
 use model::{Directory, DoorId, Encryption};
 use sip::digest::server::Realm;

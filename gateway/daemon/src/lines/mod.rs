@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
-use gateway_core::{Driver, LineCommand, LineEvent, LineId};
+use exchange::{Driver, LineCommand, LineEvent, LineId};
 use legacy_protocols::isdn::codec::Interface;
 use legacy_protocols::isdn::layer1::l1oip;
 use legacy_protocols::port::LinkState;
@@ -201,7 +201,7 @@ impl LineShell {
     }
 
     /// Looks at what came since the last look; says what is new about the health of a line.
-    pub(crate) fn look(&mut self, lines: &[gateway_core::LineView], now: Instant) {
+    pub(crate) fn look(&mut self, lines: &[exchange::LineView], now: Instant) {
         for (line, view) in self.lines.iter_mut().zip(lines) {
             let Some(handle) = &line.handle else { continue };
             // Frames of a D channel are checked below, and on an idle one none holds a message.

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use gateway_core::LineView;
+use exchange::LineView;
 use legacy_protocols::port::{LinkState, Picture};
 
 use super::LineShell;

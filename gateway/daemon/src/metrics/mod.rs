@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use gateway_core::GatewayState;
+use exchange::Exchange;
 
 use crate::carry::Hands;
 use crate::control::protocol::LineShown;
@@ -50,7 +50,7 @@ struct Description {
 /// Where figures come from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sources<'a> {
-    pub(crate) state: &'a GatewayState,
+    pub(crate) state: &'a Exchange,
     pub(crate) flows: &'a net::flows::Counters,
     pub(crate) hands: &'a Hands,
     pub(crate) store: &'a StoreFigures,

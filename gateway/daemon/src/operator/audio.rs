@@ -10,7 +10,7 @@ use crate::diagnosis::diagnose;
 /// A device that speaks leaves no such gap, even one that sends nothing while it is silent.
 const SILENT: Duration = Duration::from_secs(5);
 
-pub(super) fn view(shown: &gateway_core::AudioView) -> AudioView {
+pub(super) fn view(shown: &exchange::AudioView) -> AudioView {
     let audio = &shown.audio;
     let (received, sent) = (&audio.received, &audio.sent);
     AudioView {

@@ -18,9 +18,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use gateway_core::{CallSide, RecordingCommand};
-use media::SampleRate;
+use exchange::{CallSide, RecordingCommand};
 use model::{CallId, LegId, Timestamp};
+use switchboard::{Frame, FrameSender};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::control::protocol::Reply;
@@ -41,35 +41,11 @@ pub(crate) struct RecorderOptions {
     pub(crate) most_bytes: u64,
 }
 
-/// 20 ms of a leg.
-#[derive(Debug)]
-pub(crate) struct Frame {
-    pub(crate) leg: LegId,
-    pub(crate) samples: Box<[i16]>,
-    pub(crate) rate: SampleRate,
-    pub(crate) at: Instant,
-}
-
-/// The end that a media thread holds.
-#[derive(Clone, Debug)]
-pub(crate) struct FrameSender {
-    to: SyncSender<Frame>,
-    figures: Arc<RecorderFigures>,
-}
-
-impl FrameSender {
-    pub(crate) fn send(&self, frame: Frame) {
-        if self.to.try_send(frame).is_err() {
-            self.figures.frames_lost.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
 /// What the recorder counts.
 #[derive(Debug, Default)]
 pub(crate) struct RecorderFigures {
     /// Frames that the thread was too busy to take.
-    pub(crate) frames_lost: AtomicU64,
+    pub(crate) frames_lost: Arc<AtomicU64>,
     pub(crate) recordings: AtomicU64,
     pub(crate) running: AtomicU64,
     /// Recordings that could not begin or that a failing disk has ended.
@@ -174,10 +150,10 @@ pub(crate) enum TapChange {
 
 impl Recorder {
     pub(crate) fn start(options: RecorderOptions) -> io::Result<Self> {
-        let (to, frames) = sync_channel(FRAMES);
+        let figures = Arc::<RecorderFigures>::default();
+        let (sender, frames) = FrameSender::bounded(FRAMES, Arc::clone(&figures.frames_lost));
         let (orders, told) = sync_channel(ORDERS);
         let (notices, notes) = mpsc::channel(NOTICES);
-        let figures = Arc::<RecorderFigures>::default();
         let thread = {
             let figures = Arc::clone(&figures);
             let queues: (Receiver<Frame>, Receiver<Order>) = (frames, told);
@@ -187,10 +163,7 @@ impl Recorder {
         };
         Ok(Self {
             orders,
-            frames: FrameSender {
-                to,
-                figures: Arc::clone(&figures),
-            },
+            frames: sender,
             notes,
             figures,
             thread: Some(thread),

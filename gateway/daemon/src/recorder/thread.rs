@@ -14,10 +14,11 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use media::level::{FLOOR_DBOV, Meter, dbov};
 use model::{CallId, LegId, Timestamp};
+use switchboard::Frame;
 use tokio::sync::{mpsc, oneshot};
 
 use super::recordings::Recording;
-use super::{AskedId, Frame, Id, LevelAsked, Order, RecorderFigures, RecorderOptions, folder};
+use super::{AskedId, Id, LevelAsked, Order, RecorderFigures, RecorderOptions, folder};
 use crate::control::protocol::{LevelView, MediaReply, RecordedView, Reply, SoundLevel};
 use crate::store::RecordingNote;
 

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use gateway_core::Standing;
+use exchange::Standing;
 use model::{
     Address, Authority, CallId, CallRecord, Carried, DoorRecord, DoorResult, LegId, LegRole, Mos,
     Timestamp,

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use gateway_core::Standing;
+use exchange::Standing;
 use nix::fcntl::{Flock, FlockArg};
 use tokio::sync::mpsc;
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use gateway_core::{Standing, StandingOrder};
+use exchange::{Standing, StandingOrder};
 use model::{Address, CallNumber, ForwardWhen, ForwardingRule, NodeId};
 use rusqlite::{Connection, params};
 

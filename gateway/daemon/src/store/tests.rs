@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use gateway_core::{Standing, StandingOrder};
+use exchange::{Standing, StandingOrder};
 use model::{
     Address, AudioCodec, Bandwidth, CallId, CallNumber, CallRecord, Carried, Decoded, DialStatus,
     EndCause, ForwardWhen, ForwardingRule, LegAudio, LegId, LegRole, Level, Mos, NodeId, Party,

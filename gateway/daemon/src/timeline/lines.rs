@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gateway_core::{Driver, LineConfig, LineId};
+use exchange::{Driver, LineConfig, LineId};
 use legacy_protocols::table::{Cutter, Manifest};
 
 /// Longer than any frame of ours; noise without an end comes out in pieces of this length.

@@ -35,9 +35,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use gateway_core::{
-    LineCommand, LineEvent, LineId, MediaEvent, OperatorCommand, UrlReply, UrlRequest,
-};
+use exchange::{LineCommand, LineEvent, LineId, MediaEvent, OperatorCommand, UrlReply, UrlRequest};
 use model::{CallId, CallRecord, CommandId, DoorRecord, HttpUrl, LegId};
 use net::flows::{Flow, Transport};
 use sip::flow::Hop;
@@ -53,8 +51,9 @@ pub(crate) use self::story::{Story, Wanted};
 use self::streams::Streams;
 pub(crate) use self::telling::{LineSaid, Names};
 pub(crate) use self::verify::{Report, verify};
+use switchboard::NotSent;
+
 use crate::control::protocol::RemoteAction;
-use crate::outgoing::NotSent;
 
 /// Name of its folder in the state folder.
 pub(crate) const FOLDER: &str = "timeline";

@@ -9,7 +9,7 @@ mod lines;
 use std::collections::BTreeMap;
 
 use calls::{Claimant, Closure, DoorStage, Event, RequestChange};
-use gateway_core::{KeyForm, OperatorCommand, UrlReply, UrlRequest};
+use exchange::{KeyForm, OperatorCommand, UrlReply, UrlRequest};
 use model::{
     Address, Authority, CallRecord, CommandId, Directory, DoorId, DoorRecord, DoorResult, HttpUrl,
     LegId, LegRole, Party, StationId,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use calls::Part;
-use gateway_core::{FreePort, MediaCommand, Remote, StreamIndex};
+use exchange::{FreePort, MediaCommand, Remote, StreamIndex};
 use media::{Sound, SoundKey};
 use model::{CallId, Carried, Digit, LegAudio, LegId, Received, Sent};
 use sip::sdp::{self, Format};

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use ::media::SoundKey;
 use ::media::tones::Region;
 use calls::Event;
-use gateway_core::{
-    Announcements, Answer, Causes, Config, GatewayState, Input, KeyForm, LineCommand, LineId,
+use exchange::{
+    Announcements, Answer, Causes, Config, Exchange, Input, KeyForm, LineCommand, LineId,
     MediaCommand, MediaEvent, OperatorCommand, Output, RecordingCommand, Sounds, Standing,
     StandingOrder, StoreWrite, UrlReply, UrlRequest,
 };
@@ -48,12 +48,12 @@ pub struct Gateway {
     pub address: SocketAddr,
     pub config: Config,
     site: Site,
-    state: Option<GatewayState>,
+    state: Option<Exchange>,
     deadline: Option<Instant>,
     random: Random,
     pub storage: Storage,
     pub media: Media,
-    resting: VecDeque<(Instant, Vec<gateway_core::FreePort>)>,
+    resting: VecDeque<(Instant, Vec<exchange::FreePort>)>,
     /// What the device at a door says to a request; `None`: nothing.
     pub door_device: Option<UrlReply>,
     pub outbox: VecDeque<ToSend>,
@@ -103,7 +103,7 @@ impl Gateway {
             addresses: vec![address.ip()],
             ports_for_alarms: 0,
             encryption: Encryption::Preferred,
-            record: gateway_core::RecordPolicy::Alarms,
+            record: exchange::RecordPolicy::Alarms,
             sounds: Sounds {
                 region: Region::Europe,
                 announcements: Announcements::default(),
@@ -151,7 +151,7 @@ impl Gateway {
         self.config.calls.start_count += 1;
         let seed = self.random.seed();
         let directory = self.site.build();
-        let state = GatewayState::new(self.config.clone(), Arc::clone(&directory), seed, now);
+        let state = Exchange::new(self.config.clone(), Arc::clone(&directory), seed, now);
         self.state = Some(state);
         self.drain(now);
         self.tell(Input::ClockSet(wall(now)), now);
@@ -199,11 +199,11 @@ impl Gateway {
     }
 
     /// The machine, for looking at.
-    pub fn state(&self) -> &GatewayState {
+    pub fn state(&self) -> &Exchange {
         self.state.as_ref().expect("the gateway of this story runs")
     }
 
-    fn running(&mut self) -> &mut GatewayState {
+    fn running(&mut self) -> &mut Exchange {
         self.state.as_mut().expect("the gateway of this story runs")
     }
 

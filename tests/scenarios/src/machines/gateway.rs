@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use gateway_core::{
-    FreePort, GatewayState, Input, LineCommand, LineId, MediaCommand, MediaEvent, OperatorCommand,
+use exchange::{
+    Exchange, FreePort, Input, LineCommand, LineId, MediaCommand, MediaEvent, OperatorCommand,
     Output, StoreWrite, UrlReply,
 };
 use legacy_protocols::command::{CallRef, CallSetup, Cause, Command, Purpose};
@@ -37,7 +37,7 @@ const NUMBERS: [&str; 4] = ["101", "102", "103", "199"];
 /// See the module.
 #[derive(Debug)]
 pub struct WholeGateway {
-    state: GatewayState,
+    state: Exchange,
     address: SocketAddr,
     sites: [Site; 2],
     phones: Vec<Phone>,
@@ -205,7 +205,7 @@ impl WholeGateway {
                 Input::Media(MediaEvent::Digit {
                     leg,
                     digit,
-                    form: gateway_core::KeyForm::Event,
+                    form: exchange::KeyForm::Event,
                 })
             }
             6 if !self.legs.is_empty() && random.one_in(4) => Input::Media(MediaEvent::Silent {
@@ -236,7 +236,7 @@ impl Machine for WholeGateway {
         let old = OldServer::facing(&config.lines[0].driver, LineId(0), random.draw(), now);
         let directory = sites[0].build();
         let accounts = sites[0].accounts();
-        let state = GatewayState::new(config, Arc::clone(&directory), random.seed(), now);
+        let state = Exchange::new(config, Arc::clone(&directory), random.seed(), now);
         let phone = |(number, nth): (&&str, u8)| {
             let own = SocketAddr::from(([10, 0, 1, nth], 5060));
             let mut phone = Phone::new(number, own, address, Transport::Udp, random.fork(), now);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use gateway_core::{
+use exchange::{
     Config, Driver, Input, LineCommand, LineConfig, LineEvent, LineId, LineSound, Numbering, Server,
 };
 use legacy_protocols::command::{Answer, Authority, Command, Purpose};

@@ -1,6 +1,6 @@
 //! The calm after a storm: whatever happened, nothing is left of it, and the house works as new.
 
-use gateway_core::{Answer, OperatorCommand};
+use exchange::{Answer, OperatorCommand};
 use scenarios::clock::{MINUTE, SECOND};
 use scenarios::gateway::Disk;
 use scenarios::network::Weather;

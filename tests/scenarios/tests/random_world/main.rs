@@ -13,7 +13,7 @@ mod transition;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gateway_core::{Answer, OperatorCommand, Room, Trusted};
+use exchange::{Answer, OperatorCommand, Room, Trusted};
 use legacy_protocols::command::Authority;
 use media::{Recording, SampleRate};
 use model::CallNumber;
@@ -164,7 +164,7 @@ impl Storm {
             T::SetClock { hours } => {
                 if world.gateway.is_up() {
                     let time = scenarios::gateway::wall(world.now + HOUR * hours);
-                    world.tell(gateway_core::Input::ClockSet(time));
+                    world.tell(exchange::Input::ClockSet(time));
                 }
             }
             T::Crash => {

@@ -1,6 +1,6 @@
 //! A caller that is refused is told why in words, where the site has recorded them.
 
-use gateway_core::Announcements;
+use exchange::Announcements;
 use media::{Recording, SampleRate};
 use scenarios::clock::SECOND;
 use scenarios::phone::Act;

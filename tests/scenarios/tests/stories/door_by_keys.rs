@@ -1,6 +1,6 @@
 //! C4: a door is opened from a call, once for one command.
 
-use gateway_core::{Answer, OperatorCommand};
+use exchange::{Answer, OperatorCommand};
 use model::{Authority, DoorResult, KeyWay};
 use scenarios::clock::SECOND;
 use scenarios::network::{Loss, What};

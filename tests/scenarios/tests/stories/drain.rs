@@ -1,7 +1,7 @@
 //! A graceful stop: no new calls but alarms, running ones may end.
 
 use calls::Event;
-use gateway_core::Input;
+use exchange::Input;
 use scenarios::clock::{MINUTE, SECOND};
 use scenarios::phone::Act;
 use scenarios::site::Site;

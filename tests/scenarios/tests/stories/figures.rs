@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway_core::{Answer, Input, MediaEvent, OperatorCommand};
+use exchange::{Answer, Input, MediaEvent, OperatorCommand};
 use model::CallRecord;
 use scenarios::clock::SECOND;
 use scenarios::phone::Act;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use gateway_core::{ChannelTarget, LineConfig, PrefixMap};
+use exchange::{ChannelTarget, LineConfig, PrefixMap};
 use legacy_protocols::command::{CallRef, CallSetup, Cause, Command, Keys, Programme, Verdict};
 use legacy_protocols::event::{CallConnected, CallProgress, Event, Progress, TalkMode};
 use legacy_protocols::number::Party;

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use gateway_core::{Answer, Diversion, OperatorCommand, StationOrder, StationView};
+use exchange::{Answer, Diversion, OperatorCommand, StationOrder, StationView};
 use legacy_protocols::command::{CallRef, CallSetup, Command, Divert, Verdict};
 use legacy_protocols::event::{Event, TalkMode, Talker};
 use legacy_protocols::priority::Priority;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway_core::{Answer, LineConfig, OperatorCommand, Trusted};
+use exchange::{Answer, LineConfig, OperatorCommand, Trusted};
 use legacy_protocols::command::{
     Authority, Command, OutputAction, OutputCommand, OutputId, Switch, Verdict,
 };

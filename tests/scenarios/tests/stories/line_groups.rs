@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use gateway_core::{LineConfig, Room};
+use exchange::{LineConfig, Room};
 use legacy_protocols::command::{CallRef, Command, GroupRef, Verdict};
 use legacy_protocols::event::{CallConnected, Event, TalkMode};
 use legacy_protocols::number::Party;

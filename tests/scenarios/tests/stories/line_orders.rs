@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway_core::{
+use exchange::{
     Answer, Diversion, LineConfig, OperatorCommand, OperatorError, OrderError, StationOrder,
 };
 use legacy_protocols::command::{Authority, Command, Divert, OutputAction, Programme, Switch};

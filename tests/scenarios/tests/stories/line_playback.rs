@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use gateway_core::{
+use exchange::{
     Announcements, Answer, OperatorCommand, OperatorError, OrderError, PlaybackError, StationOrder,
 };
 use legacy_protocols::command::{Command, Programme, Verdict};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use calls::{Closure, Event as Ours, RequestChange};
-use gateway_core::{Driver, LineConfig, LineSound, Trunk};
+use exchange::{Driver, LineConfig, LineSound, Trunk};
 use legacy_protocols::acdp;
 use legacy_protocols::command::{Answer, CallRef, CallSetup, Command, RequestRef, Verdict};
 use legacy_protocols::event::{CallRequest, Event, StationState, TalkMode};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use gateway_core::{LineConfig, LineView};
+use exchange::{LineConfig, LineView};
 use legacy_protocols::command::{Command, Verdict};
 use legacy_protocols::event::{Event, Faults as TheirFaults, LineTest, StationState as TheirState};
 use legacy_protocols::number::Party;

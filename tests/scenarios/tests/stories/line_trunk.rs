@@ -1,6 +1,6 @@
 //! B2: a line that only controls, while its calls go by SIP to the same server.
 
-use gateway_core::{LineConfig, LineSound, Trunk};
+use exchange::{LineConfig, LineSound, Trunk};
 use scenarios::clock::SECOND;
 use scenarios::phone::Act;
 use scenarios::site::{Site, station};

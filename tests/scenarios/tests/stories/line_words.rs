@@ -1,6 +1,6 @@
 //! B2: the other words of a line: talk keys and modes, rooms, privacy, hold, the picture of this side.
 
-use gateway_core::{LineConfig, Room};
+use exchange::{LineConfig, Room};
 use legacy_protocols::command::{CallRef, CallSetup, Command, GroupRef, Key, Switch, Verdict};
 use legacy_protocols::event::{
     CallConnected, CallProgress, Event, Faults, LineTest, Progress, StationState, TalkMode, Talker,

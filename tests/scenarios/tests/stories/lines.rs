@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway_core::Driver;
+use exchange::Driver;
 use legacy_protocols::event::{Event, Faults, StationState as Theirs};
 use legacy_protocols::port::LinkState;
 use model::StationState;

@@ -1,6 +1,6 @@
 //! C8: which calls are recorded, and who is in a recording. The site records alarms.
 
-use gateway_core::{Answer, CallSide, OperatorCommand, RecordingCommand};
+use exchange::{Answer, CallSide, OperatorCommand, RecordingCommand};
 use model::CallId;
 use scenarios::clock::SECOND;
 use scenarios::phone::Act;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::{
+use exchange::{
     ChannelTarget, Driver, LineConfig, LineSound, LinkKind, Numbering, PrefixMap, Room, Server,
     Trunk, Trusted,
 };

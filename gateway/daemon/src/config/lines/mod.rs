@@ -13,7 +13,7 @@ mod values;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use gateway_core::LineConfig;
+use exchange::LineConfig;
 use net::lines::SerialSettings;
 
 pub(crate) use self::check::settings;

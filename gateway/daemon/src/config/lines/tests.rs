@@ -1,4 +1,4 @@
-use gateway_core::{Driver, LineSound, LinkKind};
+use exchange::{Driver, LineSound, LinkKind};
 use legacy_protocols::port::Opening;
 use net::lines::{Duplex, Electric, Level, Parity};
 

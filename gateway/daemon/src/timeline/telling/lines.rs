@@ -1,6 +1,6 @@
 //! What lines to older servers say and are told, in the words of the timeline.
 
-use gateway_core::LineId;
+use exchange::LineId;
 use legacy_protocols::command::{Answer, Command, Purpose};
 use legacy_protocols::event::{Event, Origin, Provenance};
 use legacy_protocols::port::{LinkState, Reference};
