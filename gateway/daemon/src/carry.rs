@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use exchange::{Exchange, Input, MediaCommand, Output, StoreWrite, UrlReply, UrlRequest};
-use model::{CommandId, DoorRecord};
+use exchange::{
+    Exchange, Input, MediaCommand, Output, StoreWrite, UrlReply, UrlRequest, WebCommand, WebEvent,
+};
+use model::{CommandId, DoorRecord, EndCause};
 use net::flows::{FlowEvent, Outlet};
 use sip::flow::{Destination, Hop};
 use sip::registrar::StoreToken;
@@ -164,6 +166,14 @@ impl Hands {
                 Output::Answer { asker, answer } => {
                     if let Some(asker) = self.askers.remove(&asker) {
                         self.answer(asker, answer);
+                    }
+                }
+                Output::Web { party, command } => {
+                    // No browser is at a gateway itself.
+                    if let WebCommand::Ring(_) = command {
+                        let cause = EndCause::Unreachable;
+                        let event = WebEvent::Refused { cause };
+                        self.back.push_back(Input::Web { party, event });
                     }
                 }
                 Output::Line { line, command } => {

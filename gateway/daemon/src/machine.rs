@@ -50,6 +50,7 @@ pub(crate) fn config(
             announcements: settings.media.announcements.clone(),
         },
         media_threads: settings.media.threads,
+        neighbours: Vec::new(),
         causes: settings.causes.clone(),
         lines: settings
             .lines

@@ -20,6 +20,7 @@ use crate::parties;
 use crate::plan::{PlanError, Signalling, Start, Taker};
 use crate::registrations::Contact;
 use crate::state::Exchange;
+use crate::web::WebCommand;
 
 impl Exchange {
     /// One command of the call engine; `Timeout` is the drain's business.
@@ -36,6 +37,7 @@ impl Exchange {
             Command::EndLeg { leg, cause } if self.lines.has_leg(leg) => {
                 self.end_by_line(leg, cause, now);
             }
+            Command::EndLeg { leg, cause } if self.web.has_leg(leg) => self.end_web(leg, cause),
             Command::EndLeg { leg, cause } => {
                 for session in self.take_sessions(leg) {
                     self.end_session(session, cause, now);
@@ -85,9 +87,10 @@ impl Exchange {
     }
 
     fn start_leg(&mut self, start: &StartLeg, now: Instant) {
-        let started = match self.line_towards(&start.to) {
-            Some(way) => way.and_then(|way| self.start_by_line(start, way, now)),
-            None => self.invite_contacts(start, now),
+        let started = match (Self::user_towards(&start.to), self.line_towards(&start.to)) {
+            (Some(user), _) => self.ring_web(start, user),
+            (None, Some(way)) => way.and_then(|way| self.start_by_line(start, way, now)),
+            (None, None) => self.invite_contacts(start, now),
         };
         if let Err(cause) = started {
             self.plan.close(start.leg);
@@ -162,6 +165,9 @@ impl Exchange {
         if self.lines.has_leg(leg) {
             return self.show_progress_by_line(leg, progress, now);
         }
+        if self.web.has_leg(leg) {
+            return self.show_progress_to_web(leg, progress);
+        }
         let Some(session) = self.legs.get(leg).and_then(Leg::session) else {
             return;
         };
@@ -190,6 +196,9 @@ impl Exchange {
     pub(crate) fn answer_leg(&mut self, leg: LegId, now: Instant) {
         if self.lines.has_leg(leg) {
             return self.answer_by_line(leg, now);
+        }
+        if self.web.has_leg(leg) {
+            return self.answer_web(leg, now);
         }
         let Some(session) = self.legs.get(leg).and_then(Leg::session) else {
             return;
@@ -245,6 +254,9 @@ impl Exchange {
     fn transfer_status(&mut self, leg: LegId, status: TransferStatus, now: Instant) {
         if self.transfer_status_by_line(leg, status) {
             return;
+        }
+        if self.web.has_leg(leg) {
+            return self.tell_web(leg, WebCommand::TransferStatus(status));
         }
         let Some(entry) = self.legs.get_mut(leg) else {
             return;

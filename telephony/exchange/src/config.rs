@@ -8,6 +8,7 @@ use sip::message::Host;
 
 use crate::causes::Causes;
 use crate::lines::LineConfig;
+use crate::neighbours::Neighbour;
 use crate::recording::RecordPolicy;
 use crate::sounds::Sounds;
 
@@ -32,6 +33,8 @@ pub struct Config {
     pub media_threads: u16,
     /// To older intercom servers, in the order of their ids.
     pub lines: Vec<LineConfig>,
+    /// What is dialled for others of our kind.
+    pub neighbours: Vec<Neighbour>,
     /// What each side is told of why a call ended.
     pub causes: Causes,
     pub sip: sip::endpoint::Settings,

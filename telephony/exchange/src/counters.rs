@@ -1,4 +1,4 @@
-//! What the gateway's machine counts itself; SIP and calls have counters of their own.
+//! What the exchange counts itself; SIP and calls have counters of their own.
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -25,6 +25,8 @@ pub struct Counters {
     pub programmes_begun: u64,
     /// Messages and programmes that were asked for and are not there.
     pub playbacks_refused: u64,
+    /// Words of browsers about calls that are over.
+    pub web_events_ignored: u64,
     /// Drains that were cut short: a fault of ours, never seen.
     pub drains_cut_short: u64,
 }

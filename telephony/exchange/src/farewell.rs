@@ -53,6 +53,10 @@ impl Exchange {
         if self.lines.has_leg(leg) {
             return self.end_by_line(leg, cause, now);
         }
+        if self.web.has_leg(leg) {
+            // A page says it in words of its own.
+            return self.refuse_web(leg, cause, retry_after);
+        }
         let (code, reason) = self.config.causes.refusal(cause, self.quote);
         let mut reject = Reject::new(code);
         reject.reason = Some(reason);

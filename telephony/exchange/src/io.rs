@@ -1,4 +1,4 @@
-//! Everything that goes into the gateway's machine and comes out of it.
+//! Everything that goes into the exchange and comes out of it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use legacy_protocols::event::{Event as LineFact, Provenance};
 use legacy_protocols::port::{LinkState, Reference};
 use media::SoundKey;
 use model::{
-    CallId, CallRecord, CommandId, Digit, Directory, DoorRecord, LegAudio, LegId, Timestamp,
+    CallId, CallRecord, CommandId, Digit, Directory, DoorRecord, LegAudio, LegId, NodeId, Timestamp,
 };
 use sip::flow::{ConnectionId, Destination, Flow, Hop};
 use sip::registrar::{Account, Store, StoreToken};
@@ -21,6 +21,7 @@ use crate::operator::{Answer, OperatorCommand};
 use crate::plan::{FreePort, MediaCommand};
 use crate::recording::RecordingCommand;
 use crate::standing::Standing;
+use crate::web::{WebCommand, WebEvent, WebParty};
 
 /// Something happened.
 #[derive(Debug)]
@@ -55,6 +56,16 @@ pub enum Input {
     Line {
         line: LineId,
         event: LineEvent,
+    },
+    /// A neighbour is there by this flow, whose other end the shell has checked; or it is gone.
+    Neighbour {
+        node: NodeId,
+        flow: Option<Flow>,
+    },
+    /// Something a browser wants.
+    Web {
+        party: WebParty,
+        event: WebEvent,
     },
     /// No new calls but alarms.
     Drain,
@@ -141,6 +152,11 @@ pub enum Output {
     /// For the log and the live view.
     Event(calls::Event),
     Registrar(sip::registrar::Event),
+    /// For the edge that speaks for browsers.
+    Web {
+        party: WebParty,
+        command: WebCommand,
+    },
     Line {
         line: LineId,
         command: LineCommand,

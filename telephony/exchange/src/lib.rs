@@ -1,8 +1,9 @@
-//! The gateway as one pure machine: SIP, the call engine and the media plan put together.
+//! An exchange as one pure machine: SIP, the call engine and the media plan put together. A gateway
+//! owns one for its site, the cloud core one for each company.
 //!
 //! `route` tells the call engine what SIP says, `carry` does what the call engine wants, `plan`
 //! derives session descriptions and tells the media threads who hears whom; `lines` does for older
-//! servers what the first two do for SIP. Each of the crates below knows nothing of the others; here
+//! servers what the first two do for SIP, `web` for browsers; `neighbours` are others of its kind. Each of the crates below knows nothing of the others; here
 //! and only here their words are translated.
 //!
 //! Deliberately absent: sockets, clock, disk, randomness, configuration files. [`Exchange`] is
@@ -22,6 +23,7 @@ mod io;
 mod keys;
 mod legs;
 mod lines;
+mod neighbours;
 mod operator;
 mod parties;
 mod plan;
@@ -34,6 +36,7 @@ mod standing;
 mod state;
 mod view;
 mod watchers;
+mod web;
 
 pub use causes::Causes;
 pub use config::Config;
@@ -46,6 +49,7 @@ pub use lines::{
     LinkKind, Numbering, OrderError, PrefixError, PrefixMap, Room, Server, StationOrder, Trunk,
     Trusted,
 };
+pub use neighbours::Neighbour;
 pub use operator::{Answer, OperatorCommand, OperatorError, Status};
 pub use plan::{
     FreePort, MediaCommand, Medium, Protection, Remote, SoundWish, StreamIndex, Treatment, Unplayed,
@@ -56,3 +60,4 @@ pub use sounds::{Announcements, Sounds};
 pub use standing::{Standing, StandingOrder};
 pub use state::Exchange;
 pub use view::{CallShown, ContactView, StationView};
+pub use web::{WebArrival, WebCommand, WebEvent, WebParty, WebProgress, WebRing};

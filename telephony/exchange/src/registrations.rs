@@ -55,7 +55,9 @@ impl Exchange {
             }
             Some(Reach::Direct(uri)) => direct(uri).into_iter().collect(),
             Some(Reach::Behind(node)) => {
-                self.trunk_to_station(station, *node).into_iter().collect()
+                let neighbour = self.neighbour_with(station, *node);
+                let trunk = || self.trunk_to_station(station, *node);
+                neighbour.or_else(trunk).into_iter().collect()
             }
             None => Vec::new(),
         }
@@ -64,7 +66,11 @@ impl Exchange {
     pub(crate) fn contacts_elsewhere(&self, address: &Address) -> Vec<Contact> {
         match address {
             Address::Sip(uri) => direct(uri).into_iter().collect(),
-            Address::Remote { .. } => self.trunk_to_number(address).into_iter().collect(),
+            Address::Remote { node, number } => {
+                let neighbour = self.neighbour_at(*node, *number);
+                let trunk = || self.trunk_to_number(address);
+                neighbour.or_else(trunk).into_iter().collect()
+            }
             Address::Local(_) | Address::CloudUser(_) | Address::Group(_) | Address::Desk(_) => {
                 Vec::new()
             }

@@ -101,6 +101,9 @@ impl Exchange {
     }
 
     fn caller(&self, incoming: &Incoming) -> Origin {
+        if let Some(neighbour) = self.caller_by_neighbour(incoming) {
+            return neighbour;
+        }
         let known = parties::origin(incoming, &self.directory, &self.config.trusted);
         match known {
             Origin::Outside { .. } => self.caller_by_trunk(incoming).unwrap_or(known),

@@ -20,10 +20,12 @@ use crate::io::{Input, MediaEvent, Output, StoreWrite};
 use crate::keys::Keys;
 use crate::legs::Legs;
 use crate::lines::Lines;
+use crate::neighbours::Neighbours;
 use crate::plan::{MediaPlan, Unplayed};
 use crate::playback::Playbacks;
 use crate::recording::Recordings;
 use crate::watchers::Watchers;
+use crate::web::Web;
 
 /// One input causes at most so many steps. Thirty-two legs with ten streams each stay far below;
 /// beyond it two children would be playing ping-pong.
@@ -55,6 +57,8 @@ pub struct Exchange {
     pub(crate) farewells: Farewells,
     pub(crate) legs: Legs,
     pub(crate) lines: Lines,
+    pub(crate) web: Web,
+    pub(crate) neighbours: Neighbours,
     pub(crate) watchers: Watchers,
     pub(crate) counters: Counters,
     pub(crate) recordings: Recordings,
@@ -97,6 +101,8 @@ impl Exchange {
                 number(secret("lines")),
                 now,
             ),
+            web: Web::default(),
+            neighbours: Neighbours::default(),
             watchers: Watchers::default(),
             counters: Counters::default(),
             recordings: Recordings::default(),
@@ -132,7 +138,11 @@ impl Exchange {
         match input {
             Input::Received { flow, bytes } => self.sip.receive(&flow, bytes, now),
             Input::FlowOpened(flow) => self.sip.flow_opened(&flow, now),
-            Input::FlowClosed(flow) => self.sip.flow_closed(&flow, now),
+            Input::FlowClosed(flow) => {
+                self.neighbours.flow_closed(&flow);
+                self.sip.flow_closed(&flow, now);
+            }
+            Input::Neighbour { node, flow } => self.neighbour(node, flow),
             Input::Unreachable(destination) => self.sip.unreachable(&destination, now),
             Input::PortsFree(ports) => self.plan.ports_free(ports),
             Input::Media(event) => self.media_says(event, now),
@@ -154,6 +164,7 @@ impl Exchange {
                 }
             }
             Input::UrlAnswered { command, reply } => self.url_answered(command, reply, now),
+            Input::Web { party, event } => self.web_says(party, event, now),
             Input::Line { line, event } => self.line_event(line, event, now),
             Input::ClockSet(time) => self.calls.handle(calls::Input::ClockSet(time), now),
             Input::Drain => self.calls.handle(calls::Input::Drain, now),
@@ -226,6 +237,13 @@ impl Exchange {
                 self.counters.silent_legs += 1;
                 if self.lines.has_leg(leg) {
                     return self.silent_by_line(leg, now);
+                }
+                if self.web.has_leg(leg) {
+                    let cause = model::EndCause::ConnectionLost;
+                    self.end_web(leg, cause);
+                    return self
+                        .calls
+                        .handle(calls::Input::LegEnded { leg, cause }, now);
                 }
                 let Some(entry) = self.legs.remove(leg) else {
                     return;

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::flow::{Destination, Flow, Hop, Transport};
+use crate::flow::{ConnectionId, Destination, Flow, Hop, Transport};
 use crate::message::{HeaderName, Headers, Host, Method, NameAddr, Request, Uri};
 use crate::tokens::Token;
 
@@ -190,6 +190,15 @@ impl Dialog {
             && known.connection != flow.connection
         {
             self.hop = Hop::Flow(*flow);
+        }
+    }
+
+    /// The peer has come back over another connection.
+    pub(crate) fn moved(&mut self, from: ConnectionId, to: &Flow) {
+        if let Hop::Flow(known) = &self.hop
+            && known.connection == from
+        {
+            self.hop = Hop::Flow(*to);
         }
     }
 

@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod machines;
 pub mod network;
 pub mod old_server;
+pub mod pair;
 pub mod phone;
 pub mod random;
 pub mod site;

@@ -227,7 +227,8 @@ impl Exchange {
 
     // ---- calls that the engine starts --------------------------------------------------
 
-    /// The line that a leg is to be started over, and whom it shall reach there. Trunks are SIP's.
+    /// The line that a leg is to be started over, and whom it shall reach there. Trunks and neighbours
+    /// are SIP's.
     pub(crate) fn line_towards(&self, to: &Target) -> Option<Result<(LineId, Party), EndCause>> {
         let node = match to {
             Target::Station(id) => match self.directory.station(*id)?.reach {
@@ -237,9 +238,7 @@ impl Exchange {
             Target::Elsewhere(Address::Remote { node, .. }) => *node,
             Target::Elsewhere(_) => return None,
         };
-        let Some(line) = self.lines.towards(node) else {
-            return Some(Err(EndCause::Unreachable));
-        };
+        let line = self.lines.towards(node)?;
         if let Some(LineSound::Sip(_)) = self.lines.get(line).map(|line| &line.config.sound) {
             return None;
         }

@@ -78,7 +78,8 @@ impl Exchange {
         remote(server.node, party.number)
     }
 
-    /// A dialled number that nobody has here may begin with the block number of another system.
+    /// A dialled number that nobody has here may be one of another system, or begin with its block
+    /// number.
     pub(crate) fn with_block(&self, number: CallNumber) -> Address {
         if self.directory.by_number(number).is_some() {
             return Address::Local(number);
@@ -91,7 +92,11 @@ impl Exchange {
             let number = CallNumber::parse(rest).ok()?;
             Some((block.len(), server.node, number))
         });
-        match meant.max_by_key(|(length, ..)| *length) {
+        let neighbours = self.config.neighbours.iter().filter_map(|neighbour| {
+            let (length, number) = neighbour.meant(number)?;
+            Some((length, neighbour.node, number))
+        });
+        match meant.chain(neighbours).max_by_key(|(length, ..)| *length) {
             Some((_, node, number)) => Address::Remote { node, number },
             None => Address::Local(number),
         }

@@ -153,11 +153,15 @@ impl Endpoint {
     /// A connection is gone: what waits on it fails now.
     pub fn flow_closed(&mut self, flow: &Flow, now: Instant) {
         self.advance(now);
-        self.connections.remove(&flow.connection);
+        let connection = self.connections.remove(&flow.connection);
         if let Some(registrar) = &mut self.registrar {
             registrar.flow_closed(flow);
         }
-        self.sessions.connection_closed(flow);
+        // A peer that is known by its certificate comes back and says so (`moved`); where it was is no
+        // place to look for it.
+        if connection.is_none_or(|connection| connection.trust == Trust::Usual) {
+            self.sessions.connection_closed(flow);
+        }
         for failed in self.core.table.connection_closed(flow) {
             self.core.counters.transport_failures += 1;
             self.fail(failed, Outcome::Transport);
@@ -212,6 +216,11 @@ impl Endpoint {
         if let Some(connection) = self.connections.get_mut(&connection) {
             connection.trust = Trust::Given;
         }
+    }
+
+    /// The peer of a trusted connection, which may be gone, has this one now: its calls go on over it.
+    pub fn moved(&mut self, from: ConnectionId, to: &Flow) {
+        self.sessions.moved(from, to);
     }
 
     pub fn set_emergency(&mut self, marks: EmergencyMarks) {

@@ -110,6 +110,7 @@ impl Gateway {
             },
             media_threads: 3,
             lines: Vec::new(),
+            neighbours: Vec::new(),
 
             causes: Causes::default(),
             sip,
@@ -376,6 +377,8 @@ impl Gateway {
             | Output::LineDone { .. }
             | Output::LineTold { .. } => {}
             Output::Registrar(_) | Output::LegNamed { .. } => {}
+            // It has no browsers.
+            Output::Web { .. } => {}
             Output::Timeout(_) => {}
         }
     }

@@ -29,6 +29,7 @@ mod line_trunk;
 mod line_words;
 mod lines;
 mod lost_messages;
+mod neighbours;
 mod overload;
 mod recording;
 mod registration;

@@ -15,6 +15,7 @@ use super::outgoing::Calling;
 use super::step::Step;
 use super::usage::Usage;
 use crate::deadlines::Deadlines;
+use crate::dialog::Dialog;
 use crate::endpoint::core::Core;
 use crate::flow::{ConnectionId, Flow};
 use crate::message::{Replaces, Request, StatusCode};
@@ -262,13 +263,22 @@ impl Sessions {
     /// A connection is gone. What was waiting on it has failed before; dialogs look for another
     /// way when they need one.
     pub(crate) fn connection_closed(&mut self, flow: &Flow) {
+        self.each_dialog_of(flow.connection, |dialog| dialog.lost(flow));
+    }
+
+    /// The peer of a connection has another one now.
+    pub(crate) fn moved(&mut self, from: ConnectionId, to: &Flow) {
+        self.each_dialog_of(from, |dialog| dialog.moved(from, to));
+    }
+
+    fn each_dialog_of(&mut self, connection: ConnectionId, mut change: impl FnMut(&mut Dialog)) {
         let (first, last) = (SessionId(0), SessionId(u64::MAX));
-        let range = (flow.connection, first)..=(flow.connection, last);
+        let range = (connection, first)..=(connection, last);
         let ids: Vec<_> = self.bound.range(range).map(|(_, id)| *id).collect();
         for id in ids {
             match self.live.get_mut(&id).map(|session| &mut session.state) {
-                Some(State::Ringing(ringing)) => ringing.usage.dialog.lost(flow),
-                Some(State::Confirmed(confirmed)) => confirmed.usage.dialog.lost(flow),
+                Some(State::Ringing(ringing)) => change(&mut ringing.usage.dialog),
+                Some(State::Confirmed(confirmed)) => change(&mut confirmed.usage.dialog),
                 Some(State::Calling(_) | State::Leaving(_) | State::Over) | None => {}
             }
             self.settle(id);
