@@ -72,4 +72,5 @@ new_ids! {
     SessionId PasskeyId CeremonyId InvitationId IntegrationId TokenKeyId LetterId
     CommandId NodeId IncidentId BlobId UploadId ExportId EditId
     NoticeId SubscriptionId
+    RingGroupId CallNumberId
 }

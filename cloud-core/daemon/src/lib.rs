@@ -7,6 +7,7 @@
 mod api;
 mod backup;
 mod blobs;
+mod calls;
 mod claims;
 mod cli;
 mod clock;

@@ -164,6 +164,10 @@ ids! {
     UploadId = "up", "upload";
     /// Everything that is known of a person, put together for her.
     ExportId = "ex", "export";
+    /// Several that ring at once.
+    RingGroupId = "rg", "ring group";
+    /// A call number of a user.
+    CallNumberId = "cn", "call number";
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ impl Engine {
                 let most = match s.reach {
                     // Its own server has checked it.
                     Reach::Behind(_) => Priority::MOST_URGENT,
-                    Reach::Account(_) | Reach::Direct(_) => s.most_urgent(),
+                    Reach::Account(_) | Reach::Direct(_) | Reach::User(_) => s.most_urgent(),
                 };
                 (self.party_of_station(s.id), most)
             }

@@ -87,7 +87,7 @@ impl Exchange {
     }
 
     fn start_leg(&mut self, start: &StartLeg, now: Instant) {
-        let started = match (Self::user_towards(&start.to), self.line_towards(&start.to)) {
+        let started = match (self.user_towards(&start.to), self.line_towards(&start.to)) {
             (Some(user), _) => self.ring_web(start, user),
             (None, Some(way)) => way.and_then(|way| self.start_by_line(start, way, now)),
             (None, None) => self.invite_contacts(start, now),

@@ -53,7 +53,7 @@ impl Exchange {
     fn node_of(&self, station: StationId) -> Option<NodeId> {
         match self.directory.station(station)?.reach {
             Reach::Behind(node) => Some(node),
-            Reach::Account(_) | Reach::Direct(_) => None,
+            Reach::Account(_) | Reach::Direct(_) | Reach::User(_) => None,
         }
     }
 

@@ -46,7 +46,7 @@ fn station_of<'a>(
 fn directly_reached_at(station: &Station) -> Option<Host> {
     match &station.reach {
         Reach::Direct(uri) => Uri::parse(uri.as_str().as_bytes()).ok()?.host().cloned(),
-        Reach::Account(_) | Reach::Behind(_) => None,
+        Reach::Account(_) | Reach::Behind(_) | Reach::User(_) => None,
     }
 }
 

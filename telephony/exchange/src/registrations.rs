@@ -54,6 +54,8 @@ impl Exchange {
                 contacts.iter().filter_map(registered).collect()
             }
             Some(Reach::Direct(uri)) => direct(uri).into_iter().collect(),
+            // Browsers have no contacts.
+            Some(Reach::User(_)) => Vec::new(),
             Some(Reach::Behind(node)) => {
                 let neighbour = self.neighbour_with(station, *node);
                 let trunk = || self.trunk_to_station(station, *node);

@@ -19,6 +19,7 @@ use calls::{
 };
 use model::{
     Address, CloudUserId, Digit, EarlyMedia, Encryption, EndCause, LegId, Party, Pii, Priority,
+    Reach,
 };
 
 use crate::io::Output;
@@ -272,10 +273,14 @@ impl Exchange {
     }
 
     /// The user at the other end, if the leg goes to a browser.
-    pub(crate) fn user_towards(target: &Target) -> Option<CloudUserId> {
+    pub(crate) fn user_towards(&self, target: &Target) -> Option<CloudUserId> {
         match target {
             Target::Elsewhere(Address::CloudUser(user)) => Some(*user),
-            Target::Elsewhere(_) | Target::Station(_) => None,
+            Target::Elsewhere(_) => None,
+            Target::Station(id) => match self.directory.station(*id)?.reach {
+                Reach::User(user) => Some(user),
+                Reach::Account(_) | Reach::Direct(_) | Reach::Behind(_) => None,
+            },
         }
     }
 

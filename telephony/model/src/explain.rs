@@ -148,7 +148,7 @@ impl Walk<'_> {
             let change = rule
                 .schedule
                 .as_ref()
-                .and_then(|s| s.next_change(self.at, &site.zone));
+                .and_then(|s| s.next_change(self.at, station.zone_at(site)));
             self.until = [self.until, change].into_iter().flatten().min();
         }
         let number = station.number;

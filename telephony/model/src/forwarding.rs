@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{Address, Schedule, Site, Timestamp};
+use jiff::tz::TimeZone;
+
+use crate::{Address, Schedule, Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardingRule {
@@ -37,9 +39,7 @@ impl ForwardingRule {
         self.when == ForwardWhen::Always && self.schedule.is_none()
     }
 
-    pub fn holds(&self, at: Timestamp, site: &Site) -> bool {
-        self.schedule
-            .as_ref()
-            .is_none_or(|s| s.is_active(at, &site.zone))
+    pub fn holds(&self, at: Timestamp, zone: &TimeZone) -> bool {
+        self.schedule.as_ref().is_none_or(|s| s.is_active(at, zone))
     }
 }

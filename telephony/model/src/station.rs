@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use jiff::tz::TimeZone;
+
 use crate::{
-    AccountUser, Address, CallNumber, Door, DoorId, ForwardWhen, ForwardingRule, Loudness, NodeId,
-    Pii, Priority, SipUri, Site, StationId, Timestamp,
+    AccountUser, Address, CallNumber, CloudUserId, Door, DoorId, ForwardWhen, ForwardingRule,
+    Loudness, NodeId, Pii, Priority, SipUri, Site, StationId, Timestamp,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub struct Station {
     pub encryption: Option<Encryption>,
     /// At most 20 (C6). The first that fits decides.
     pub forwarding: Vec<ForwardingRule>,
+    /// The zone in which its rules are read; `None`: that of the site.
+    pub zone: Option<TimeZone>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +60,8 @@ pub enum Reach {
     Direct(SipUri),
     /// It belongs to another server, over a link.
     Behind(NodeId),
+    /// It is whatever this person has open: browsers, telephones.
+    User(CloudUserId),
 }
 
 /// A button, named by its position on the device.
@@ -175,13 +181,14 @@ impl Station {
             loudness: Loudness::default(),
             encryption: None,
             forwarding: Vec::new(),
+            zone: None,
         }
     }
 
     pub fn account(&self) -> Option<&AccountUser> {
         match &self.reach {
             Reach::Account(user) => Some(user),
-            Reach::Direct(_) | Reach::Behind(_) => None,
+            Reach::Direct(_) | Reach::Behind(_) | Reach::User(_) => None,
         }
     }
 
@@ -209,7 +216,12 @@ impl Station {
         self.forwarding
             .iter()
             .enumerate()
-            .find(|(_, rule)| asked.fits(rule.when) && rule.holds(at, site))
+            .find(|(_, rule)| asked.fits(rule.when) && rule.holds(at, self.zone_at(site)))
+    }
+
+    /// The zone in which its rules are read.
+    pub fn zone_at<'a>(&'a self, site: &'a Site) -> &'a TimeZone {
+        self.zone.as_ref().unwrap_or(&site.zone)
     }
 }
 

@@ -13,7 +13,9 @@ use utoipa_axum::router::OpenApiRouter;
 use super::problem::{Code, Problem, ProblemBody};
 use super::{limits, requests};
 use crate::core::Core;
-use crate::{claims, devices, events, mail, notices, people, service, subscriptions, tenancy};
+use crate::{
+    calls, claims, devices, events, mail, notices, people, service, subscriptions, tenancy,
+};
 
 /// A body of more than this is refused, where a route does not say more.
 const BODY: usize = 64 * 1024;
@@ -39,6 +41,7 @@ fn routes() -> OpenApiRouter<Core> {
         .merge(claims::routes())
         .merge(devices::routes())
         .merge(tenancy::routes())
+        .merge(calls::routes())
         .merge(events::routes())
         .merge(claims::device_routes())
         .merge(devices::uploads::device_routes())

@@ -125,6 +125,7 @@ bind_ids! {
     SessionId PasskeyId CeremonyId InvitationId IntegrationId TokenKeyId LetterId
     CommandId NodeId IncidentId BlobId UploadId ExportId EditId
     NoticeId SubscriptionId
+    RingGroupId CallNumberId
 }
 
 /// One statement with its values.

@@ -13,7 +13,7 @@ mod logo;
 mod metadata;
 mod place;
 mod projects;
-mod shape;
+pub(crate) mod shape;
 mod sites;
 #[cfg(test)]
 mod tests;
@@ -23,7 +23,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub(crate) use companies::{NewCompany, add as add_company};
 pub(crate) use folders::project_of as project_of_folder;
 pub(crate) use hand_over::tend;
-pub(crate) use place::{Told, of_site, permitted_project, permitted_site, tell};
+pub(crate) use place::{Told, of_project, of_site, permitted_project, permitted_site, tell};
 
 use crate::core::Core;
 

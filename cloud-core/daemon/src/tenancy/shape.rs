@@ -18,7 +18,7 @@ use crate::store::changes::What;
 use crate::store::{Query, Row, StoreError, Tx};
 
 /// Something with a name, a place and a version.
-pub(super) trait Kept: Sized + Serialize {
+pub(crate) trait Kept: Sized + Serialize {
     /// As listeners and the log call it.
     const KIND: &'static str;
     /// What can be set.
@@ -31,27 +31,27 @@ pub(super) trait Kept: Sized + Serialize {
 }
 
 /// What of it matters here.
-pub(super) struct About<'a, S> {
-    pub(super) id: String,
-    pub(super) name: &'a str,
-    pub(super) scope: Scope,
-    pub(super) settings: &'a S,
-    pub(super) version: i64,
+pub(crate) struct About<'a, S> {
+    pub(crate) id: String,
+    pub(crate) name: &'a str,
+    pub(crate) scope: Scope,
+    pub(crate) settings: &'a S,
+    pub(crate) version: i64,
 }
 
 /// The one that a statement finds.
-pub(super) async fn find<T: Kept>(tx: &mut Tx, asked: Query) -> Result<T, Problem> {
+pub(crate) async fn find<T: Kept>(tx: &mut Tx, asked: Query) -> Result<T, Problem> {
     let row = tx.optional(asked).await?.ok_or_else(Problem::not_found)?;
     Ok(T::read(&row)?)
 }
 
 /// All that a statement finds.
-pub(super) async fn all<T: Kept>(tx: &mut Tx, asked: Query) -> Result<Vec<T>, StoreError> {
+pub(crate) async fn all<T: Kept>(tx: &mut Tx, asked: Query) -> Result<Vec<T>, StoreError> {
     tx.all(asked).await?.iter().map(T::read).collect()
 }
 
 /// A page of what a statement with a condition finds, by name.
-pub(super) async fn page_by_name<T: Kept>(
+pub(crate) async fn page_by_name<T: Kept>(
     core: &Core,
     mut asked: Query,
     page: &PageOf,
@@ -77,7 +77,7 @@ pub(super) async fn page_by_name<T: Kept>(
 }
 
 /// Makes it; `action` is what the log calls that.
-pub(super) async fn make<T: Kept>(
+pub(crate) async fn make<T: Kept>(
     mut tx: Tx,
     caller: &Caller,
     (insert, made): (Query, T),
@@ -92,7 +92,7 @@ pub(super) async fn make<T: Kept>(
 }
 
 /// Changes it by a statement that names the version that was read.
-pub(super) async fn change<T: Kept>(
+pub(crate) async fn change<T: Kept>(
     mut tx: Tx,
     caller: &Caller,
     version: IfMatch,
@@ -110,7 +110,7 @@ pub(super) async fn change<T: Kept>(
 }
 
 /// Ends it by a statement. What still refers to it keeps it.
-pub(super) async fn end<T: Kept>(
+pub(crate) async fn end<T: Kept>(
     mut tx: Tx,
     caller: &Caller,
     version: IfMatch,

@@ -233,7 +233,7 @@ impl Exchange {
         let node = match to {
             Target::Station(id) => match self.directory.station(*id)?.reach {
                 Reach::Behind(node) => node,
-                Reach::Account(_) | Reach::Direct(_) => return None,
+                Reach::Account(_) | Reach::Direct(_) | Reach::User(_) => return None,
             },
             Target::Elsewhere(Address::Remote { node, .. }) => *node,
             Target::Elsewhere(_) => return None,

@@ -159,7 +159,7 @@ impl Exchange {
         let station = self.directory.station_by_number(number)?;
         match station.reach {
             Reach::Behind(_) => None,
-            Reach::Account(_) | Reach::Direct(_) => Some(station.id),
+            Reach::Account(_) | Reach::Direct(_) | Reach::User(_) => Some(station.id),
         }
     }
 
@@ -173,7 +173,7 @@ impl Exchange {
         let known = known.ok_or(OrderError::NoSuchStation(number))?.clone();
         let node = match known.reach {
             Reach::Behind(node) => Some(node),
-            Reach::Account(_) | Reach::Direct(_) => None,
+            Reach::Account(_) | Reach::Direct(_) | Reach::User(_) => None,
         };
         let line = node.and_then(|node| self.lines.towards(node));
         let id = line.ok_or(OrderError::NotBehindLine(number))?;

@@ -128,7 +128,7 @@ impl Exchange {
         let station = self.directory.station(id)?;
         match station.reach {
             Reach::Behind(node) => self.lines.get(line)?.server(node)?.party(station.number),
-            Reach::Account(_) | Reach::Direct(_) => None,
+            Reach::Account(_) | Reach::Direct(_) | Reach::User(_) => None,
         }
     }
 

@@ -88,7 +88,7 @@ impl Exchange {
         let reached: Vec<_> = others.flat_map(|(_, other)| other.nodes()).collect();
         let alone = |station: &&Station| match station.reach {
             Reach::Behind(node) => nodes.contains(&node) && !reached.contains(&node),
-            Reach::Account(_) | Reach::Direct(_) => false,
+            Reach::Account(_) | Reach::Direct(_) | Reach::User(_) => false,
         };
         let stations = self.directory.stations().iter().filter(alone);
         stations.map(|station| station.id).collect()
@@ -148,7 +148,7 @@ impl Exchange {
         let station = self.directory.station(station)?;
         match station.reach {
             Reach::Behind(_) => None,
-            Reach::Account(_) | Reach::Direct(_) => {
+            Reach::Account(_) | Reach::Direct(_) | Reach::User(_) => {
                 self.lines.get(line)?.config.numbering.party(station.number)
             }
         }

@@ -208,7 +208,7 @@ impl Exchange {
     fn stations_by(&self, line: LineId) -> VecDeque<StationId> {
         let here = |station: &&Station| match station.reach {
             Reach::Behind(node) => self.lines.towards(node) == Some(line),
-            Reach::Account(_) | Reach::Direct(_) => false,
+            Reach::Account(_) | Reach::Direct(_) | Reach::User(_) => false,
         };
         let stations = self.directory.stations().iter().filter(here);
         stations.map(|station| station.id).collect()

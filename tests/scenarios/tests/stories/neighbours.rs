@@ -1,10 +1,14 @@
 //! B1, C1, C5: calls over the link between a gateway and the core, and browsers at their ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use calls::Alert;
-use exchange::{WebCommand, WebEvent, WebParty, WebProgress};
-use model::{Address, CallNumber, DialStatus, EndCause, LegId, LegRole};
+use exchange::{Input, WebCommand, WebEvent, WebParty, WebProgress};
+use model::{
+    Address, CallNumber, CloudUserId, DialStatus, Directory, EndCause, LegId, LegRole, Lists,
+    Reach, Station, StationId, StationKind,
+};
 use scenarios::clock::SECOND;
 use scenarios::pair::{CORE, GATEWAY, OTHER, Pair};
 
@@ -176,5 +180,39 @@ fn a_browser_that_answers_what_nobody_can_use_is_ended_and_the_next_may_answer()
     assert!(
         told.iter()
             .any(|(_, command)| matches!(command, WebCommand::Accept { .. }))
+    );
+}
+
+#[test]
+fn the_number_of_a_person_rings_her_browser() {
+    let mut pair = Pair::new(&[("500", &[3])]);
+    let her = CloudUserId::new(2);
+    let id = StationId::from_key("her");
+    let digits = CallNumber::parse("500").expect("digits");
+    let number_of_hers = Station::new(id, digits, StationKind::Generic, Reach::User(her));
+    let lists = Lists {
+        stations: vec![number_of_hers],
+        ..Lists::default()
+    };
+    let directory = Arc::new(Directory::build(lists).expect("a directory of one"));
+    pair.tell(CORE, Input::DirectoryChanged(directory, Vec::new()));
+    let caller = pair.dial(GATEWAY, 1, 1, number("500"));
+    pair.wait(SECOND / 2);
+    let rings = ringing(&mut pair);
+    pair.answer(CORE, rings[0]);
+    pair.wait(SECOND / 2);
+    let told = pair.told(GATEWAY);
+    let accepted = |(party, command): &(WebParty, WebCommand)| {
+        *party == caller && matches!(command, WebCommand::Accept { .. })
+    };
+    assert!(told.iter().any(accepted), "{told:?}");
+    let cause = EndCause::HungUp;
+    pair.web(CORE, rings[0], WebEvent::Ended { cause });
+    pair.wait(SECOND);
+    let records = &pair.ends[CORE].records;
+    assert!(
+        records
+            .iter()
+            .any(|record| record.party.station == Some(id))
     );
 }

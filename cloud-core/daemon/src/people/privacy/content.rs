@@ -154,6 +154,20 @@ const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        name: "call_numbers",
+        from: "SELECT * FROM call_number WHERE user_id = ",
+        hers: Hers::Id,
+        company: Some("company_id"),
+        order: "id",
+        columns: &[
+            ("id", Holds::Text),
+            ("company_id", Holds::Text),
+            ("number", Holds::Text),
+            ("site_id", Holds::Text),
+            ("forwarding", Holds::Json),
+        ],
+    },
+    Section {
         name: "commands",
         from: "SELECT * FROM command WHERE ordered_by = ",
         hers: Hers::Id,

@@ -12,6 +12,7 @@ use super::super::grants;
 use super::super::users::{self, Account, mail_key};
 use super::rows;
 use crate::api::Problem;
+use crate::calls;
 use crate::store::audit::{Actor, Audit};
 use crate::store::changes::{Change, What, Whose};
 use crate::store::{StoreError, Tx, query};
@@ -66,6 +67,7 @@ pub(crate) async fn forget_again(
 
 async fn forget(tx: &mut Tx, account: &Account, now: Timestamp) -> Result<(), StoreError> {
     rows::let_go_of(tx, account.id).await?;
+    calls::directory::forget_person(tx, account.id, now).await?;
     for statement in TO_HER {
         tx.execute(query(statement).bind(mail_key(&account.mail)))
             .await?;

@@ -4,6 +4,7 @@ use cloud_logic::ids::{CompanyId, ProjectId};
 use model::Timestamp;
 
 use crate::api::{Code, Problem};
+use crate::calls;
 use crate::devices::commands;
 use crate::people;
 use crate::store::audit::Actor;
@@ -30,6 +31,10 @@ pub(super) const STAYS: &[(&str, &str)] = &[
     ("grant_", "rights that the giver gave end"),
     ("hand_over", "is the giver's record"),
     ("invitation", "what the giver promised ends"),
+    (
+        "ring_group",
+        "names people and numbers of the giver, and ends",
+    ),
 ];
 
 /// Gives the project to another company, with all that belongs to it.
@@ -66,6 +71,7 @@ pub(super) async fn give(
         Err(error) => return Err(error.into()),
     }
     people::end_in_project(tx, actor, (from, project), now).await?;
+    calls::directory::end_in_project(tx, (from, project), now).await?;
     // What the giver's people ordered and still meant to change is not done to the taker's devices.
     commands::rows::cancel_in(tx, project, now).await?;
     let meant = query(
