@@ -441,7 +441,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/companies/{company}/notice_rules": {
+    "/api/v1/companies/{company}/notice-rules": {
         parameters: {
             query?: never;
             header?: never;
@@ -636,7 +636,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/companies/{company}/users/{user}/password_reset": {
+    "/api/v1/companies/{company}/users/{user}/password-reset": {
         parameters: {
             query?: never;
             header?: never;
@@ -1390,7 +1390,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/me/notice_choice": {
+    "/api/v1/me/notice-choice": {
         parameters: {
             query?: never;
             header?: never;

@@ -190,6 +190,12 @@ impl ClientTls {
         })
     }
 
+    /// Settings that somebody else has made of a certificate and of whom it believes.
+    pub fn from_config(config: ClientConfig) -> Self {
+        let config = Arc::new(config);
+        Self { config }
+    }
+
     pub(crate) fn config(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.config)
     }

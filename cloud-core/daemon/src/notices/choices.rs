@@ -98,7 +98,7 @@ struct NoticeChoice {
 /// What of the notices you have by mail
 #[utoipa::path(
     get,
-    path = "/api/v1/me/notice_choice",
+    path = "/api/v1/me/notice-choice",
     tag = "notices",
     extensions(("x-permission" = json!("signed_in"))),
     responses((status = 200, description = "Your choice.", body = NoticeChoice), Refused)
@@ -129,7 +129,7 @@ async fn read(
 /// You never get more than you may see in the portal.
 #[utoipa::path(
     put,
-    path = "/api/v1/me/notice_choice",
+    path = "/api/v1/me/notice-choice",
     tag = "notices",
     params(("if-match" = String, Header, description = "Its version, in quotes.")),
     extensions(("x-permission" = json!("signed_in"))),

@@ -75,7 +75,7 @@ impl From<Rules> for NoticeRules {
 /// What a company finds worth telling
 #[utoipa::path(
     get,
-    path = "/api/v1/companies/{company}/notice_rules",
+    path = "/api/v1/companies/{company}/notice-rules",
     tag = "notices",
     params(("company" = String, Path, description = "Which company.")),
     extensions(("x-permission" = json!("notice.view"))),
@@ -97,7 +97,7 @@ async fn read(
 /// Holds for what happens from then on.
 #[utoipa::path(
     put,
-    path = "/api/v1/companies/{company}/notice_rules",
+    path = "/api/v1/companies/{company}/notice-rules",
     tag = "notices",
     params(
         ("company" = String, Path, description = "Which company."),

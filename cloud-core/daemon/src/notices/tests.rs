@@ -192,7 +192,7 @@ async fn d2_everybody_chooses_what_comes_by_mail() {
         let world = world(store).await;
         let place = world.company("acme").await;
         let scope = Scope::Company(place.company);
-        let path = "/api/v1/me/notice_choice";
+        let path = "/api/v1/me/notice-choice";
         let choose = async |who: &Browser, version: &str, choice: Value| {
             let mut who = who.clone();
             who.headers.push(("if-match", version.to_owned()));
@@ -257,7 +257,7 @@ async fn d2_rules_of_the_company_hold_and_somebody_looks_after_a_notice_once() {
         let viewer = world
             .holder(Role::Viewer, scope, "viewer@example.com")
             .await;
-        let path = format!("/api/v1/companies/{}/notice_rules", place.company);
+        let path = format!("/api/v1/companies/{}/notice-rules", place.company);
         let rules = world.get(&viewer, &path).await;
         assert_eq!(
             rules.is(200).json(),

@@ -200,7 +200,7 @@ struct ResetLink {
 /// short while ago.
 #[utoipa::path(
     post,
-    path = "/api/v1/companies/{company}/users/{user}/password_reset",
+    path = "/api/v1/companies/{company}/users/{user}/password-reset",
     tag = "people",
     params(
         ("company" = String, Path, description = "Which company."),

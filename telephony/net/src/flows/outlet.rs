@@ -77,6 +77,20 @@ impl Outlet {
 
     /// Starts to open a connection. The flow may be sent to at once; `Opened` or `Closed` follow.
     pub fn connect(&mut self, to: &Destination) -> Result<Flow, ConnectError> {
+        let tls = self.client_tls.clone();
+        self.connect_with(to, tls.as_ref())
+    }
+
+    /// As [`Outlet::connect`], but as whoever `tls` says, to whom it believes.
+    pub fn connect_as(&mut self, to: &Destination, tls: &ClientTls) -> Result<Flow, ConnectError> {
+        self.connect_with(to, Some(tls))
+    }
+
+    fn connect_with(
+        &mut self,
+        to: &Destination,
+        tls: Option<&ClientTls>,
+    ) -> Result<Flow, ConnectError> {
         if to.transport == Transport::Udp {
             return Err(ConnectError::Datagrams);
         }
@@ -85,7 +99,7 @@ impl Outlet {
             return Err(ConnectError::TooMany);
         }
         let tls = match to.transport {
-            Transport::Tls => Some(self.tls_to(to)?),
+            Transport::Tls => Some(tls_to(to, tls.ok_or(ConnectError::NoTls)?)?),
             Transport::Tcp | Transport::Udp => None,
         };
         let socket = self.socket_to(to)?;
@@ -125,19 +139,6 @@ impl Outlet {
         self.connections.outgoing()
     }
 
-    fn tls_to(
-        &self,
-        to: &Destination,
-    ) -> Result<(TlsConnector, ServerName<'static>), ConnectError> {
-        let tls = self.client_tls.as_ref().ok_or(ConnectError::NoTls)?;
-        let name = match &to.server_name {
-            Some(name) => ServerName::try_from(name.clone())
-                .map_err(|_| ConnectError::ServerName(name.clone()))?,
-            None => ServerName::from(to.remote.ip()),
-        };
-        Ok((TlsConnector::from(tls.config()), name))
-    }
-
     fn socket_to(&self, to: &Destination) -> io::Result<TcpSocket> {
         let is_ipv4 = to.remote.is_ipv4();
         let socket = if is_ipv4 {
@@ -152,4 +153,16 @@ impl Outlet {
         }
         Ok(socket)
     }
+}
+
+fn tls_to(
+    to: &Destination,
+    tls: &ClientTls,
+) -> Result<(TlsConnector, ServerName<'static>), ConnectError> {
+    let name = match &to.server_name {
+        Some(name) => ServerName::try_from(name.clone())
+            .map_err(|_| ConnectError::ServerName(name.clone()))?,
+        None => ServerName::from(to.remote.ip()),
+    };
+    Ok((TlsConnector::from(tls.config()), name))
 }

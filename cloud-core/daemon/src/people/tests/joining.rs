@@ -245,7 +245,7 @@ async fn u1_an_administrator_resets_a_password_only_of_whom_she_could_be_anyway(
         let admin = world.holder(Role::Admin, scope, "admin@example.com").await;
         let path = |user| {
             format!(
-                "/api/v1/companies/{}/users/{user}/password_reset",
+                "/api/v1/companies/{}/users/{user}/password-reset",
                 place.company
             )
         };
