@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use crate::api::Tally;
 use crate::blobs::Blobs;
 use crate::clock::Clock;
+use crate::devices::commands::Orders;
 use crate::keys::Keys;
 use crate::mail::Mail;
 use crate::people::People;
@@ -26,6 +27,7 @@ pub(crate) struct Core {
     pub(crate) people: People,
     pub(crate) blobs: Blobs,
     pub(crate) mail: Mail,
+    pub(crate) orders: Orders,
     pub(crate) tally: Tally,
     /// What was forgotten because it is over.
     pub(crate) forgotten: ForgottenSoFar,

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::core::{Core, NewId};
 use crate::devices;
+use crate::devices::commands::{Orders, take_orders};
 use crate::front_door;
 use crate::keys::{Addresses, Keys, Sealer, revocation_lists};
 use crate::listener::{self, Figures, Manner, Speaks};
@@ -93,6 +94,7 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     tasks.spawn(async move { tended.0.tend(&tended.1, tended.2).await });
     tasks.spawn(claims::tend(core.clone(), stop.clone()));
     tasks.spawn(people::tend(core.clone(), stop.clone()));
+    tasks.spawn(take_orders(core.clone(), stop.clone()));
     tasks.spawn(devices::edits::tend(core.clone(), stop.clone()));
     tasks.spawn(mail::run(core.clone(), stop.clone()));
     let node = NodeId::new_at(core.now()).to_string();
@@ -138,6 +140,7 @@ pub(crate) async fn open(settings: &Settings, store: Store) -> Result<Core> {
         people,
         blobs: Blobs::open(&settings.blobs.place, settings.blobs.room)?,
         mail: Mail::new(settings.mail.clone()),
+        orders: Orders::default(),
         tally: api::Tally::new(settings.limits),
         forgotten: ForgottenSoFar::default(),
         subscriptions: settings.subscriptions,

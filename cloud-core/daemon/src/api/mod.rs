@@ -23,7 +23,7 @@ pub(crate) mod version;
 
 pub(crate) use extract::{Json, Path, Query};
 pub(crate) use limits::{Limits, PerSecond, Standing};
-pub(crate) use once::{Begun, Once};
+pub(crate) use once::Once;
 pub(crate) use page::{Cursor, Page, PageOf};
 pub(crate) use problem::{Code, Finding, Problem};
 pub(crate) use requests::Requests;

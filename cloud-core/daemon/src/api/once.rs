@@ -1,10 +1,13 @@
 //! Requests that act in the world act once, however often they are sent (`Idempotency-Key`).
 //!
 //! The key is kept in the transaction of the act, with the answer: who tries again after a broken
-//! connection hears the answer of the first try, and a try that failed leaves the key free. Two tries
-//! at the same instant take turns in the database, the second hears the first one's answer. Not for
+//! connection hears the answer of the first try, and a try that failed leaves the key free. Several
+//! requests may share the transaction; the second of two tries in it hears the first one's answer, and
+//! of two on different nodes the later one finds the key taken when it writes, and looks again. Not for
 //! answers that hold a secret: they would lie in the store. Invariant: no key without its act, no act
 //! without its key.
+
+use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
@@ -12,6 +15,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use model::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -20,7 +24,7 @@ use utoipa::IntoParams;
 use super::extract::{Json, Octets};
 use super::problem::{Code, Finding, Problem};
 use crate::people::Caller;
-use crate::store::{Tx, query};
+use crate::store::{Row, Rows, StoreError, Tx, query};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -46,80 +50,146 @@ pub(crate) struct Once<T> {
     print: Vec<u8>,
 }
 
-/// Whether a request comes for the first time.
-#[must_use]
-pub(crate) enum Begun<'a> {
-    First(First<'a>),
-    /// It was carried out before, and answered with this.
-    Before(Response),
-}
-
-/// The place where the answer is kept. Whoever does not keep it has not finished the request.
-#[derive(Debug)]
-#[must_use]
-pub(crate) struct First<'a> {
-    caller: String,
-    key: &'a str,
-}
-
 impl<T> Once<T> {
-    /// Right after the permission was checked, in the transaction that acts.
-    pub(crate) async fn begin(&self, tx: &mut Tx, caller: &Caller) -> Result<Begun<'_>, Problem> {
-        let name = caller.actor().name;
-        // Two tries at the same instant: the second waits here for the first one's commit.
-        let kept = query(
-            "INSERT INTO idempotency (caller, key, fingerprint, created)
-             VALUES ($1, $2, $3, $4) ON CONFLICT (caller, key) DO NOTHING",
-        );
-        let kept = kept.bind(&name).bind(&self.key).bind(self.print.as_slice());
-        if tx.execute(kept.bind(caller.now)).await? > 0 {
-            let caller = name;
-            let key = &self.key;
-            return Ok(Begun::First(First { caller, key }));
-        }
-        let asked = query(
-            "SELECT fingerprint, status, body FROM idempotency WHERE caller = $1 AND key = $2",
-        );
-        let earlier = tx.optional(asked.bind(&name).bind(&self.key)).await?;
-        // Forgotten this instant, or its act is made of several transactions and goes on.
-        let Some(earlier) = earlier else {
-            return Err(under_way());
+    /// The body, and what the request is known by.
+    pub(crate) fn apart(self, caller: &Caller) -> (T, Known) {
+        let known = Known {
+            place: (caller.actor().name, self.key),
+            print: self.print,
         };
-        if earlier.octets("fingerprint")? != self.print {
-            return Err(used_for_another());
-        }
-        let (Some(status), Some(body)) =
-            (earlier.maybe_int("status")?, earlier.maybe_text("body")?)
-        else {
-            return Err(under_way());
-        };
-        let status = u16::try_from(status).ok();
-        let status = status.and_then(|status| StatusCode::from_u16(status).ok());
-        let mut again = json(status.unwrap_or(StatusCode::OK), body);
-        again
-            .headers_mut()
-            .insert(REPLAYED, HeaderValue::from_static("true"));
-        Ok(Begun::Before(again))
+        (self.body, known)
     }
 }
 
-impl First<'_> {
-    /// Keeps the answer, and makes it. Before the commit.
-    pub(crate) async fn answer(
-        self,
+/// What is kept of a request.
+#[derive(Debug)]
+struct Earlier {
+    print: Vec<u8>,
+    /// Nothing while its act goes on.
+    answer: Option<(StatusCode, String)>,
+}
+
+impl Earlier {
+    fn of(row: &Row) -> Result<Self, StoreError> {
+        let status = row.maybe_int("status")?.map(|status| {
+            let status = u16::try_from(status).ok();
+            let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+            status.unwrap_or(StatusCode::OK)
+        });
+        Ok(Self {
+            print: row.octets("fingerprint")?,
+            answer: status.zip(row.maybe_text("body")?),
+        })
+    }
+
+    /// Its answer, for a request that is the same one.
+    fn again(&self, print: &[u8]) -> Result<Response, Problem> {
+        if self.print != print {
+            return Err(used_for_another());
+        }
+        let (status, body) = self.answer.as_ref().ok_or_else(under_way)?;
+        let mut again = json(*status, body.clone());
+        again
+            .headers_mut()
+            .insert(REPLAYED, HeaderValue::from_static("true"));
+        Ok(again)
+    }
+}
+
+/// What a request is known by when it comes again.
+#[derive(Debug)]
+pub(crate) struct Known {
+    /// Whose, and the key.
+    place: (String, String),
+    print: Vec<u8>,
+}
+
+/// The keys of requests that share a transaction.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    kept: BTreeMap<(String, String), Earlier>,
+    new: Vec<(String, String)>,
+}
+
+impl Keys {
+    /// What is kept of these requests already.
+    pub(crate) async fn of(
         tx: &mut Tx,
+        known: impl IntoIterator<Item = &Known>,
+    ) -> Result<Self, StoreError> {
+        let mut asked = query("SELECT caller, key, fingerprint, status, body FROM idempotency")
+            .text(" WHERE (caller, key) IN (VALUES ");
+        let mut places: Vec<_> = known.into_iter().map(|known| &known.place).collect();
+        let last = places.last().copied();
+        let length = places.len().next_power_of_two();
+        // Few texts, each prepared once: the last one stands there more than once.
+        places.extend(last.into_iter().cycle().take(length - places.len()));
+        for (number, (caller, key)) in places.into_iter().enumerate() {
+            let comma = if number == 0 { "(" } else { ", (" };
+            asked = asked
+                .text(comma)
+                .value(caller)
+                .text(", ")
+                .value(key)
+                .text(")");
+        }
+        let rows = tx.all(asked.text(")")).await?;
+        let kept = rows.iter().map(|row| {
+            let place = (row.text("caller")?, row.text("key")?);
+            Ok((place, Earlier::of(row)?))
+        });
+        Ok(Self {
+            kept: kept.collect::<Result<_, StoreError>>()?,
+            new: Vec::new(),
+        })
+    }
+
+    /// The answer, if the request was carried out before, or just now.
+    pub(crate) fn before(&self, known: &Known) -> Option<Result<Response, Problem>> {
+        let earlier = self.kept.get(&known.place)?;
+        Some(earlier.again(&known.print))
+    }
+
+    /// Keeps the answer of a request that is carried out, and makes it.
+    pub(crate) fn answer(
+        &mut self,
+        known: &Known,
         status: StatusCode,
         body: &impl Serialize,
     ) -> Result<Response, Problem> {
-        let body = serde_json::to_string(body).map_err(|error| {
-            tracing::error!(%error, "an answer cannot be written");
-            Problem::new(Code::Fault, "The core could not finish this.")
-        })?;
-        let kept =
-            query("UPDATE idempotency SET status = $1, body = $2 WHERE caller = $3 AND key = $4");
-        let kept = kept.bind(i64::from(status.as_u16())).bind(&body);
-        tx.execute(kept.bind(self.caller).bind(self.key)).await?;
+        let body = written(body)?;
+        let earlier = Earlier {
+            print: known.print.clone(),
+            answer: Some((status, body.clone())),
+        };
+        self.kept.insert(known.place.clone(), earlier);
+        self.new.push(known.place.clone());
         Ok(json(status, body))
+    }
+
+    /// Before the commit. Fails when another node has carried out one of them meanwhile.
+    pub(crate) async fn write(self, tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
+        let mut rows = Rows::new(
+            "INSERT INTO idempotency (caller, key, fingerprint, status, body, created) VALUES",
+            6,
+        );
+        for place in &self.new {
+            let Some(Earlier { print, answer }) = self.kept.get(place) else {
+                continue;
+            };
+            let status = answer
+                .as_ref()
+                .map(|(status, _)| i64::from(status.as_u16()));
+            let body = answer.as_ref().map(|(_, body)| body.as_str());
+            rows.bind(&place.0)
+                .bind(&place.1)
+                .bind(print.as_slice())
+                .bind(status)
+                .bind(body)
+                .bind(now);
+        }
+        tx.insert(rows).await?;
+        Ok(())
     }
 }
 
@@ -144,6 +214,13 @@ where
         let Json(body) = Json::from_request(again, state).await?;
         Ok(Self { body, key, print })
     }
+}
+
+fn written(body: &impl Serialize) -> Result<String, Problem> {
+    serde_json::to_string(body).map_err(|error| {
+        tracing::error!(%error, "an answer cannot be written");
+        Problem::new(Code::Fault, "The core could not finish this.")
+    })
 }
 
 fn key(headers: &HeaderMap) -> Result<String, Problem> {

@@ -59,12 +59,17 @@ pub(crate) async fn permitted(
     device: DeviceId,
 ) -> Result<Scope, Problem> {
     let whose = whose(tx, device).await?.ok_or_else(Problem::not_found)?;
-    let scope = match (whose.company, whose.project, whose.site) {
-        (Some(company), Some(project), Some(site)) => Scope::Site(company, project, site),
-        (Some(company), Some(project), None) => Scope::Project(company, project),
-        (Some(company), None, _) => Scope::Company(company),
-        (None, _, _) => return Err(Problem::not_found()),
-    };
+    let scope = scope_of(whose).ok_or_else(Problem::not_found)?;
     caller.require(permission, &scope)?;
     Ok(scope)
+}
+
+/// Where that is; nothing for what is nobody's.
+pub(crate) fn scope_of(whose: Whose) -> Option<Scope> {
+    let company = whose.company?;
+    Some(match (whose.project, whose.site) {
+        (Some(project), Some(site)) => Scope::Site(company, project, site),
+        (Some(project), None) => Scope::Project(company, project),
+        (None, _) => Scope::Company(company),
+    })
 }

@@ -158,10 +158,17 @@ where
             }
             tokio::select! {
                 biased;
-                told = link.told() => match told {
-                    Ok(order) => self.obey(order, link),
-                    Err(why) => self.session.end(why),
-                },
+                told = link.told() => {
+                    let mut told = Some(told);
+                    // All that waits goes out in one write.
+                    while let Some(Ok(order)) = told {
+                        self.obey(order, link);
+                        told = link.take();
+                    }
+                    if let Some(Err(why)) = told {
+                        self.session.end(why);
+                    }
+                }
                 read = read(&mut self.stream, &mut self.session, &mut self.rest),
                     if self.session.listens() && self.rest.is_empty() =>
                 {

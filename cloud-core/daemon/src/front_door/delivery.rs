@@ -6,7 +6,7 @@
 //! in the state it was read in, so that no command leaves twice from two nodes.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cloud_logic::ids::{DeviceId, NodeId};
@@ -38,6 +38,9 @@ const PORTION: u32 = 200;
 pub(super) struct Delivery {
     wake: Notify,
     todo: Mutex<Todo>,
+    /// A command waits because nothing more may be said to its device before something is
+    /// acknowledged.
+    short_of_room: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +57,22 @@ impl Delivery {
             .unwrap_or_else(PoisonError::into_inner)
             .commands = true;
         self.wake.notify_one();
+    }
+
+    /// A device has room again: as `commands`, if one waits for that.
+    pub(super) fn room(&self) {
+        if self.short_of_room.swap(false, Ordering::AcqRel) {
+            self.commands();
+        }
+    }
+
+    /// Takes a place on the connection, or makes sure that its next acknowledgement wakes us.
+    fn take_room(&self, link: &Link) -> bool {
+        link.take_room() || {
+            self.short_of_room.swap(true, Ordering::AcqRel);
+            // It may have come in between.
+            link.take_room()
+        }
     }
 
     /// A device may have to be told its settings. Bounded: only those that are connected.
@@ -124,7 +143,9 @@ async fn send_commands_of(ground: &Ground, node: NodeId) -> Result<(), StoreErro
             .into_iter()
             .filter_map(|command| {
                 let link = ground.links.of(command.device)?;
-                let free = !link.is_ending() && link.hears(Down::Command) && link.take_room();
+                let free = !link.is_ending()
+                    && link.hears(Down::Command)
+                    && ground.delivery.take_room(&link);
                 free.then_some((link, command))
             })
             .collect();
@@ -217,7 +238,7 @@ async fn args(
     }
 }
 
-fn said(command: &CommandRow, args: Value) -> Option<Saying> {
+pub(super) fn said(command: &CommandRow, args: Value) -> Option<Saying> {
     let moment = |at: Timestamp| Counter::new(at.unix_ms()).ok().map(Moment);
     Some(Saying::Command(Command {
         cmd: Text::new(command.id.to_string()).ok()?,

@@ -1,32 +1,33 @@
 //! What devices say, committed: one task stores the messages of all of them.
 //!
-//! While one transaction commits the next one gathers, so that many devices share one write
-//! to the disk and a single one waits for nobody. Deliberately not here: what settings and
-//! events mean. Invariant: `Order::Stored` is given after the commit and never without it.
+//! They are gathered into common commits (`store::gather`), and what is alike goes into one
+//! statement. Deliberately not here: what settings and events mean. Invariant: `Order::Stored` is given after the commit and never without it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cloud_logic::ids::DeviceId;
+use cloud_logic::ids::{CommandId, DeviceId};
 use contract::document::{Counter, Moment};
 use contract::down::{Ack, Stream};
-use contract::topic::Down;
+use contract::topic::{Down, Subscribed};
+use contract::up;
 use model::Timestamp;
 use tokio::sync::mpsc;
 
 use super::Ground;
 use super::figures::count;
 use super::links::{Link, Order};
+use super::rows::streams::Place;
 use super::rows::{connections, streams};
 use super::session::{Message, Number, Saying, Token, Why};
 use crate::devices::{commands, twin};
-use crate::store::{StoreError, Tx};
+use crate::store::{Gathered, StoreError, Tx, gather};
 
 /// So many messages may wait; above it the connections wait, and with them the devices.
 const WAITING: usize = 4096;
 
 /// So many are committed at once.
-const PORTION: usize = 500;
+const PORTION: usize = 1024;
 
 /// Something of a device that is to be stored.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ pub(super) enum What {
     },
     /// It has what was said to it.
     Delivered(Token),
-    Subscribed(contract::topic::Subscribed),
+    Subscribed(Subscribed),
 }
 
 pub(super) fn items() -> (mpsc::Sender<Item>, mpsc::Receiver<Item>) {
@@ -51,97 +52,214 @@ pub(super) fn items() -> (mpsc::Sender<Item>, mpsc::Receiver<Item>) {
 }
 
 /// Lives until all who could say something are gone.
-pub(super) async fn run(ground: Arc<Ground>, mut items: mpsc::Receiver<Item>) {
-    let mut portion = Vec::new();
-    while items.recv_many(&mut portion, PORTION).await > 0 {
-        let now = ground.core.now();
-        match store(&ground, &portion, now).await {
-            Ok(marks) => answer(&ground, &portion, &marks, now),
-            Err(error) if portion.len() == 1 => refuse(&ground, &portion, &error),
-            // One of them may be what the store does not take: each on its own.
-            Err(_) => {
-                for item in std::mem::take(&mut portion) {
-                    let item = [item];
-                    match store(&ground, &item, now).await {
-                        Ok(marks) => answer(&ground, &item, &marks, now),
-                        Err(error) => refuse(&ground, &item, &error),
-                    }
-                }
-            }
+pub(super) async fn run(ground: Arc<Ground>, items: mpsc::Receiver<Item>) {
+    gather(&Ingest(ground), items, PORTION).await;
+}
+
+struct Ingest(Arc<Ground>);
+
+impl Gathered for Ingest {
+    type Item = Item;
+    type Stored = (Marks, Timestamp);
+
+    async fn store(&self, items: &mut [Item]) -> Result<Self::Stored, StoreError> {
+        let now = self.0.core.now();
+        Ok((store(&self.0, items, now).await?, now))
+    }
+
+    fn done(&self, items: Vec<Item>, stored: Result<Self::Stored, StoreError>) {
+        match stored {
+            Ok((marks, now)) => answer(&self.0, &items, &marks, now),
+            Err(error) => refuse(&self.0, &items, &error),
         }
-        portion.clear();
     }
 }
 
 /// How far streams are stored now.
-type Marks = BTreeMap<(DeviceId, Stream), (i64, i64)>;
+type Marks = BTreeMap<(DeviceId, Stream), Place>;
 
 async fn store(ground: &Ground, items: &[Item], now: Timestamp) -> Result<Marks, StoreError> {
-    let mut tx = ground.core.store.write().await?;
-    let mut marks = Marks::new();
-    // Those that a message does not tell by itself.
-    let mut asked = BTreeSet::new();
-    let mut news = BTreeSet::new();
-    let mut stored = 0;
-    let mut repeated = 0;
+    let mut portion = Portion::default();
     for Item { link, what } in items {
-        let device = link.device();
-        match what {
-            What::Delivered(Token::Command(id)) => {
-                commands::rows::acknowledged(&mut tx, *id, now).await?;
-            }
-            What::Delivered(Token::Desired(_)) => {}
-            What::Subscribed(subscribed) => {
-                connections::subscribe(&mut tx, device, link.epoch, *subscribed).await?;
-            }
-            What::Said { message, .. } => {
-                let heard = said(&mut tx, link, message, now).await?;
-                match (place_of(message), &heard) {
-                    (Some((stream, mark)), Said::News(_)) => {
-                        marks.insert((device, stream), mark);
-                    }
-                    (Some(_), Said::Known) | (None, _) => {
-                        asked.extend(streams_of(message).iter().map(|stream| (device, *stream)));
-                    }
-                }
-                match heard {
-                    Said::News(kind) => {
-                        stored += 1;
-                        news.extend(kind.map(|kind| (device, kind)));
-                    }
-                    Said::Known => repeated += 1,
-                }
-            }
-        }
+        portion.sort(link, what);
     }
-    for (device, stream) in asked {
-        if let Some(mark) = streams::mark(&mut tx, device, stream).await? {
-            marks.insert((device, stream), mark);
-        }
+    if portion.is_empty() {
+        return Ok(Marks::new());
     }
-    for (device, kind) in news {
-        let whose = connections::whose(&mut tx, device)
-            .await?
-            .unwrap_or_default();
-        connections::tell(&mut tx, kind, device, whose, now);
-    }
+    let mut tx = ground.core.store.write().await?;
+    let mut heard = Heard::default();
+    portion.outcomes(&mut tx, &mut heard, now).await?;
+    portion.others(&mut tx, &mut heard, now).await?;
+    portion.events(&mut tx, &mut heard, now).await?;
     tx.commit().await?;
     use std::sync::atomic::Ordering::Relaxed;
-    ground.figures.stored.fetch_add(stored, Relaxed);
-    ground.figures.repeated.fetch_add(repeated, Relaxed);
+    ground.figures.stored.fetch_add(heard.stored, Relaxed);
+    ground.figures.repeated.fetch_add(heard.repeated, Relaxed);
     count(&ground.figures.commits);
-    Ok(marks)
+    Ok(heard.marks)
 }
 
-/// The place of a message in its stream: where the stream's mark is when the message is new.
-fn place_of(message: &Message) -> Option<(Stream, (i64, i64))> {
-    match message {
-        Message::Reported(reported) => {
-            let place = (reported.boot.get(), reported.seq.get());
-            Some((Stream::Reported, place))
+/// What there is in a portion, by how it is stored: of each kind as much as can be in one statement.
+#[derive(Default)]
+struct Portion<'a> {
+    events: Vec<(DeviceId, &'a up::Event)>,
+    outcomes: Vec<(DeviceId, &'a up::Outcome)>,
+    delivered: BTreeSet<CommandId>,
+    /// What comes seldom, in its order.
+    others: Vec<(&'a Link, Other<'a>)>,
+}
+
+enum Other<'a> {
+    Hello(&'a up::Hello),
+    Reported(&'a up::Reported),
+    Subscribed(Subscribed),
+}
+
+/// What came of a portion.
+#[derive(Default)]
+struct Heard {
+    stored: u64,
+    repeated: u64,
+    marks: Marks,
+    /// What listeners are told of, once per device and portion.
+    news: BTreeSet<(DeviceId, &'static str)>,
+}
+
+impl Heard {
+    fn counts(&mut self, is_new: bool) {
+        *match is_new {
+            true => &mut self.stored,
+            false => &mut self.repeated,
+        } += 1;
+    }
+}
+
+impl<'a> Portion<'a> {
+    fn sort(&mut self, link: &'a Link, what: &'a What) {
+        let device = link.device();
+        match what {
+            What::Delivered(Token::Command(id)) => drop(self.delivered.insert(*id)),
+            What::Delivered(Token::Desired(_)) => {}
+            What::Subscribed(to) => self.others.push((link, Other::Subscribed(*to))),
+            What::Said { message, .. } => match message {
+                Message::Event(event) => self.events.push((device, event)),
+                Message::Outcome(outcome) => self.outcomes.push((device, outcome)),
+                Message::Hello(hello) => self.others.push((link, Other::Hello(hello))),
+                Message::Reported(reported) => self.others.push((link, Other::Reported(reported))),
+                // They say that the device is there, which its socket has said already.
+                Message::Heartbeat(_) | Message::Will(_) => {}
+            },
         }
-        Message::Event(event) => Some((Stream::Event, (event.boot.get(), event.seq.get()))),
-        Message::Hello(_) | Message::Outcome(_) | Message::Heartbeat(_) | Message::Will(_) => None,
+    }
+
+    fn is_empty(&self) -> bool {
+        self.events.is_empty()
+            && self.outcomes.is_empty()
+            && self.delivered.is_empty()
+            && self.others.is_empty()
+    }
+
+    async fn outcomes(
+        &self,
+        tx: &mut Tx,
+        heard: &mut Heard,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut told = commands::rows::Told::default();
+        if !self.outcomes.is_empty() {
+            told = commands::rows::told(tx, &self.outcomes, now).await?;
+            heard.stored += told.news;
+            heard.repeated += self.outcomes.len() as u64 - told.news;
+        }
+        // Of those that are over it is known by their outcome that they arrived.
+        let mut delivered = self.delivered.difference(&told.over).copied().peekable();
+        if delivered.peek().is_some() {
+            commands::rows::acknowledged(tx, delivered, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn others(
+        &self,
+        tx: &mut Tx,
+        heard: &mut Heard,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        // Streams whose marks an answer tells.
+        let mut asked = BTreeSet::new();
+        for (link, other) in &self.others {
+            let device = link.device();
+            match other {
+                Other::Subscribed(to) => {
+                    connections::subscribe(tx, device, link.epoch, *to).await?;
+                }
+                Other::Hello(hello) => {
+                    connections::hello(tx, device, link.epoch, hello, now).await?;
+                    twin::rows::overtake(tx, device, hello.have.desired).await?;
+                    asked.extend([(device, Stream::Reported), (device, Stream::Event)]);
+                    heard.counts(true);
+                }
+                Other::Reported(reported) => {
+                    let is_new = streams::reported(tx, device, reported, now).await?;
+                    heard.counts(is_new);
+                    if is_new {
+                        heard.news.insert((device, "twin"));
+                    }
+                    asked.insert((device, Stream::Reported));
+                }
+            }
+        }
+        for (device, stream) in asked {
+            if let Some(mark) = streams::mark(tx, device, stream).await? {
+                heard.marks.insert((device, stream), mark);
+            }
+        }
+        Ok(())
+    }
+
+    /// And what listeners are told of the whole portion.
+    async fn events(
+        &self,
+        tx: &mut Tx,
+        heard: &mut Heard,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut new = Vec::with_capacity(self.events.len());
+        let mut moved = BTreeMap::new();
+        if !self.events.is_empty() {
+            let devices = self.events.iter().map(|(device, _)| *device).collect();
+            let mut marks = streams::hold(tx, Stream::Event, &devices).await?;
+            for &(device, event) in &self.events {
+                let place = (event.boot.get(), event.seq.get());
+                // A device that is no more has no stream.
+                let Some(mark) = marks.get_mut(&device) else {
+                    continue;
+                };
+                heard.counts(place > *mark);
+                if place > *mark {
+                    *mark = place;
+                    moved.insert(device, place);
+                    new.push((device, event));
+                    heard.news.insert((device, "device_event"));
+                }
+            }
+            let marks = marks.into_iter();
+            heard
+                .marks
+                .extend(marks.map(|(device, mark)| ((device, Stream::Event), mark)));
+        }
+        let told: BTreeSet<_> = heard.news.iter().map(|(device, _)| *device).collect();
+        if told.is_empty() {
+            return Ok(());
+        }
+        let owners = connections::owners(tx, told).await?;
+        streams::keep(tx, &new, &owners, now).await?;
+        streams::move_to(tx, Stream::Event, &moved).await?;
+        for (device, kind) in &heard.news {
+            let whose = owners.get(device).map(|owner| owner.whose);
+            connections::tell(tx, kind, *device, whose.unwrap_or_default(), now);
+        }
+        Ok(())
     }
 }
 
@@ -153,40 +271,6 @@ fn streams_of(message: &Message) -> &'static [Stream] {
         Message::Event(_) => &[Stream::Event],
         Message::Outcome(_) | Message::Heartbeat(_) | Message::Will(_) => &[],
     }
-}
-
-enum Said {
-    /// Something that listeners are told of, once per device and portion.
-    News(Option<&'static str>),
-    Known,
-}
-
-async fn said(
-    tx: &mut Tx,
-    link: &Link,
-    message: &Message,
-    now: Timestamp,
-) -> Result<Said, StoreError> {
-    let device = link.device();
-    let news = match message {
-        Message::Hello(hello) => {
-            connections::hello(tx, device, link.epoch, hello, now).await?;
-            twin::rows::overtake(tx, device, hello.have.desired).await?;
-            return Ok(Said::News(None));
-        }
-        Message::Event(event) => streams::event(tx, device, event, now)
-            .await?
-            .then_some(Some("device_event")),
-        Message::Reported(reported) => streams::reported(tx, device, reported, now)
-            .await?
-            .then_some(Some("twin")),
-        Message::Outcome(outcome) => commands::rows::told(tx, device, outcome, now)
-            .await?
-            .then_some(None),
-        // They say that the device is there, which its socket has said already.
-        Message::Heartbeat(_) | Message::Will(_) => return Ok(Said::News(None)),
-    };
-    Ok(news.map_or(Said::Known, Said::News))
 }
 
 fn answer(ground: &Ground, items: &[Item], marks: &Marks, now: Timestamp) {
@@ -215,7 +299,7 @@ fn answer(ground: &Ground, items: &[Item], marks: &Marks, now: Timestamp) {
             }
             What::Delivered(_) => {
                 link.give_room(1);
-                ground.delivery.commands();
+                ground.delivery.room();
             }
             What::Subscribed(_) => {
                 ground.delivery.commands();

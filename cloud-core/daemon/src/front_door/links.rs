@@ -103,7 +103,8 @@ impl Link {
         }
     }
 
-    fn take(&self) -> Option<Result<Order, Why>> {
+    /// As `told`, if there is anything now.
+    pub(super) fn take(&self) -> Option<Result<Order, Why>> {
         let mut mail = self.mail();
         if let Some(why) = mail.end {
             return Some(Err(why));

@@ -23,6 +23,7 @@ mod session;
 mod tests;
 mod tls;
 mod watch;
+mod way;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -114,6 +115,8 @@ pub(crate) async fn open(core: Core, settings: Settings) -> Result<FrontDoor, Op
         items,
         broker: settings.broker.map(broker::Broker::new).transpose()?,
     });
+    let way: std::sync::Weak<Ground> = Arc::downgrade(&ground);
+    ground.core.orders.ways.open(way);
     node::renew(&ground).await?;
     let position = watch::newest(&ground).await?;
     let bound = |listener: &tokio::net::TcpListener| {

@@ -15,7 +15,7 @@ use super::hall::Call;
 use super::rows::connections;
 use super::session::Why;
 use crate::store::StoreError;
-use crate::store::changes::{Position, Seen};
+use crate::store::changes::{Position, Seen, What};
 
 const POLL: Duration = Duration::from_millis(500);
 
@@ -58,7 +58,8 @@ async fn read(ground: &Ground, position: &mut Position) -> Result<bool, StoreErr
 
 async fn heed(ground: &Ground, change: &Seen) -> Result<(), StoreError> {
     match change.kind.as_str() {
-        "command" => ground.delivery.commands(),
+        // What becomes of one later makes nobody send it.
+        "command" if change.what == What::Created => ground.delivery.commands(),
         "twin" => {
             if let Some(device) = here(ground, change) {
                 ground.delivery.settings(device);

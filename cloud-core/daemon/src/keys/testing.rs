@@ -34,6 +34,7 @@ impl TestKeys {
             people: crate::people::testing::people(),
             blobs: crate::blobs::Blobs::in_memory(),
             mail: crate::mail::Mail::default(),
+            orders: Default::default(),
             tally: crate::people::testing::tally(),
             forgotten: Default::default(),
             subscriptions: cloud_logic::subscriptions::Checking::Off,

@@ -10,6 +10,7 @@ use cloud_logic::rights::{Grant, Period, Role, Scope, Withheld};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use std::net::SocketAddr;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::grants::{self, Held};
@@ -18,6 +19,7 @@ use super::{Peer, People, Site, sessions};
 use crate::api::{self, PerSecond, Tally};
 use crate::blobs::Blobs;
 use crate::core::{Core, NewId};
+use crate::devices::commands::take_orders;
 use crate::keys::testing::{TestKeys, keys};
 use crate::store::{Store, query};
 
@@ -131,11 +133,13 @@ impl World {
             people: people(),
             blobs: Blobs::in_memory(),
             mail,
+            orders: Default::default(),
             tally,
             forgotten: Default::default(),
             subscriptions: cloud_logic::subscriptions::Checking::Off,
             streams: crate::core::streams(),
         };
+        tokio::spawn(take_orders(core.clone(), CancellationToken::new()));
         let hash = core
             .people
             .passwords()

@@ -10,6 +10,7 @@ use model::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::insert::Rows;
 use super::sql::{Row, StoreError, Tx, query};
 use crate::random;
 
@@ -53,6 +54,51 @@ pub(crate) struct Audit {
     /// What it was and what it is now, without secrets.
     pub(crate) before: Option<serde_json::Value>,
     pub(crate) after: Option<serde_json::Value>,
+}
+
+impl Audit {
+    /// The entry as a row; its hash.
+    fn write(
+        &self,
+        company: &str,
+        seq: i64,
+        previous: &[u8],
+        rows: &mut Rows,
+    ) -> Result<Vec<u8>, StoreError> {
+        let before = self.before.as_ref().map(serde_json::Value::to_string);
+        let after = self.after.as_ref().map(serde_json::Value::to_string);
+        let address = self.actor.address.as_deref().map(Marked::new);
+        let mark = address.as_ref().map(|marked| covered_mark(&marked.mark));
+        let hash = Covered {
+            company,
+            seq,
+            at: self.at.unix_ms(),
+            actor: &self.actor.name,
+            address: mark.as_deref(),
+            session: self.actor.session.as_deref(),
+            action: self.action,
+            object_kind: self.object_kind,
+            object_id: &self.object_id,
+            before: before.as_deref(),
+            after: after.as_deref(),
+        }
+        .hash(previous)?;
+        rows.bind(company)
+            .bind(seq)
+            .bind(self.at)
+            .bind(&self.actor.name)
+            .bind(self.actor.address.as_deref())
+            .bind(self.actor.session.as_deref())
+            .bind(self.action)
+            .bind(self.object_kind)
+            .bind(&self.object_id)
+            .bind(before)
+            .bind(after)
+            .bind(hash.clone())
+            .bind(address.as_ref().map(|marked| marked.salt.to_vec()))
+            .bind(address.map(|marked| marked.mark));
+        Ok(hash)
+    }
 }
 
 /// The part of an entry that its hash covers, in this order.
@@ -120,76 +166,51 @@ pub(crate) struct Broken {
 /// of their companies, so two transactions cannot wait for each other.
 pub(super) async fn write(tx: &mut Tx, mut entries: Vec<Audit>) -> Result<(), StoreError> {
     entries.sort_by_key(|entry| entry.company);
-    for entry in entries {
-        tx.add_to_chain(entry).await?;
+    for some in entries.chunk_by(|one, next| one.company == next.company) {
+        tx.add_to_chain(some).await?;
     }
     Ok(())
 }
 
 impl Tx {
-    async fn add_to_chain(&mut self, entry: Audit) -> Result<(), StoreError> {
-        let company = entry.company.map(|id| id.to_string());
+    /// Entries of one company, in the order in which they came about.
+    async fn add_to_chain(&mut self, entries: &[Audit]) -> Result<(), StoreError> {
+        let company = entries.first().and_then(|entry| entry.company);
+        let company = company.map(|id| id.to_string());
         let company = company.as_deref().unwrap_or(INSTALLATION);
-        let (seq, previous) = self.next_of_chain(company).await?;
-        let before = entry.before.map(|value| value.to_string());
-        let after = entry.after.map(|value| value.to_string());
-        let address = entry.actor.address.as_deref().map(Marked::new);
-        let mark = address.as_ref().map(|marked| covered_mark(&marked.mark));
-        let hash = Covered {
-            company,
-            seq,
-            at: entry.at.unix_ms(),
-            actor: &entry.actor.name,
-            address: mark.as_deref(),
-            session: entry.actor.session.as_deref(),
-            action: entry.action,
-            object_kind: entry.object_kind,
-            object_id: &entry.object_id,
-            before: before.as_deref(),
-            after: after.as_deref(),
-        }
-        .hash(&previous)?;
-        let written = query(
+        let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
+        let (last, mut hash) = self.take_places(company, count).await?;
+        let mut rows = Rows::new(
             "INSERT INTO audit (company_id, seq, at, actor, address, session, action,
                                 object_kind, object_id, before, after, hash,
-                                address_salt, address_mark)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-        )
-        .bind(company)
-        .bind(seq)
-        .bind(entry.at)
-        .bind(&entry.actor.name)
-        .bind(entry.actor.address.as_deref())
-        .bind(entry.actor.session.as_deref())
-        .bind(entry.action)
-        .bind(entry.object_kind)
-        .bind(&entry.object_id)
-        .bind(before)
-        .bind(after)
-        .bind(hash.clone())
-        .bind(address.as_ref().map(|marked| marked.salt.to_vec()))
-        .bind(address.as_ref().map(|marked| marked.mark.clone()));
-        self.execute(written).await?;
-        self.execute(
-            query("UPDATE audit_head SET hash = $2 WHERE company_id = $1")
-                .bind(company)
-                .bind(hash),
-        )
-        .await?;
+                                address_salt, address_mark) VALUES",
+            14,
+        );
+        for (seq, entry) in (last - count + 1..).zip(entries) {
+            hash = entry.write(company, seq, &hash, &mut rows)?;
+        }
+        self.insert(rows).await?;
+        let head = query("UPDATE audit_head SET hash = $2 WHERE company_id = $1");
+        self.execute(head.bind(company).bind(hash)).await?;
         Ok(())
     }
 
-    /// The number of the next entry and the hash of the last. Holds the chain until commit, so that
-    /// two transactions cannot take the same number.
-    async fn next_of_chain(&mut self, company: &str) -> Result<(i64, Vec<u8>), StoreError> {
+    /// The number of the last of `count` new entries, and the hash of the entry before them. Holds the
+    /// chain until commit, so that two transactions cannot take the same number.
+    async fn take_places(
+        &mut self,
+        company: &str,
+        count: i64,
+    ) -> Result<(i64, Vec<u8>), StoreError> {
         let row = self
             .one(
                 query(
-                    "INSERT INTO audit_head (company_id, seq, hash) VALUES ($1, 1, $2)
-                     ON CONFLICT (company_id) DO UPDATE SET seq = audit_head.seq + 1
+                    "INSERT INTO audit_head (company_id, seq, hash) VALUES ($1, $2, $3)
+                     ON CONFLICT (company_id) DO UPDATE SET seq = audit_head.seq + excluded.seq
                      RETURNING seq, hash",
                 )
                 .bind(company)
+                .bind(count)
                 .bind(Vec::new()),
             )
             .await?;

@@ -13,7 +13,8 @@ use cloud_logic::rights::Scope;
 use model::Timestamp;
 use serde::Serialize;
 
-use super::sql::{Engine, Query, StoreError, Tx, query};
+use super::insert::Rows;
+use super::sql::{Engine, StoreError, Tx, query};
 
 /// How far a reader has come. Its text is the id of an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -193,9 +194,6 @@ impl Tx {
 /// Any number of ours: who holds it is the one transaction that writes changes now.
 const WRITING_CHANGES: i64 = 0x616e_7469_7068;
 
-/// How many rows one statement takes, far below what either engine allows.
-const ROWS: usize = 500;
-
 /// Writes what a transaction changed, as the last thing it does before it commits.
 pub(super) async fn write(tx: &mut Tx, changes: Vec<Change>) -> Result<(), StoreError> {
     if changes.is_empty() {
@@ -207,35 +205,21 @@ pub(super) async fn write(tx: &mut Tx, changes: Vec<Change>) -> Result<(), Store
         let lock = query("SELECT pg_advisory_xact_lock($1)").bind(WRITING_CHANGES);
         tx.execute(lock).await?;
     }
-    for some in changes.chunks(ROWS) {
-        tx.execute(insert(some)).await?;
-    }
-    Ok(())
-}
-
-fn insert(changes: &[Change]) -> Query {
-    let mut insert = query(
-        "INSERT INTO change (at, company_id, project_id, site_id, kind, object_id, what) VALUES ",
+    let mut rows = Rows::new(
+        "INSERT INTO change (at, company_id, project_id, site_id, kind, object_id, what) VALUES",
+        7,
     );
-    for (place, change) in changes.iter().enumerate() {
-        insert = insert
-            .text(if place == 0 { "(" } else { ", (" })
-            .value(change.at)
-            .text(", ")
-            .value(change.whose.company)
-            .text(", ")
-            .value(change.whose.project)
-            .text(", ")
-            .value(change.whose.site)
-            .text(", ")
-            .value(change.kind)
-            .text(", ")
-            .value(&change.id)
-            .text(", ")
-            .value(change.what.as_str())
-            .text(")");
+    for change in changes {
+        rows.bind(change.at)
+            .bind(change.whose.company)
+            .bind(change.whose.project)
+            .bind(change.whose.site)
+            .bind(change.kind)
+            .bind(change.id)
+            .bind(change.what.as_str());
     }
-    insert
+    tx.insert(rows).await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@
 
 pub(crate) mod audit;
 pub(crate) mod changes;
+mod gather;
 mod hints;
+mod insert;
 pub(crate) mod lease;
 mod migrations;
 mod open;
@@ -17,6 +19,8 @@ pub(crate) mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub(crate) use gather::{Gathered, gather};
 pub(crate) use hints::exchange as exchange_hints;
+pub(crate) use insert::Rows;
 pub(crate) use open::{PgPlace, Place, Store};
 pub(crate) use sql::{Argument, Bind, Engine, Query, Row, StoreError, Tx, query};

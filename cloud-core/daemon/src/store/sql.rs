@@ -5,6 +5,7 @@
 //! `Query::text`, which takes only literals, so no input can become SQL. Invariant: a transaction
 //! that is not committed leaves nothing behind.
 
+use std::fmt::Write as _;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -84,6 +85,12 @@ macro_rules! bind {
             }
         }
     )*};
+}
+
+impl Bind for Argument {
+    fn into_argument(self) -> Argument {
+        self
+    }
 }
 
 bind! {
@@ -166,9 +173,18 @@ impl Query {
     /// A placeholder here, with its value.
     pub(crate) fn value(mut self, value: impl Bind) -> Self {
         self.arguments.push(value.into_argument().0);
-        let placeholder = format!("${}", self.arguments.len());
-        self.built().push_str(&placeholder);
+        let place = self.arguments.len();
+        // Writing to a string does not fail.
+        let _ = write!(self.built(), "${place}");
         self
+    }
+
+    /// `(a, b, c)`
+    pub(super) fn tuple(mut self, values: impl Iterator<Item = Argument>) -> Self {
+        for (place, value) in values.enumerate() {
+            self = self.text(if place == 0 { "(" } else { ", " }).value(value);
+        }
+        self.text(")")
     }
 
     /// ` AND column` begins with this text. Both are lower case already.

@@ -3,7 +3,6 @@
 //! To order is not to be obeyed: the answer is 202 and the command as a thing of its own.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use cloud_logic::commands::{Refusal, State as Stage, life};
 use cloud_logic::ids::{CommandId, DeviceId};
@@ -15,22 +14,16 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::orders::Order;
 use super::rows::{self, Command};
 use crate::api::answers::{NotMade, Refused};
 use crate::api::once::OnceKey;
 use crate::api::problem::ProblemBody;
-use crate::api::{
-    Begun, Code, Cursor, Finding, Json, Once, Page, PageOf, Path, Problem, Query, Time,
-};
-use crate::core::{Core, NewId};
+use crate::api::{Code, Cursor, Finding, Json, Once, Page, PageOf, Path, Problem, Query, Time};
+use crate::core::Core;
 use crate::devices::permitted;
 use crate::people::Caller;
 use crate::store::audit::Audit;
-use crate::store::changes::Whose;
-use crate::subscriptions;
-
-/// More that are not over, and a device has a queue that nobody will want to wait for.
-const OPEN: i64 = 50;
 
 /// Octets of `args`.
 const ARGS: usize = 8 * 1024;
@@ -78,14 +71,14 @@ impl From<Operation> for Op {
 
 /// Whether it is a part of looking after a device, for which there is a subscription. Opening a door
 /// never is.
-fn needs_management(operation: Operation) -> bool {
+pub(super) fn needs_management(operation: Operation) -> bool {
     match operation {
         Operation::Reboot | Operation::UploadLogs => true,
         Operation::Identify | Operation::OpenDoor => false,
     }
 }
 
-fn permission(operation: Operation) -> Permission {
+pub(super) fn permission(operation: Operation) -> Permission {
     match operation {
         Operation::Reboot | Operation::Identify => Permission::DeviceCommand,
         Operation::OpenDoor => Permission::DoorOpen,
@@ -95,7 +88,8 @@ fn permission(operation: Operation) -> Permission {
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Order {
+#[schema(as = Order)]
+struct OrderBody {
     op: Op,
     /// Depends on `op`: which door, how much of a log.
     #[serde(default)]
@@ -108,7 +102,7 @@ struct Order {
 
 /// A command, and what became of it so far.
 #[derive(Debug, Serialize, ToSchema)]
-struct CommandBody {
+pub(super) struct CommandBody {
     #[schema(value_type = String)]
     id: CommandId,
     #[schema(value_type = String)]
@@ -156,7 +150,7 @@ impl From<Command> for CommandBody {
         OnceKey,
     ),
     extensions(("x-permission" = json!("device.command"))),
-    request_body = Order,
+    request_body = OrderBody,
     responses(
         (status = 202, description = "Ordered.", body = CommandBody),
         (status = 402, description = "A subscription for it is missing.", body = ProblemBody),
@@ -168,53 +162,32 @@ async fn order(
     State(core): State<Core>,
     caller: Caller,
     Path(device): Path<DeviceId>,
-    once: Once<Order>,
+    once: Once<OrderBody>,
 ) -> Result<Response, Problem> {
-    let body = &once.body;
+    let (body, known) = once.apart(&caller);
     let operation = Operation::from(body.op);
-    let mut tx = core.store.write().await?;
-    let scope = permitted(&mut tx, &caller, permission(operation), device).await?;
-    let first = match once.begin(&mut tx, &caller).await? {
-        Begun::First(first) => first,
-        Begun::Before(answer) => return Ok(answer),
-    };
-    if needs_management(operation) {
-        subscriptions::require_management(&mut tx, &core, device).await?;
-    }
     let asked = body
         .seconds
         .map(|seconds| Duration::from_secs(seconds.into()));
-    let life = life(operation, asked).map_err(refused)?;
-    let args = serde_json::Value::Object(body.args.clone().unwrap_or_default());
-    if args.to_string().len() > ARGS {
-        let finding = Finding::new("/args", "too_long", "At most 8 KiB are taken to a device.");
-        return Err(Problem::invalid(vec![finding]));
-    }
-    let now = core.now();
-    let command = Command {
-        id: CommandId::new_at(now),
+    let args = serde_json::Value::Object(body.args.unwrap_or_default());
+    let life = life(operation, asked).map_err(refused);
+    let too_long = args.to_string().len() > ARGS;
+    let order = Order {
+        caller,
+        known,
         device,
-        whose: Whose::from(scope),
         operation,
         args,
-        ordered_by: caller.actor().name,
-        issued: now,
-        expires: now.saturating_add(life),
-        state: Stage::Queued,
-        code: None,
-        detail: None,
-        ended: None,
+        life: match too_long {
+            false => life,
+            true => Err(Problem::invalid(vec![Finding::new(
+                "/args",
+                "too_long",
+                "At most 8 KiB are taken to a device.",
+            )])),
+        },
     };
-    if rows::open_of_device(&mut tx, device).await? >= OPEN {
-        let detail = "Fifty commands wait for this device. Wait, or take some of them back.";
-        return Err(Problem::new(Code::TooMany, detail).retry_after(10));
-    }
-    rows::insert(&mut tx, &command).await?;
-    tx.audit(audit(&caller, &command, "command.order"));
-    let body = CommandBody::from(command);
-    let answer = first.answer(&mut tx, StatusCode::ACCEPTED, &body).await?;
-    tx.commit().await?;
-    Ok(answer)
+    core.orders.hand_in(order).await
 }
 
 fn refused(refusal: Refusal) -> Problem {
@@ -225,7 +198,7 @@ fn refused(refusal: Refusal) -> Problem {
     Problem::invalid(vec![Finding::new("/seconds", code, refusal.to_string())])
 }
 
-fn audit(caller: &Caller, command: &Command, action: &'static str) -> Audit {
+pub(super) fn audit(caller: &Caller, command: &Command, action: &'static str) -> Audit {
     Audit {
         at: caller.now,
         company: command.whose.company,

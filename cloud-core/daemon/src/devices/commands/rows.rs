@@ -2,6 +2,8 @@
 //!
 //! Invariant: a row changes its state only from the state it was read in.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use cloud_logic::commands::{Event, State, due};
 use cloud_logic::ids::{CommandId, DeviceId, NodeId, ProjectId};
 use cloud_logic::presence::Epoch;
@@ -10,8 +12,9 @@ use contract::up::Outcome;
 use model::Timestamp;
 use serde_json::Value;
 
+use super::way::Held;
 use crate::store::changes::{Change, What, Whose};
-use crate::store::{Row, StoreError, Tx, query};
+use crate::store::{Row, Rows, StoreError, Tx, query};
 
 /// A command as it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,30 +93,92 @@ pub(crate) fn repeat_name(repeat: Repeat) -> &'static str {
     }
 }
 
-pub(crate) async fn insert(tx: &mut Tx, command: &Command) -> Result<(), StoreError> {
-    tx.execute(
-        query(
-            "INSERT INTO command (id, device_id, company_id, project_id, site_id, op, args, repeat,
-                                  ordered_by, issued, expires, state, due)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-        )
-        .bind(command.id)
-        .bind(command.device)
-        .bind(command.whose.company)
-        .bind(command.whose.project)
-        .bind(command.whose.site)
-        .bind(command.operation.name())
-        .bind(command.args.to_string())
-        .bind(repeat_name(command.operation.repeat()))
-        .bind(&command.ordered_by)
-        .bind(command.issued)
-        .bind(command.expires)
-        .bind(command.state.name())
-        .bind(due(command.state, command.operation, command.expires)),
-    )
-    .await?;
-    command.tell(tx, command.issued, What::Created);
+/// Writes new commands, each with the connection it leaves on with this very commit, if it does.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    commands: &[(Command, Option<Epoch>)],
+) -> Result<(), StoreError> {
+    let mut rows = Rows::new(
+        "INSERT INTO command (id, device_id, company_id, project_id, site_id, op, args, repeat,
+                              ordered_by, issued, expires, state, due, epoch, sent) VALUES",
+        15,
+    );
+    for (command, epoch) in commands {
+        rows.bind(command.id)
+            .bind(command.device)
+            .bind(command.whose.company)
+            .bind(command.whose.project)
+            .bind(command.whose.site)
+            .bind(command.operation.name())
+            .bind(command.args.to_string())
+            .bind(repeat_name(command.operation.repeat()))
+            .bind(&command.ordered_by)
+            .bind(command.issued)
+            .bind(command.expires)
+            .bind(command.state.name())
+            .bind(due(command.state, command.operation, command.expires))
+            .bind(epoch.map(|epoch| epoch.0))
+            .bind(epoch.map(|_| command.issued));
+        command.tell(tx, command.issued, What::Created);
+    }
+    tx.insert(rows).await?;
     Ok(())
+}
+
+/// A device that something is ordered of.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) whose: Whose,
+    /// Commands that are not over, and of these those that wait for the device.
+    pub(super) open: i64,
+    pub(super) queued: i64,
+    /// Its connection, if it is online.
+    pub(super) held: Option<Held>,
+}
+
+/// What is to be known of devices before something is ordered of them.
+pub(super) async fn targets(
+    tx: &mut Tx,
+    devices: &BTreeSet<DeviceId>,
+) -> Result<BTreeMap<DeviceId, Target>, StoreError> {
+    let asked = query(
+        "SELECT d.id, d.company_id, d.project_id, d.site_id, k.node_id, k.epoch
+         FROM device d LEFT JOIN connection k ON k.device_id = d.id AND k.online = 1
+         WHERE d.id IN ",
+    );
+    let rows = tx.all(asked.any_of(devices.iter().copied())).await?;
+    let target = |row: &Row| {
+        let node = row.maybe_parsed("node_id")?;
+        let epoch = row.maybe_int("epoch")?;
+        let target = Target {
+            whose: Whose {
+                company: row.maybe_parsed("company_id")?,
+                project: row.maybe_parsed("project_id")?,
+                site: row.maybe_parsed("site_id")?,
+            },
+            open: 0,
+            queued: 0,
+            held: node.zip(epoch).map(|(node, epoch)| Held {
+                node,
+                epoch: Epoch(epoch),
+            }),
+        };
+        Ok((row.parsed("id")?, target))
+    };
+    let targets = rows.iter().map(target).collect::<Result<_, StoreError>>();
+    let mut targets: BTreeMap<DeviceId, Target> = targets?;
+    let asked = query(
+        "SELECT device_id, count(*) AS open, count(CASE WHEN state = 'queued' THEN 1 END) AS queued
+         FROM command WHERE due IS NOT NULL AND device_id IN ",
+    );
+    let asked = asked.any_of(devices.iter().copied());
+    for row in &tx.all(asked.text(" GROUP BY device_id")).await? {
+        if let Some(target) = targets.get_mut(&row.parsed("device_id")?) {
+            target.open = row.int("open")?;
+            target.queued = row.int("queued")?;
+        }
+    }
+    Ok(targets)
 }
 
 pub(crate) async fn find(
@@ -148,12 +213,6 @@ pub(crate) async fn of_device(
     }
     let asked = asked.text(" ORDER BY c.id DESC LIMIT ").value(limit);
     tx.all(asked).await?.iter().map(Command::of).collect()
-}
-
-/// How many of a device's commands are not over.
-pub(crate) async fn open_of_device(tx: &mut Tx, device: DeviceId) -> Result<i64, StoreError> {
-    let asked = query("SELECT count(*) AS n FROM command WHERE device_id = $1 AND due IS NOT NULL");
-    tx.one(asked.bind(device)).await?.int("n")
 }
 
 /// What waits for devices whose sockets `node` holds, in the order it was ordered.
@@ -209,18 +268,17 @@ pub(crate) async fn send(
     Ok(touched > 0)
 }
 
-/// The device has it; what it makes of it is another matter.
+/// Devices have these; what they make of them is another matter.
 pub(crate) async fn acknowledged(
     tx: &mut Tx,
-    id: CommandId,
+    ids: impl IntoIterator<Item = CommandId>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    tx.execute(
-        query("UPDATE command SET acknowledged = $2 WHERE id = $1 AND acknowledged IS NULL")
-            .bind(id)
-            .bind(now),
-    )
-    .await?;
+    let noted = query("UPDATE command SET acknowledged = ")
+        .value(now)
+        .text(" WHERE acknowledged IS NULL AND id IN ")
+        .any_of(ids);
+    tx.execute(noted).await?;
     Ok(())
 }
 
@@ -233,8 +291,8 @@ pub(crate) async fn requeue(
     tx.execute(
         query(
             "UPDATE command SET state = 'queued', due = expires
-             WHERE device_id = $1 AND state = 'sent' AND repeat = 'repeatable'
-               AND acknowledged IS NULL AND epoch < $2",
+             WHERE device_id = $1 AND due IS NOT NULL AND state = 'sent'
+               AND repeat = 'repeatable' AND acknowledged IS NULL AND epoch < $2",
         )
         .bind(device)
         .bind(epoch.0),
@@ -242,24 +300,100 @@ pub(crate) async fn requeue(
     .await
 }
 
-/// Takes over what a device says of a command; whether it changed anything.
+/// What devices said of commands, and what came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// How many of the outcomes changed anything.
+    pub(crate) news: u64,
+    /// Commands that nothing more is waited for.
+    pub(crate) over: BTreeSet<CommandId>,
+}
+
+/// Takes over what devices say of commands, in the order in which they said it.
 pub(crate) async fn told(
     tx: &mut Tx,
-    device: DeviceId,
-    outcome: &Outcome,
+    outcomes: &[(DeviceId, &Outcome)],
     now: Timestamp,
-) -> Result<bool, StoreError> {
-    // Another device's, or one that was never ordered: nothing is said about which.
-    let Ok(id) = outcome.cmd.as_str().parse() else {
-        return Ok(false);
-    };
-    let Some(command) = find(tx, device, id).await? else {
-        return Ok(false);
-    };
-    let event = Event::Told(outcome.state);
-    let code = outcome.code.as_ref().map(contract::document::Text::as_str);
-    let detail = outcome.detail.as_ref().map(Value::to_string);
-    change(tx, &command, event, code, detail, now).await
+) -> Result<Told, StoreError> {
+    let mut told = Told::default();
+    let named: Vec<_> = outcomes
+        .iter()
+        .filter_map(|(device, outcome)| {
+            Some((*device, outcome.cmd.as_str().parse().ok()?, *outcome))
+        })
+        .collect();
+    let mut commands = of_ids(tx, named.iter().map(|(_, id, _)| *id)).await?;
+    // In which state they were.
+    let mut done = BTreeMap::<_, Vec<Command>>::new();
+    for (device, id, outcome) in named {
+        // Another device's, or one that was never ordered: nothing is said about which.
+        let command = commands
+            .get_mut(&id)
+            .filter(|command| command.device == device);
+        let Some(command) = command else { continue };
+        let event = Event::Told(outcome.state);
+        let Some(state) = command.state.after(event, command.operation.repeat()) else {
+            continue;
+        };
+        let code = outcome.code.as_ref().map(contract::document::Text::as_str);
+        let detail = outcome.detail.as_ref().map(Value::to_string);
+        if (state, code, &detail) == (State::Done, None, &None) {
+            let alike = done.entry(command.state.name()).or_default();
+            alike.push(command.clone());
+        } else if change(tx, command, event, code, detail, now).await? {
+            told.news += 1;
+        } else {
+            continue;
+        }
+        command.state = state;
+        if state.is_end() {
+            told.over.insert(id);
+        }
+    }
+    for (state, commands) in done {
+        told.news += finish(tx, state, &commands, now).await?;
+    }
+    Ok(told)
+}
+
+async fn of_ids(
+    tx: &mut Tx,
+    ids: impl IntoIterator<Item = CommandId>,
+) -> Result<BTreeMap<CommandId, Command>, StoreError> {
+    let asked = query("SELECT ")
+        .text(COLUMNS)
+        .text(" FROM command c WHERE c.id IN ")
+        .any_of(ids);
+    let rows = tx.all(asked).await?;
+    let named = |row| Command::of(row).map(|command| (command.id, command));
+    rows.iter().map(named).collect()
+}
+
+/// Commands that were in the same state are done, and nothing more is said of them; how many were
+/// still in that state.
+async fn finish(
+    tx: &mut Tx,
+    state: &'static str,
+    commands: &[Command],
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let finished = query(
+        "UPDATE command SET state = 'done', due = NULL, code = NULL, detail = NULL, ended = ",
+    );
+    let finished = finished
+        .value(now)
+        .text(" WHERE state = ")
+        .value(state)
+        .text(" AND id IN ")
+        .any_of(commands.iter().map(|command| command.id))
+        .text(" RETURNING id");
+    let rows = tx.all(finished).await?;
+    let touched = rows.iter().map(|row| row.parsed("id"));
+    let touched: BTreeSet<CommandId> = touched.collect::<Result<_, _>>()?;
+    for command in commands.iter().filter(|it| touched.contains(&it.id)) {
+        command.tell(tx, now, What::Updated);
+    }
+    Ok(touched.len() as u64)
 }
 
 /// Takes a command back; whether it was not too late.

@@ -3,6 +3,7 @@
 //! Invariant: an epoch of a device is given once, and what is written under an older epoch
 //! than the row's changes nothing.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cloud_logic::condition::Presence;
@@ -98,6 +99,37 @@ pub(in crate::front_door) async fn arrive(
         epoch: Epoch(row.int("epoch")?),
         session,
     }))
+}
+
+/// Whose a device is, and how long its company keeps what calls leave behind.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::front_door) struct Owner {
+    pub(in crate::front_door) whose: Whose,
+    pub(in crate::front_door) call_data_days: u32,
+}
+
+/// The owners of those devices that have one.
+pub(in crate::front_door) async fn owners(
+    tx: &mut Tx,
+    devices: impl IntoIterator<Item = DeviceId>,
+) -> Result<BTreeMap<DeviceId, Owner>, StoreError> {
+    let asked = query(
+        "SELECT d.id, d.company_id, d.project_id, d.site_id, c.call_data_days
+         FROM device d JOIN company c ON c.id = d.company_id WHERE d.id IN ",
+    );
+    let rows = tx.all(asked.any_of(devices)).await?;
+    let owner = |row: &Row| {
+        let owner = Owner {
+            whose: Whose {
+                company: row.maybe_parsed("company_id")?,
+                project: row.maybe_parsed("project_id")?,
+                site: row.maybe_parsed("site_id")?,
+            },
+            call_data_days: u32::try_from(row.int("call_data_days")?).unwrap_or(0),
+        };
+        Ok((row.parsed("id")?, owner))
+    };
+    rows.iter().map(owner).collect()
 }
 
 pub(in crate::front_door) fn tell(

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a message whose (boot, seq) is not above the stream's mark changes nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cloud_logic::ids::DeviceId;
@@ -11,9 +12,10 @@ use contract::{limits, merge, up};
 use model::Timestamp;
 use serde_json::Value;
 
+use super::connections::Owner;
 use crate::devices::registry::rows as registry;
 use crate::devices::twin::rows;
-use crate::store::{StoreError, Tx, query};
+use crate::store::{Engine, Rows, StoreError, Tx, query};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -62,39 +64,113 @@ pub(in crate::front_door) async fn mark(
         .transpose()
 }
 
-/// Keeps an event; whether it is a new one.
-pub(in crate::front_door) async fn event(
+/// Where a message stands in its stream: boot and sequence number.
+pub(in crate::front_door) type Place = (i64, i64);
+
+/// Before every message.
+const NOWHERE: Place = (-1, -1);
+
+/// How far the streams of these devices are stored. Nobody else moves them before this transaction
+/// ends.
+pub(in crate::front_door) async fn hold(
     tx: &mut Tx,
-    device: DeviceId,
-    event: &up::Event,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    if !advance(tx, device, Stream::Event, event.boot, event.seq).await? {
-        return Ok(false);
-    }
-    let days = u32::from(event.ttl_days.unwrap_or(limits::CALL_DATA_DAYS));
-    // The company's own policy may be shorter, never longer.
-    tx.execute(
-        query(
-            "INSERT INTO device_event (device_id, boot, seq, event_id, company_id, project_id,
-                                       site_id, kind, at, received, expires, data)
-             SELECT d.id, $2, $3, $4, d.company_id, d.project_id, d.site_id, $5, $6, $7,
-                    CASE WHEN $8 < $7 + c.call_data_days * 86400000
-                         THEN $8 ELSE $7 + c.call_data_days * 86400000 END, $9
-             FROM device d JOIN company c ON c.id = d.company_id WHERE d.id = $1",
+    stream: Stream,
+    devices: &BTreeSet<DeviceId>,
+) -> Result<BTreeMap<DeviceId, Place>, StoreError> {
+    let mut marks = held(tx, stream, devices).await?;
+    if marks.len() < devices.len() {
+        let mut rows = Rows::new(
+            "INSERT INTO link_stream (device_id, stream, boot, seq) VALUES",
+            4,
         )
-        .bind(device)
-        .bind(event.boot.get())
-        .bind(event.seq.get())
-        .bind(event.id.as_str())
-        .bind(event.kind.as_str())
-        .bind(event.ts.0.get())
-        .bind(now)
-        .bind(now.saturating_add(DAY * days))
-        .bind(event.data.to_string()),
+        .on_conflict(" ON CONFLICT (device_id, stream) DO NOTHING");
+        for device in devices.iter().filter(|device| !marks.contains_key(device)) {
+            let (boot, seq) = NOWHERE;
+            rows.bind(*device).bind(name(stream)).bind(boot).bind(seq);
+        }
+        tx.insert(rows).await?;
+        marks = held(tx, stream, devices).await?;
+    }
+    Ok(marks)
+}
+
+async fn held(
+    tx: &mut Tx,
+    stream: Stream,
+    devices: &BTreeSet<DeviceId>,
+) -> Result<BTreeMap<DeviceId, Place>, StoreError> {
+    let asked = query("SELECT device_id, boot, seq FROM link_stream WHERE stream = ")
+        .value(name(stream))
+        .text(" AND device_id IN ")
+        .any_of(devices.iter().copied());
+    let asked = match tx.engine() {
+        // Its one writer is us.
+        Engine::Sqlite => asked,
+        // In one order, so that two nodes do not wait for each other.
+        Engine::Postgres => asked.text(" ORDER BY device_id FOR UPDATE"),
+    };
+    let rows = tx.all(asked).await?;
+    rows.iter()
+        .map(|row| {
+            let place = (row.int("boot")?, row.int("seq")?);
+            Ok((row.parsed("device_id")?, place))
+        })
+        .collect()
+}
+
+/// Moves marks that are held.
+pub(in crate::front_door) async fn move_to(
+    tx: &mut Tx,
+    stream: Stream,
+    marks: &BTreeMap<DeviceId, Place>,
+) -> Result<(), StoreError> {
+    let mut rows = Rows::new(
+        "INSERT INTO link_stream (device_id, stream, boot, seq) VALUES",
+        4,
     )
-    .await?;
-    Ok(true)
+    .on_conflict(
+        " ON CONFLICT (device_id, stream) DO UPDATE SET boot = excluded.boot, seq = excluded.seq",
+    );
+    for (device, (boot, seq)) in marks {
+        rows.bind(*device).bind(name(stream)).bind(*boot).bind(*seq);
+    }
+    tx.insert(rows).await?;
+    Ok(())
+}
+
+/// Keeps new events of devices that are somebody's.
+pub(in crate::front_door) async fn keep(
+    tx: &mut Tx,
+    events: &[(DeviceId, &up::Event)],
+    owners: &BTreeMap<DeviceId, Owner>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut rows = Rows::new(
+        "INSERT INTO device_event (device_id, boot, seq, event_id, company_id, project_id,
+                                   site_id, kind, at, received, expires, data) VALUES",
+        12,
+    );
+    for (device, event) in events {
+        let Some(owner) = owners.get(device) else {
+            continue;
+        };
+        let days = u32::from(event.ttl_days.unwrap_or(limits::CALL_DATA_DAYS));
+        rows.bind(*device)
+            .bind(event.boot.get())
+            .bind(event.seq.get())
+            .bind(event.id.as_str())
+            .bind(owner.whose.company)
+            .bind(owner.whose.project)
+            .bind(owner.whose.site)
+            .bind(event.kind.as_str())
+            .bind(event.ts.0.get())
+            .bind(now)
+            // The company's own policy may be shorter, never longer.
+            .bind(now.saturating_add(DAY * days.min(owner.call_data_days)))
+            .bind(event.data.to_string());
+    }
+    tx.insert(rows).await?;
+    Ok(())
 }
 
 /// Takes over what a device reports; whether it is news.

@@ -36,9 +36,10 @@ pub(super) async fn order(
         ended: None,
     };
     let mut tx = house.write().await;
-    rows::insert(&mut tx, &command).await.unwrap();
+    let id = command.id;
+    rows::insert(&mut tx, &[(command, None)]).await.unwrap();
     tx.commit().await.unwrap();
-    command.id
+    id
 }
 
 pub(super) async fn state(house: &House, device: &Known, id: CommandId) -> State {
