@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rusqlite::Connection;
 use tokio::task::JoinSet;
 
@@ -25,10 +25,18 @@ const IN_FLIGHT: usize = 20;
 /// As many as the core commits at once.
 const PORTION: usize = 500;
 
+/// An answer that takes longer does not come.
+const LATEST: Duration = Duration::from_secs(30);
+
 /// Between two changes whose way to the page is measured.
 const PAUSE: Duration = Duration::from_millis(100);
 
-pub(super) async fn run(cloud: &Cloud, folder: &Path, secs: u64) -> Result<()> {
+/// For how long, and how many a second if not as many as can be.
+pub(super) async fn run(
+    cloud: &Cloud,
+    folder: &Path,
+    (secs, rate): (u64, Option<u32>),
+) -> Result<()> {
     let (watched, senders) = cloud.fleet.split_first().context("no devices")?;
     let time = Duration::from_secs(secs);
     let until = Instant::now() + time;
@@ -37,7 +45,9 @@ pub(super) async fn run(cloud: &Cloud, folder: &Path, secs: u64) -> Result<()> {
     let mut tasks = JoinSet::new();
     for identity in senders.iter().take(SENDERS) {
         let taken = Arc::clone(&taken);
-        tasks.spawn(send(cloud.door, identity.clone(), taken, until));
+        let pause = rate.map(|rate| Duration::from_secs(1) * SENDERS as u32 / rate.max(1));
+        let pace = Pace { until, pause };
+        tasks.spawn(send(cloud.door, identity.clone(), taken, pace));
     }
     let mut heard = hear(cloud, watched, until).await?;
     while let Some(ended) = tasks.join_next().await {
@@ -105,26 +115,43 @@ async fn send(
     door: SocketAddr,
     identity: Identity,
     taken: Arc<AtomicU64>,
-    until: Instant,
+    Pace { until, pause }: Pace,
 ) -> Result<()> {
     let mut device = connect(door, &identity).await?;
     let (topic, boot) = (device.up("event"), boot());
     let mut under_way = 0;
     let mut seq = 0;
+    // Not all at the same moment.
+    let phase = u32::from(identity.name.bytes().next_back().unwrap_or(0) % 32);
+    let mut next = Instant::now() + pause.unwrap_or_default() * phase / 32;
     loop {
-        while under_way < IN_FLIGHT && Instant::now() < until {
+        while under_way < IN_FLIGHT && Instant::now() < until && Instant::now() >= next {
             seq += 1;
             device.publish(&topic, &event(boot, seq)).await?;
             under_way += 1;
+            next += pause.unwrap_or_default();
         }
-        if under_way == 0 {
+        if under_way == 0 && Instant::now() >= until {
             return Ok(());
         }
-        if let Packet::Acknowledged(_) = device.next().await? {
-            under_way -= 1;
-            taken.fetch_add(u64::from(Instant::now() < until), Ordering::Relaxed);
+        let may_send = under_way < IN_FLIGHT && Instant::now() < until;
+        let wake = if may_send { next } else { until + LATEST };
+        tokio::select! {
+            packet = device.next() => if let Packet::Acknowledged(_) = packet? {
+                under_way -= 1;
+                taken.fetch_add(u64::from(Instant::now() < until), Ordering::Relaxed);
+            },
+            () = tokio::time::sleep_until(wake.into()) => ensure!(may_send, "no answer any more"),
         }
     }
+}
+
+/// How a device sends.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    until: Instant,
+    /// Between two messages.
+    pause: Option<Duration>,
 }
 
 fn event(boot: u64, seq: u64) -> String {

@@ -39,9 +39,13 @@ pub(crate) struct Core {
     devices: usize,
     #[arg(long, default_value_t = 10)]
     secs: u64,
-    /// Address of a PostgreSQL server with an empty database, in place of a file.
-    #[arg(long)]
+    /// In place of a file, a PostgreSQL server of its own, whose CPU time is not in the figures; or one
+    /// with an empty database, by its address.
+    #[arg(long, num_args = 0..=1, default_missing_value = "")]
     postgres: Option<String>,
+    /// Messages per second; without it, as many as can be.
+    #[arg(long)]
+    rate: Option<u32>,
     /// Put in front of every program, for a machine with other work on it: "chrt -f 5".
     #[arg(long, default_value = "")]
     run_with: String,
@@ -70,10 +74,14 @@ impl Core {
         let folder = tempfile::tempdir()?;
         let words = self.run_with.split_whitespace();
         let run_with: Vec<_> = words.map(str::to_owned).collect();
+        let postgres = match self.postgres.as_deref() {
+            Some("") => Some(test_postgres::durable_database()?),
+            other => other.map(str::to_owned),
+        };
         let cloud = Cloud::start(Start {
             program: &program,
             folder: folder.path(),
-            postgres: self.postgres.clone(),
+            postgres,
             run_with: &run_with,
             devices: self.devices,
         })
@@ -86,7 +94,10 @@ impl Core {
         for scenario in chosen {
             match scenario {
                 Scenario::Memory => memory::run(&cloud, &mosquitto).await?,
-                Scenario::Messages => messages::run(&cloud, folder.path(), self.secs).await?,
+                Scenario::Messages => {
+                    let load = (self.secs, self.rate);
+                    messages::run(&cloud, folder.path(), load).await?;
+                }
                 Scenario::Commands => commands::run(&cloud, &mosquitto, self.secs).await?,
             }
         }

@@ -1,16 +1,18 @@
 //! The stream of what changed (server-sent events).
 //!
-//! One reader per stream; the wake-up of a commit, or a second, makes it look. What a caller may see
-//! is asked anew with each look, so a right that ends, ends here too.
+//! The wake-up of a commit, or a second, makes a stream look; all streams look together. What its caller
+//! may see is asked anew every second, and before that with every change that is more than devices at
+//! work, so a right that ends, ends here too.
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use cloud_logic::rights::{Rights, Scope};
+use cloud_logic::rights::Rights;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use utoipa::ToSchema;
@@ -20,13 +22,16 @@ use utoipa_axum::routes;
 use crate::api::answers::Refused;
 use crate::api::{Code, Finding, Problem, Time};
 use crate::core::Core;
+use crate::devices::scope_of;
 use crate::people::{Caller, rights_now};
-use crate::store::changes::{Position, Seen, What, Whose};
+use crate::store::changes::{Position, Seen, What};
 
 /// So many changes are read at once.
 const PORTION: u32 = 200;
 /// Other nodes write too, and their commits wake nobody here.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Changes that change nobody's rights, of which there are thousands a second.
+const AT_WORK: [&str; 5] = ["device_event", "twin", "command", "presence", "connection"];
 /// So many events may wait for a slow page; then its stream waits.
 const WAITING: usize = 64;
 
@@ -122,30 +127,26 @@ async fn follow(
     events: mpsc::Sender<Result<Event, Infallible>>,
     _place: OwnedSemaphorePermit,
 ) {
+    let mut rights = None;
     loop {
         // Made before looking, so that what commits in between wakes it.
         let changed = core.store.changed().notified();
-        match look(&core, &caller, position).await {
-            Ok(Some((seen, rights))) => {
-                let all = seen.len() < PORTION as usize;
-                for change in seen {
-                    position = change.position;
-                    if !sees(&rights, &change.whose, &core) {
-                        continue;
-                    }
-                    if events.send(Ok(event(change))).await.is_err() {
-                        return;
-                    }
-                }
-                if !all {
-                    continue;
-                }
-            }
+        let news = match look(&core, &caller, position, &mut rights).await {
+            Ok(Some(news)) => news,
             Ok(None) => return,
             Err(problem) => {
                 tracing::warn!(code = problem.code.as_str(), "a stream of events ends");
                 return;
             }
+        };
+        if let Some(last) = news.last() {
+            position = last.position;
+            for change in news.iter().filter(|it| sees(rights.as_ref(), it, &core)) {
+                if events.send(Ok(event(change))).await.is_err() {
+                    return;
+                }
+            }
+            continue;
         }
         tokio::select! {
             () = changed => {}
@@ -155,37 +156,45 @@ async fn follow(
     }
 }
 
-/// What came since, and what its reader may see now; nothing when she is signed out.
+/// What a caller may see, and when it was asked.
+type Asked = (Rights, Instant);
+
+/// What came since; nothing when she is signed out. `rights` are what she may see of it.
 async fn look(
     core: &Core,
     caller: &Caller,
     position: Position,
-) -> Result<Option<(Vec<Seen>, Rights)>, Problem> {
+    rights: &mut Option<Asked>,
+) -> Result<Option<Vec<Arc<Seen>>>, Problem> {
+    let news = core.store.news(position, PORTION).await?;
+    let known = rights
+        .as_ref()
+        .is_some_and(|(_, at)| at.elapsed() < LOOK_AGAIN);
+    if known
+        && news
+            .iter()
+            .all(|change| AT_WORK.contains(&change.kind.as_str()))
+    {
+        return Ok(Some(news));
+    }
     let mut tx = core.store.read().await?;
-    let Some(rights) = rights_now(&mut tx, core, caller).await? else {
-        return Ok(None);
-    };
-    let seen = tx.changes_after(position, PORTION).await?;
-    Ok(Some((seen, rights)))
+    let now = rights_now(&mut tx, core, caller).await?;
+    *rights = now.map(|rights| (rights, Instant::now()));
+    Ok(rights.is_some().then_some(news))
 }
 
-fn sees(rights: &Rights, whose: &Whose, core: &Core) -> bool {
-    let Some(company) = whose.company else {
-        return false;
-    };
-    let scope = match (whose.project, whose.site) {
-        (Some(project), Some(site)) => Scope::Site(company, project, site),
-        (Some(project), None) => Scope::Project(company, project),
-        (None, _) => Scope::Company(company),
-    };
-    rights.knows(&scope, core.now())
+fn sees(rights: Option<&Asked>, change: &Seen, core: &Core) -> bool {
+    let scope = scope_of(change.whose);
+    scope
+        .zip(rights)
+        .is_some_and(|(scope, (rights, _))| rights.knows(&scope, core.now()))
 }
 
-fn event(change: Seen) -> Event {
+fn event(change: &Seen) -> Event {
     let told = ChangeEvent {
         at: Time(change.at),
-        kind: change.kind,
-        id: change.id,
+        kind: change.kind.clone(),
+        id: change.id.clone(),
         what: change.what,
         company: change.whose.company.map(|id| id.to_string()),
         project: change.whose.project.map(|id| id.to_string()),

@@ -46,14 +46,12 @@ pub(super) async fn newest(ground: &Ground) -> Result<Position, StoreError> {
 
 /// Whether there may be more.
 async fn read(ground: &Ground, position: &mut Position) -> Result<bool, StoreError> {
-    let mut tx = ground.core.store.read().await?;
-    let seen = tx.changes_after(*position, PORTION).await?;
-    drop(tx);
+    let seen = ground.core.store.news(*position, PORTION).await?;
     for change in &seen {
         heed(ground, change).await?;
         *position = change.position;
     }
-    Ok(seen.len() == PORTION as usize)
+    Ok(!seen.is_empty())
 }
 
 async fn heed(ground: &Ground, change: &Seen) -> Result<(), StoreError> {

@@ -5,6 +5,8 @@
 //! once. Invariant: a request that changes something and is known by a cookie comes from a page
 //! of our own.
 
+use std::collections::BTreeSet;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
@@ -136,12 +138,12 @@ impl FromRequestParts<Core> for Caller {
         if !comes_from_us(&parts.method, &parts.headers, site) {
             return Err(foreign_origin());
         }
-        let mut tx = core.store.read().await?;
-        let session = sessions::find(&mut tx, &secret, core.people.patience(), now)
-            .await?
+        let hash = secret.hash();
+        let known = core.people.cookies();
+        let known = known.ask(&hash, |hashes| signed_in(core, hashes)).await?;
+        let (session, rights) = known
+            .filter(|(session, _)| session.goes_on(core.people.patience(), now))
             .ok_or_else(not_signed_in)?;
-        let rights = grants::rights_of(&mut tx, &session.user.to_string()).await?;
-        drop(tx);
         sessions::seen(core, &session, now).await?;
         let caller = Self {
             who: Who::of(&session),
@@ -152,6 +154,24 @@ impl FromRequestParts<Core> for Caller {
         };
         caller.counted(core, standing.as_ref())
     }
+}
+
+/// Whose cookies these are, by the hashes of their secrets, and what they may do.
+async fn signed_in(
+    core: &Core,
+    hashes: Vec<Vec<u8>>,
+) -> Result<Vec<Option<(Session, Rights)>>, Problem> {
+    let mut tx = core.store.read().await?;
+    let sessions = sessions::of_hashes(&mut tx, &hashes).await?;
+    let users: BTreeSet<_> = sessions.values().map(|it| it.user.to_string()).collect();
+    let rights = grants::rights_of_all(&mut tx, users).await?;
+    let found = |hash| {
+        let session: &Session = sessions.get(hash)?;
+        let rights = rights.get(&session.user.to_string()).cloned();
+        let rights = rights.unwrap_or_else(|| Rights::new(Vec::new()));
+        Some((session.clone(), rights))
+    };
+    Ok(hashes.iter().map(found).collect())
 }
 
 /// What she may do now, for what goes on after its request; nothing when she is signed out.

@@ -35,12 +35,13 @@ mod visible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use cloud_logic::rights::Rights;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use webauthn_rs::Webauthn;
 
 use crate::core::Core;
-use crate::store::StoreError;
+use crate::store::{StoreError, Together};
 use crate::tenancy;
 
 pub(crate) use caller::{Caller, Who, rights_now};
@@ -97,7 +98,11 @@ struct Inner {
     /// Whom passkeys are made for; nobody where the address has no host name.
     party: Option<Webauthn>,
     logins: Mutex<Logins>,
+    cookies: Cookies,
 }
+
+/// By the hash of a cookie's secret: whose it is, and what she may do.
+type Cookies = Together<Vec<u8>, Option<(sessions::Session, Rights)>>;
 
 impl People {
     pub(crate) fn new(site: Site) -> Self {
@@ -108,6 +113,7 @@ impl People {
                 patience: Patience::default(),
                 passwords: Passwords::new(),
                 logins: Mutex::new(Logins::new()),
+                cookies: Cookies::default(),
             }),
         }
     }
@@ -126,6 +132,10 @@ impl People {
 
     fn party(&self) -> Option<&Webauthn> {
         self.inner.party.as_ref()
+    }
+
+    fn cookies(&self) -> &Cookies {
+        &self.inner.cookies
     }
 
     /// Never held over an await.

@@ -157,6 +157,8 @@ impl World {
     /// From now on what is begun asks for subscriptions.
     pub(crate) fn check_subscriptions(&mut self) {
         self.core.subscriptions = cloud_logic::subscriptions::Checking::Checked;
+        self.core.orders = Default::default();
+        tokio::spawn(take_orders(self.core.clone(), CancellationToken::new()));
         self.router = api::api(self.core.clone());
     }
 

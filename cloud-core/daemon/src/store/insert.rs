@@ -1,12 +1,15 @@
 //! Many rows in few statements.
 //!
 //! A statement costs a way to the engine and back, whatever it carries, and its text is prepared once
-//! and kept. So rows go in portions whose sizes are powers of two: few texts, each used again.
+//! and kept. So many rows go in portions whose sizes are powers of two: few texts, each used again.
 
 use super::sql::{Bind, Query, StoreError, Tx, query};
 
 /// So many rows at once, far below what either engine allows.
 const MOST: usize = 256;
+
+/// So many go in one statement however many they are.
+const FEW: usize = 32;
 
 /// Rows for one table.
 #[derive(Debug)]
@@ -70,9 +73,12 @@ impl Tx {
     }
 }
 
-/// The largest power of two in it.
+/// Few as they are, many the largest power of two in them.
 fn portion(left: usize) -> usize {
-    (1 << left.ilog2()).min(MOST)
+    match left {
+        ..=FEW => left,
+        _ => (1 << left.ilog2()).min(MOST),
+    }
 }
 
 impl Query {

@@ -7,6 +7,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod changes;
+mod feed;
 mod gather;
 mod hints;
 mod insert;
@@ -18,9 +19,11 @@ mod sql;
 pub(crate) mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
+mod together;
 
 pub(crate) use gather::{Gathered, gather};
 pub(crate) use hints::exchange as exchange_hints;
 pub(crate) use insert::Rows;
 pub(crate) use open::{PgPlace, Place, Store};
 pub(crate) use sql::{Argument, Bind, Engine, Query, Row, StoreError, Tx, query};
+pub(crate) use together::Together;

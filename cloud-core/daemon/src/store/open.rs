@@ -13,10 +13,11 @@ use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{Postgres, Transaction};
+use sqlx::{Connection as _, Postgres, Transaction};
 use thiserror::Error;
 use tokio::sync::Notify;
 
+use super::feed::Feed;
 use super::migrations;
 use super::sql::{StoreError, Tx};
 
@@ -25,6 +26,14 @@ const BUSY: Duration = Duration::from_secs(5);
 
 /// How long a request may wait for a connection.
 const ACQUIRE: Duration = Duration::from_secs(10);
+
+/// Texts of statements that a connection keeps prepared: those of this program, and those of lists by
+/// their lengths.
+const PREPARED: usize = 1000;
+
+/// A connection to a server that was not used for so long is tried before it is: the server may have
+/// been started anew.
+const TRIED_AFTER: Duration = Duration::from_secs(1);
 
 /// Where the store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +80,7 @@ pub(crate) enum OpenError {
 pub(crate) struct Store {
     pub(super) pools: Pools,
     pub(super) signals: Arc<Signals>,
+    pub(super) feed: Arc<Feed>,
 }
 
 /// Who is told of a change.
@@ -112,6 +122,7 @@ impl Store {
         Ok(Self {
             pools,
             signals: Arc::default(),
+            feed: Arc::default(),
         })
     }
 
@@ -154,7 +165,7 @@ impl Store {
         }
     }
 
-    /// Wakes when a change was committed. A hint: ask `changes` what, and ask by yourself too, since
+    /// Wakes when a change was committed. A hint: ask for `news`, and ask by yourself too, since
     /// hints of other nodes may be lost.
     pub(crate) fn changed(&self) -> &Notify {
         &self.signals.changed
@@ -187,6 +198,7 @@ async fn begun(
 async fn open_file(file: &std::path::Path) -> Result<Pools, OpenError> {
     let reading = SqliteConnectOptions::new()
         .filename(file)
+        .statement_cache_capacity(PREPARED)
         .busy_timeout(BUSY);
     let writing = reading
         .clone()
@@ -201,12 +213,15 @@ async fn open_file(file: &std::path::Path) -> Result<Pools, OpenError> {
     };
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
+        // A file does not go away.
+        .test_before_acquire(false)
         .acquire_timeout(ACQUIRE)
         .connect_with(writing)
         .await
         .map_err(failed)?;
     let readers = SqlitePoolOptions::new()
         .max_connections(8)
+        .test_before_acquire(false)
         .acquire_timeout(ACQUIRE)
         .connect_with(reading.read_only(true))
         .await
@@ -220,11 +235,21 @@ async fn open_server(address: &PgPlace) -> Result<Pools, OpenError> {
         source,
     };
     let mut options: PgConnectOptions = address.address.parse().map_err(failed)?;
+    options = options.statement_cache_capacity(PREPARED);
     if let Some(password) = &address.password {
         options = options.password(password);
     }
     let pool = PgPoolOptions::new()
         .max_connections(16)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > TRIED_AFTER {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .acquire_timeout(ACQUIRE)
         .connect_with(options)
         .await

@@ -210,7 +210,7 @@ fn n1_nothing_that_runs_asks_for_a_subscription() {
         "config/check.rs",
         "config/mod.rs",
         "core.rs",
-        "devices/commands/routes.rs",
+        "devices/commands/orders.rs",
         "devices/edits/run.rs",
         "devices/registry/overview.rs",
         "devices/twin/routes.rs",

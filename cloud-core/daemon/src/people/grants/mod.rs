@@ -7,6 +7,8 @@
 mod routes;
 mod rows;
 
+use std::collections::BTreeMap;
+
 use cloud_logic::ids::{CompanyId, GrantId, ProjectId, SiteId, UserId};
 use cloud_logic::rights::{
     Draft, Grant, Period, Permission, Rights, Role, Scope, Sensitive, Visible, Withheld,
@@ -213,6 +215,19 @@ pub(super) async fn rights_of(tx: &mut Tx, holder: &str) -> Result<Rights, Store
     Ok(Rights::new(
         held.into_iter().map(|held| held.grant).collect(),
     ))
+}
+
+/// As [`rights_of`], of several at once; who has none is not there.
+pub(super) async fn rights_of_all(
+    tx: &mut Tx,
+    holders: impl IntoIterator<Item = String>,
+) -> Result<BTreeMap<String, Rights>, StoreError> {
+    let mut grants = BTreeMap::<_, Vec<_>>::new();
+    for held in rows::of_holders(tx, holders).await? {
+        grants.entry(held.holder).or_default().push(held.grant);
+    }
+    let rights = |(holder, grants)| (holder, Rights::new(grants));
+    Ok(grants.into_iter().map(rights).collect())
 }
 
 /// What the caller sees of a company's rows with this permission. Where that is nothing, the

@@ -57,6 +57,15 @@ pub(in super::super) async fn of_holder(
     all(tx, found).await
 }
 
+/// All grants of several, over all companies.
+pub(in super::super) async fn of_holders(
+    tx: &mut Tx,
+    holders: impl IntoIterator<Item = String>,
+) -> Result<Vec<Held>, StoreError> {
+    let found = query(FIND).text("WHERE g.holder IN ").any_of(holders);
+    all(tx, found.text(" ORDER BY g.id")).await
+}
+
 /// Grants of one holder, of one company, or all, each with the mail address of the person.
 pub(in super::super) async fn everywhere(
     tx: &mut Tx,

@@ -9,6 +9,8 @@ mod login;
 mod mine;
 mod rows;
 
+use std::collections::BTreeMap;
+
 use cloud_logic::ids::{SessionId, UserId};
 use model::Timestamp;
 use utoipa_axum::router::OpenApiRouter;
@@ -41,7 +43,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    fn goes_on(&self, patience: Patience, now: Timestamp) -> bool {
+    pub(super) fn goes_on(&self, patience: Patience, now: Timestamp) -> bool {
         now < self.ends && now < self.last_seen.saturating_add(patience.idle)
     }
 }
@@ -50,18 +52,16 @@ pub(super) fn routes() -> OpenApiRouter<Core> {
     login::routes().merge(mine::routes())
 }
 
-/// The session of this secret, if it goes on and its user is not blocked.
-pub(super) async fn find(
+/// The sessions of these secrets, by their hashes; of users who are not blocked. Whether they go on is
+/// to be asked of each.
+pub(super) async fn of_hashes(
     tx: &mut Tx,
-    secret: &Secret,
-    patience: Patience,
-    now: Timestamp,
-) -> Result<Option<Session>, StoreError> {
-    let session = rows::by_secret(tx, secret).await?;
-    Ok(session.filter(|session| session.goes_on(patience, now)))
+    hashes: &[Vec<u8>],
+) -> Result<BTreeMap<Vec<u8>, Session>, StoreError> {
+    rows::by_hashes(tx, hashes).await
 }
 
-/// As [`find`], by its id: for tokens that name one.
+/// The session of this id, if it goes on and its user is not blocked: for tokens that name one.
 pub(super) async fn find_by_id(
     tx: &mut Tx,
     id: SessionId,

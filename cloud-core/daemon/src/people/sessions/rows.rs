@@ -1,5 +1,7 @@
 //! The table of sessions.
 
+use std::collections::BTreeMap;
+
 use cloud_logic::ids::{SessionId, UserId};
 use model::Timestamp;
 
@@ -9,7 +11,7 @@ use crate::store::{Query, Row, StoreError, Tx, query};
 
 /// A session of a user who is not blocked.
 const FIND: &str =
-    "SELECT s.id, s.user_id, s.created, s.last_seen, s.proved, s.ends, s.address, s.agent
+    "SELECT s.id, s.user_id, s.token_hash, s.created, s.last_seen, s.proved, s.ends, s.address, s.agent
     FROM session s JOIN user_account u ON u.id = s.user_id
     WHERE u.blocked = 0 AND ";
 
@@ -30,9 +32,17 @@ async fn one(tx: &mut Tx, query: Query) -> Result<Option<Session>, StoreError> {
     tx.optional(query).await?.as_ref().map(session).transpose()
 }
 
-pub(super) async fn by_secret(tx: &mut Tx, secret: &Secret) -> Result<Option<Session>, StoreError> {
-    let found = query(FIND).text("s.token_hash = ").value(secret.hash());
-    one(tx, found).await
+/// Sessions by the hashes of their secrets.
+pub(super) async fn by_hashes(
+    tx: &mut Tx,
+    hashes: &[Vec<u8>],
+) -> Result<BTreeMap<Vec<u8>, Session>, StoreError> {
+    let hashes = hashes.iter().map(Vec::as_slice);
+    let found = query(FIND).text("s.token_hash IN ").any_of(hashes);
+    let rows = tx.all(found).await?;
+    rows.iter()
+        .map(|row| Ok((row.octets("token_hash")?, session(row)?)))
+        .collect()
 }
 
 pub(super) async fn by_id(tx: &mut Tx, id: SessionId) -> Result<Option<Session>, StoreError> {
