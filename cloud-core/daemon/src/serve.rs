@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api;
 use crate::blobs::Blobs;
+use crate::calls;
 use crate::claims;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -55,6 +56,11 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     let door = front_door::open(core.clone(), door).await?;
     tracing::info!(address = %door.address(), plain = ?door.plain_address(), "devices come in");
 
+    let calls = match settings.calls.clone() {
+        None => None,
+        Some(settings) => Some(calls::open(core.clone(), settings).await?),
+    };
+
     let stop = CancellationToken::new();
     let proxies = Arc::new(settings.listen.proxies.clone());
     let mut tasks = JoinSet::new();
@@ -69,6 +75,10 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
         api: Arc::default(),
         revocation: Arc::default(),
         core: core.clone(),
+        calls: calls
+            .as_ref()
+            .map(calls::Calls::figures)
+            .unwrap_or_default(),
     };
     let mut listen = |listener, speaks, app, figures: &Arc<Figures>| {
         let manner = Manner {
@@ -102,6 +112,10 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
     tasks.spawn(retention::tend(core.clone(), stop.clone()));
     tasks.spawn(people::tend_exports(core.clone(), stop.clone()));
     tasks.spawn(notices::run(core.clone(), stop.clone()));
+    if let Some(calls) = calls {
+        tracing::info!(address = %calls.address(), "gateways come in for calls");
+        tasks.spawn(calls.run(stop.clone()));
+    }
 
     notify(&[NotifyState::Ready]);
     tokio::select! {

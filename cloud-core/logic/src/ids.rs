@@ -168,6 +168,12 @@ ids! {
     RingGroupId = "rg", "ring group";
     /// A call number of a user.
     CallNumberId = "cn", "call number";
+    /// A call: what belongs together from the first leg's arrival to the last one's end.
+    CallId = "ca", "call";
+    /// One device's part of a call.
+    CallLegId = "cl", "leg of a call";
+    /// A record of a leg.
+    CallRecordId = "cr", "record of a call";
 }
 
 #[cfg(test)]

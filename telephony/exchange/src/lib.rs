@@ -52,7 +52,8 @@ pub use lines::{
 pub use neighbours::Neighbour;
 pub use operator::{Answer, OperatorCommand, OperatorError, Status};
 pub use plan::{
-    FreePort, MediaCommand, Medium, Protection, Remote, SoundWish, StreamIndex, Treatment, Unplayed,
+    FreePort, FreePorts, MediaCommand, Medium, Protection, Remote, SoundWish, StreamIndex,
+    Treatment, Unplayed,
 };
 pub use playback::PlaybackError;
 pub use recording::{CallSide, RecordPolicy, RecordingCommand};

@@ -72,7 +72,13 @@ pub(crate) fn shown(party: &Party, directory: &Directory, domain: &Host) -> Name
         (Some(Address::Sip(uri)), None) => Uri::parse(uri.as_str().as_bytes())
             .ok()
             .and_then(|uri| uri.user().map(str::to_owned)),
-        (Some(Address::CloudUser(_) | Address::Group(_) | Address::Desk(_)) | None, None) => None,
+        (Some(Address::CloudUser(user)), None) => {
+            let reach = Reach::User(*user);
+            let mut stations = directory.stations().iter();
+            let hers = stations.find(|station| station.reach == reach);
+            hers.map(|station| station.number.as_str().to_owned())
+        }
+        (Some(Address::Group(_) | Address::Desk(_)) | None, None) => None,
     };
     let user = number.as_deref().unwrap_or("anonymous");
     NameAddr::new(Uri::sip(Some(user), domain, None)).with_display(party.name.reveal())

@@ -21,7 +21,7 @@ use crate::keys::Keys;
 use crate::legs::Legs;
 use crate::lines::Lines;
 use crate::neighbours::Neighbours;
-use crate::plan::{MediaPlan, Unplayed};
+use crate::plan::{FreePorts, MediaPlan, Unplayed};
 use crate::playback::Playbacks;
 use crate::recording::Recordings;
 use crate::watchers::Watchers;
@@ -130,6 +130,13 @@ impl Exchange {
         restored
     }
 
+    /// Exchanges that share media threads share what is bound there: their owner puts it into the
+    /// hands of the one whose turn it is, ahead of `handle` and `handle_timeout`, and takes back
+    /// what is left after the drain by swapping again.
+    pub fn swap_ports(&mut self, ports: &mut FreePorts) {
+        self.plan.swap_ports(ports);
+    }
+
     pub fn handle(&mut self, input: Input, now: Instant) {
         // What became due comes before what happens now, for all children alike.
         if self.deadline.is_some_and(|due| due <= now) {
@@ -190,6 +197,10 @@ impl Exchange {
     pub fn poll_output(&mut self) -> Output {
         let next = self.outputs.pop_front();
         next.unwrap_or(Output::Timeout(self.deadline))
+    }
+
+    pub fn directory(&self) -> &Directory {
+        &self.directory
     }
 
     pub fn counters(&self) -> &Counters {

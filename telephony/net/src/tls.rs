@@ -150,6 +150,16 @@ impl ServerTls {
         })
     }
 
+    /// Settings that somebody else has made: certificates that stand in no file, clients that are
+    /// judged by rules of one's own.
+    pub fn made(config: Arc<ServerConfig>) -> Self {
+        Self {
+            config,
+            notices: Vec::new(),
+            valid_until: None,
+        }
+    }
+
     pub fn notices(&self) -> &[TlsNotice] {
         &self.notices
     }

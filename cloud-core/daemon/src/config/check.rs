@@ -10,12 +10,13 @@ use settings::values::{Secret, Whole};
 use tracing_subscriber::filter::Targets;
 
 use super::fields::{
-    BlobsSection, BrokerSection, CoreFile, ListenSection, LogSection, MailEncryption, MailSection,
-    ProxyWord, S3Section, SubscriptionMode, Switch,
+    BlobsSection, BrokerSection, CallsSection, CoreFile, ListenSection, LogSection, MailEncryption,
+    MailSection, ProxyWord, S3Section, SubscriptionMode, Switch,
 };
 use super::{Blobs, Listen, Log, Mail, Settings};
 use crate::api::PerSecond;
 use crate::blobs::{BlobPlace, Bucket};
+use crate::calls;
 use crate::front_door::broker;
 use crate::listener::{Proxies, ProxyHeader};
 use crate::store::{PgPlace, Place};
@@ -26,7 +27,6 @@ pub(super) fn settings(file: &CoreFile, beside: &Path, problems: &mut Problems) 
     Settings {
         name: file.name.value.clone(),
         url,
-        host,
         listen: listen(&file.listen, problems),
         store: store(file, &folder, beside, problems),
         blobs: blobs(&file.blobs, &folder, beside, problems),
@@ -46,8 +46,42 @@ pub(super) fn settings(file: &CoreFile, beside: &Path, problems: &mut Problems) 
             SubscriptionMode::Off => Checking::Off,
             SubscriptionMode::Checked => Checking::Checked,
         },
+        calls: file
+            .calls
+            .as_ref()
+            .map(|section| calls(section, &host, problems)),
         log: log(&file.log, problems),
+        host,
         folder,
+    }
+}
+
+fn calls(section: &CallsSection, host: &str, problems: &mut Problems) -> calls::Settings {
+    let addresses = &section.media_addresses.value;
+    if addresses.is_empty() {
+        problems.report(
+            &section.media_addresses.place,
+            "without an address nothing would be heard",
+            "write an address of this machine that gateways reach",
+        );
+    }
+    for address in addresses
+        .iter()
+        .filter(|address| address.value.is_unspecified())
+    {
+        problems.report(
+            &address.place,
+            "this stands for every address, and cannot be offered to anybody",
+            "write an address of this machine that gateways reach",
+        );
+    }
+    let Whole(threads) = section.media_threads.value;
+    calls::Settings {
+        listen: section.listen.value,
+        addresses: addresses.iter().map(|address| address.value).collect(),
+        ports: section.media_ports.value.0.clone(),
+        threads: u16::try_from(threads).expect("its type ends at 64"),
+        host: host.to_owned(),
     }
 }
 

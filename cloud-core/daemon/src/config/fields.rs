@@ -3,11 +3,11 @@
 //! Pure declaration: these comments are the reference that `config-reference` prints, and the
 //! defaults are the text that it shows. What may stand together is judged in `check`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use settings::section::Located;
-use settings::values::{Secret, Whole};
+use settings::values::{PortRange, Secret, Whole};
 use settings::{section, words};
 
 use crate::listener::Network;
@@ -37,8 +37,25 @@ section! {
         limits: Nested<LimitsSection>,
         /// Subscriptions of companies.
         subscriptions: Nested<SubscriptionsSection>,
+        /// Calls over the core: between gateways, and to people. Left out, there are none.
+        calls: Perhaps<CallsSection>,
         /// The log.
         log: Nested<LogSection>,
+    }
+}
+
+section! {
+    /// Calls over the core.
+    pub(crate) struct CallsSection {
+        /// Gateways, by SIP over TLS with a certificate on both sides.
+        listen: Defaulted<SocketAddr> = r#""0.0.0.0:5061""#,
+        /// Addresses of this machine that gateways reach for sound and pictures, which are encrypted
+        /// on their way. At most one of each family is offered.
+        media_addresses: Required<Vec<Located<IpAddr>>> = r#"["192.0.2.10"]"#,
+        /// UDP ports for them, first and last.
+        media_ports: Defaulted<PortRange> = r#""20000-39999""#,
+        /// So many threads share the work with sound.
+        media_threads: Defaulted<Whole<1, 64>> = "2",
     }
 }
 

@@ -19,6 +19,7 @@ use self::fields::CoreFile;
 pub(crate) use self::fields::{LogFormat, MailEncryption};
 use crate::api::PerSecond;
 use crate::blobs::BlobPlace;
+use crate::calls;
 use crate::front_door::broker;
 use crate::listener::Proxies;
 use crate::store::Place;
@@ -46,6 +47,7 @@ pub(crate) struct Settings {
     pub(crate) mail: Option<Mail>,
     pub(crate) limits: PerSecond,
     pub(crate) subscriptions: Checking,
+    pub(crate) calls: Option<calls::Settings>,
     pub(crate) log: Log,
 }
 

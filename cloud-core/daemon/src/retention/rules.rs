@@ -14,6 +14,9 @@ use crate::store::{Engine, StoreError, Tx, query};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
+/// The longest that data of calls is kept.
+const CALL_DATA: Duration = DAY.saturating_mul(contract::limits::CALL_DATA_DAYS as u32);
+
 /// A kind of row that ends by itself: so long after the moment in `column`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kind {
@@ -61,6 +64,7 @@ pub(crate) const KINDS: &[Kind] = &[
     kind("command", "command", "ended", DAY.saturating_mul(180)),
     // Its end was set when it came: that of the device, and at most that of the policy of then.
     kind("device_event", "device_event", "expires", Duration::ZERO),
+    kind("call_record", "call_record", "ended", CALL_DATA),
 ];
 
 /// The columns by which a portion of rows is found and taken away.
@@ -120,8 +124,10 @@ pub(super) async fn shorter_policies(
     // Only those that have something to forget: a company may have had its policy for long.
     let asked = query(
         "SELECT c.id, c.call_data_days FROM company c WHERE c.call_data_days < $1
-         AND EXISTS (SELECT 1 FROM device_event e WHERE e.company_id = c.id
-                     AND e.received <= $2 - c.call_data_days * 86400000)
+         AND (EXISTS (SELECT 1 FROM device_event e WHERE e.company_id = c.id
+                      AND e.received <= $2 - c.call_data_days * 86400000)
+              OR EXISTS (SELECT 1 FROM call_record r WHERE r.company_id = c.id
+                         AND r.ended <= $2 - c.call_data_days * 86400000))
          LIMIT 100",
     );
     let asked = asked
@@ -137,24 +143,37 @@ pub(super) async fn shorter_policies(
         .collect()
 }
 
-/// Forgets at most `limit` of what a company's devices told of calls until `cutoff`; how many.
+/// Forgets at most `limit` each of what a company's devices told of calls, and of the records of
+/// its calls, until `cutoff`; how many.
 pub(super) async fn forget_call_data(
     tx: &mut Tx,
     company: CompanyId,
     cutoff: Timestamp,
     limit: u32,
 ) -> Result<u64, StoreError> {
-    let row = row(tx);
-    let forget = query("DELETE FROM device_event WHERE ")
-        .text(row)
-        .text(" IN (SELECT ")
-        .text(row)
-        .text(" FROM device_event WHERE company_id = ")
-        .value(company)
-        .text(" AND received <= ")
-        .value(cutoff)
-        .text(" ORDER BY received LIMIT ")
-        .value(limit)
-        .text(")");
-    tx.execute(forget).await
+    let mut forgotten = 0;
+    for (table, column) in [("device_event", "received"), ("call_record", "ended")] {
+        let row = row(tx);
+        let forget = query("DELETE FROM ")
+            .text(table)
+            .text(" WHERE ")
+            .text(row)
+            .text(" IN (SELECT ")
+            .text(row)
+            .text(" FROM ")
+            .text(table)
+            .text(" WHERE company_id = ")
+            .value(company)
+            .text(" AND ")
+            .text(column)
+            .text(" <= ")
+            .value(cutoff)
+            .text(" ORDER BY ")
+            .text(column)
+            .text(" LIMIT ")
+            .value(limit)
+            .text(")");
+        forgotten += tx.execute(forget).await?;
+    }
+    Ok(forgotten)
 }

@@ -132,7 +132,7 @@ bind_ids! {
     SessionId PasskeyId CeremonyId InvitationId IntegrationId TokenKeyId LetterId
     CommandId NodeId IncidentId BlobId UploadId ExportId EditId
     NoticeId SubscriptionId
-    RingGroupId CallNumberId
+    RingGroupId CallNumberId CallId CallLegId CallRecordId
 }
 
 /// One statement with its values.

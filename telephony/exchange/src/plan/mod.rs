@@ -32,7 +32,7 @@ use thiserror::Error;
 pub use command::{FreePort, MediaCommand, Medium, Remote, StreamIndex};
 pub(crate) use ends::End;
 pub use listening::{SoundWish, Treatment};
-use ports::Ports;
+pub use ports::FreePorts;
 pub(crate) use ports::Taker;
 pub use protection::Protection;
 use protection::Shield;
@@ -82,7 +82,7 @@ pub(crate) struct Offered {
 
 #[derive(Debug)]
 pub(crate) struct MediaPlan {
-    ports: Ports,
+    ports: FreePorts,
     legs: BTreeMap<LegId, LegPlan>,
     /// Who hears whom at this moment: (from, to).
     routes: BTreeMap<(LegId, LegId), Vec<(StreamIndex, StreamIndex)>>,
@@ -147,7 +147,7 @@ impl MediaPlan {
     /// `keys` makes those of each leg.
     pub(crate) fn new(first_id: u64, for_alarms: usize, keys: KeySource) -> Self {
         Self {
-            ports: Ports::new(for_alarms),
+            ports: FreePorts::new(for_alarms),
             legs: BTreeMap::new(),
             routes: BTreeMap::new(),
             rooms: Rooms::default(),
@@ -170,6 +170,10 @@ impl MediaPlan {
 
     pub(crate) fn ports_free(&mut self, ports: Vec<FreePort>) {
         self.ports.add(ports);
+    }
+
+    pub(crate) fn swap_ports(&mut self, ports: &mut FreePorts) {
+        std::mem::swap(&mut self.ports, ports);
     }
 
     pub(crate) fn poll_command(&mut self) -> Option<MediaCommand> {

@@ -16,22 +16,25 @@ pub(crate) enum Taker {
     Alarm,
 }
 
+/// Those of an exchange; or, where several share the media threads, of all of them, in the hands of
+/// the one whose turn it is.
 #[derive(Debug)]
-pub(super) struct Ports {
+pub struct FreePorts {
     free: BTreeMap<IpAddr, Vec<FreePort>>,
     /// So many at each address are for alarms alone.
     for_alarms: usize,
 }
 
-impl Ports {
-    pub(super) fn new(for_alarms: usize) -> Self {
+impl FreePorts {
+    /// At each address so many are for alarms alone.
+    pub fn new(for_alarms: usize) -> Self {
         Self {
             free: BTreeMap::new(),
             for_alarms,
         }
     }
 
-    pub(super) fn add(&mut self, ports: Vec<FreePort>) {
+    pub fn add(&mut self, ports: Vec<FreePort>) {
         for port in ports {
             self.free.entry(port.rtp.ip()).or_default().push(port);
         }
@@ -50,7 +53,10 @@ impl Ports {
         if let Some(port) = self.free.get_mut(&address).and_then(pop) {
             return Some(port);
         }
-        let family = |other: &IpAddr| other.is_ipv4() == address.is_ipv4();
+        // What is bound at the loopback alone does not reach who is elsewhere.
+        let elsewhere = self.free.keys().any(|other| !other.is_loopback());
+        let reaches = |other: &IpAddr| address.is_loopback() || !other.is_loopback() || !elsewhere;
+        let family = |other: &IpAddr| other.is_ipv4() == address.is_ipv4() && reaches(other);
         let mut others = self.free.iter_mut().filter(|(other, _)| family(other));
         others.find_map(|(_, ports)| pop(ports))
     }

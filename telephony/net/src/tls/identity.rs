@@ -19,6 +19,8 @@ use x509_cert::ext::pkix::name::GeneralName;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerCertificate {
     pub fingerprint: Fingerprint,
+    /// As it was shown.
+    pub der: Box<[u8]>,
     /// Subject alternative names. RFC 5922 7.1: a SIP domain is a URI, or else a DNS name.
     pub uris: Vec<String>,
     pub dns_names: Vec<String>,
@@ -54,6 +56,7 @@ impl PeerCertificate {
     pub(crate) fn read(certificate: &CertificateDer<'_>) -> Self {
         let mut identity = Self {
             fingerprint: Fingerprint(Sha256::digest(certificate).into()),
+            der: certificate.as_ref().into(),
             uris: Vec::new(),
             dns_names: Vec::new(),
             addresses: Vec::new(),

@@ -30,7 +30,10 @@ pub(super) enum Edited {
 }
 
 /// What calls of a company are made by.
-pub(crate) async fn load(tx: &mut Tx, company: CompanyId) -> Result<Arc<Directory>, StoreError> {
+pub(in crate::calls) async fn load(
+    tx: &mut Tx,
+    company: CompanyId,
+) -> Result<Arc<Directory>, StoreError> {
     let mut lists = stored(tx, company).await?;
     let left_out = leave_out_unknown(&mut lists);
     if left_out > 0 {

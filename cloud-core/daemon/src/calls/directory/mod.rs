@@ -18,7 +18,9 @@ mod tests;
 use cloud_logic::ids::CompanyId;
 use utoipa_axum::router::OpenApiRouter;
 
+pub(super) use gather::load;
 pub(crate) use leaving::{end_in_project, forget_person};
+pub(super) use target::node_of;
 
 use crate::core::Core;
 use crate::store::{StoreError, Tx, query};

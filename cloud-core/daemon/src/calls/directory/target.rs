@@ -68,11 +68,11 @@ impl Target {
 }
 
 /// A gateway is a node of its company's exchange.
-pub(crate) fn node_of(device: DeviceId) -> NodeId {
+pub(in crate::calls) fn node_of(device: DeviceId) -> NodeId {
     NodeId::from_key(&device.to_string())
 }
 
-pub(crate) fn cloud_user(user: UserId) -> CloudUserId {
+pub(super) fn cloud_user(user: UserId) -> CloudUserId {
     CloudUserId::new(user.bits())
 }
 

@@ -68,6 +68,7 @@ pub(crate) async fn forget_again(
 async fn forget(tx: &mut Tx, account: &Account, now: Timestamp) -> Result<(), StoreError> {
     rows::let_go_of(tx, account.id).await?;
     calls::directory::forget_person(tx, account.id, now).await?;
+    calls::records::forget_person(tx, account.id).await?;
     for statement in TO_HER {
         tx.execute(query(statement).bind(mail_key(&account.mail)))
             .await?;

@@ -133,4 +133,25 @@ figures! { |from, stored| {
     Counter "door_ended_total" ["why=\"slow_reader\""] = door(from, "ended_slow_reader");
     Counter "door_ended_total" ["why=\"leaving\""] = door(from, "ended_leaving");
     Counter "door_ended_total" ["why=\"lost\""] = door(from, "ended_lost");
+
+    /// Gateways that are connected for calls, at this node.
+    Gauge "calls_gateways" = from.calls.of("flows");
+    /// Companies whose calls this node makes.
+    Gauge "calls_companies" = from.calls.of("companies");
+    /// Calls of this moment, as of the last ten seconds.
+    Gauge "calls_running" = from.calls.of("calls");
+    /// Flows of SIP that were turned away before anybody was known there.
+    Counter "calls_flows_refused_total" = from.calls.of("flows_refused");
+    /// Flows that ended because their certificate opens nothing, or no longer.
+    Counter "calls_flows_barred_total" = from.calls.of("flows_barred");
+    /// Messages of SIP that did not leave: their flow was gone, or they led to somebody without one.
+    Counter "calls_messages_unsent_total" = from.calls.of("unsent");
+    /// Records of legs that were written.
+    Counter "calls_records_total" = from.calls.of("records");
+    /// Records that are lost because the store took none for too long.
+    Counter "calls_records_lost_total" = from.calls.of("records_lost");
+    /// Questions of the thread of calls that found no room.
+    Counter "calls_questions_lost_total" = from.calls.of("questions_lost");
+    /// Commands that a media thread was too busy to take.
+    Gauge "calls_media_commands_lost" = from.calls.of("media_lost");
 } }

@@ -18,6 +18,7 @@ use model::Timestamp;
 
 use self::stored::Stored;
 use crate::api::{Limits, Requests};
+use crate::calls;
 use crate::core::Core;
 use crate::front_door::DoorFigures;
 use crate::listener;
@@ -51,6 +52,7 @@ pub(crate) struct Sources {
     pub(crate) door: DoorFigures,
     pub(crate) api: Arc<listener::Figures>,
     pub(crate) revocation: Arc<listener::Figures>,
+    pub(crate) calls: Arc<calls::Figures>,
 }
 
 impl Sources {

@@ -102,6 +102,7 @@ async fn sources(world: &World) -> (Sources, crate::front_door::FrontDoor) {
         door: door.figures(),
         api: Arc::default(),
         revocation: Arc::default(),
+        calls: Arc::default(),
     };
     (sources, door)
 }
