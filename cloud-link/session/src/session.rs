@@ -54,6 +54,13 @@ pub struct Memory {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Ticket(u64);
 
+impl Ticket {
+    /// Counts the writes of this run, from 1.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// What a packet was, given back when the core has acknowledged it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tag {
@@ -324,6 +331,11 @@ impl Session {
 
     pub const fn phase(&self) -> Phase {
         self.phases.phase()
+    }
+
+    /// Whether the core has answered the greeting of this connection.
+    pub fn is_settled(&self) -> bool {
+        self.transport == Transport::Settled
     }
 
     pub const fn figures(&self) -> &Figures {

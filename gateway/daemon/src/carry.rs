@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use client::Say;
+use contract::document::Text;
+use contract::up::{Outcome, OutcomeState};
 use exchange::{
     Exchange, Input, MediaCommand, Output, StoreWrite, UrlReply, UrlRequest, WebCommand, WebEvent,
 };
@@ -23,11 +26,17 @@ use crate::clock::Clock;
 use crate::control::protocol::Reply;
 use crate::diagnosis;
 use crate::lines::LineShell;
+use crate::link::orders::{of_door, outcome};
+use crate::link::settings::CloudSet;
+use crate::link::site::Site;
+use crate::link::{LinkShell, telling};
 use crate::listening::tap;
 use crate::metrics::Sound;
 use crate::operator;
 use crate::recorder::Recorder;
-use crate::store::{Answer, BINDINGS, BindingsWrite, JournalWrite, Sequence, Store, StoredBinding};
+use crate::store::{
+    Answer, BINDINGS, BindingsWrite, JournalWrite, Sequence, Store, StoredBinding, Telling,
+};
 use crate::timeline::{LineSaid, Timeline};
 
 /// What the machine is told back in one turn. More would be a circle of sending and failing.
@@ -41,6 +50,12 @@ pub(crate) struct Hands {
     pub(crate) recorder: Recorder,
     pub(crate) lines: LineShell,
     pub(crate) timeline: Timeline,
+    pub(crate) link: LinkShell,
+    pub(crate) site: Site,
+    /// Settings of the cloud core that hold.
+    pub(crate) cloud_set: CloudSet,
+    /// Something that the core is told of the gateway may have changed.
+    pub(crate) report_due: bool,
     pub(crate) outgoing: Outgoing,
     pub(crate) urls: mpsc::Sender<UrlRequest>,
     pub(crate) changes: broadcast::Sender<()>,
@@ -54,6 +69,8 @@ pub(crate) struct Hands {
     next_asker: u64,
     /// People who wait to hear what became of a door.
     doors: HashMap<CommandId, oneshot::Sender<Reply>>,
+    /// The same for the cloud core, and who wants it there.
+    cloud_doors: HashMap<CommandId, (Text<40>, Text<64>)>,
     /// What the machine has yet to hear of its own wishes.
     back: VecDeque<Input>,
     pub(crate) counts: Counts,
@@ -69,6 +86,7 @@ pub(crate) struct Threads {
     pub(crate) recorder: Recorder,
     pub(crate) lines: LineShell,
     pub(crate) timeline: Timeline,
+    pub(crate) link: LinkShell,
 }
 
 /// What the hands count.
@@ -96,6 +114,7 @@ impl Hands {
             recorder,
             lines,
             timeline,
+            link,
         } = threads;
         Self {
             store,
@@ -103,6 +122,10 @@ impl Hands {
             recorder,
             lines,
             timeline,
+            link,
+            site: Site::default(),
+            cloud_set: CloudSet::default(),
+            report_due: true,
             outgoing,
             urls,
             changes,
@@ -113,6 +136,7 @@ impl Hands {
             askers: HashMap::new(),
             next_asker: 0,
             doors: HashMap::new(),
+            cloud_doors: HashMap::new(),
             back: VecDeque::new(),
             counts: Counts::default(),
             drained: false,
@@ -226,6 +250,7 @@ impl Hands {
                     }
                     self.timeline.calls(&event);
                     crate::events::log(&event);
+                    self.tell_core(&event, now);
                     // Nobody may be watching.
                     let _ = self.changes.send(());
                 }
@@ -293,6 +318,8 @@ impl Hands {
         now: Instant,
     ) {
         if answer.lane != BINDINGS {
+            // The journal has more than it had, and the link reads it.
+            self.link.journal_grew();
             return;
         }
         while let Some((sequence, token)) = self.waiting.front().copied() {
@@ -358,12 +385,20 @@ impl Hands {
                 if let Some(cause) = trouble {
                     crate::events::log_poor_leg(&record, cause);
                 }
-                self.journal(JournalWrite::Call(record));
+                let telling = self.link.number(|| telling::call(&record));
+                self.journal(told(JournalWrite::Call(record), telling));
             }
             StoreWrite::DoorRecord(record) => {
                 self.timeline.door_record(&record);
                 self.tell_about_door(&record);
-                self.journal(JournalWrite::Door(record));
+                let key = self.site.key_of(record.door);
+                let by = self.cloud_doors.remove(&record.command);
+                if let Some((command, _)) = &by {
+                    self.link.say(Say::Ended(of_door(command, record.result)));
+                }
+                let by = by.as_ref().map(|(_, by)| by.as_str());
+                let telling = self.link.number(|| telling::door(&record, key, by));
+                self.journal(told(JournalWrite::Door(record), telling));
             }
             StoreWrite::Standing(standing) => self.journal(JournalWrite::Standing(standing)),
         }
@@ -388,6 +423,26 @@ impl Hands {
 
     fn answer(&mut self, asker: operator::Asker, answer: exchange::Answer) {
         match asker {
+            operator::Asker::Cloud { command, asked, by } => match answer {
+                exchange::Answer::Refused(error) => {
+                    let why = serde_json::json!({"why": error.to_string()});
+                    self.link.say(Say::Ended(Outcome {
+                        detail: Some(why),
+                        ..outcome(&asked, OutcomeState::Rejected, Some("denied"))
+                    }));
+                }
+                // The record says what became of it.
+                _ => {
+                    self.cloud_doors.insert(command, (asked, by));
+                }
+            },
+            operator::Asker::Report => {
+                if let exchange::Answer::Stations(stations) = answer {
+                    let name = self.cloud_set.name.as_ref().unwrap_or(&self.about.name);
+                    let report = self.site.report(name, &stations, &self.lines.briefly());
+                    self.link.report(report);
+                }
+            }
             // A pulse on its way is no opened door: the record says what became of it.
             operator::Asker::Door { command, reply }
                 if matches!(answer, exchange::Answer::Done) =>
@@ -407,10 +462,43 @@ impl Hands {
         }
     }
 
+    /// What the cloud core is to know of what happened.
+    fn tell_core(&mut self, event: &calls::Event, now: Instant) {
+        let at = self.clock.wall_at(now);
+        let tale = match event {
+            calls::Event::StationChanged {
+                station, faults, ..
+            } => {
+                self.report_due = true;
+                self.site.faults(*station, *faults, at)
+            }
+            calls::Event::AlarmEscalated { call, to } => {
+                Some(telling::alarm_goes_on(call.get(), to, at))
+            }
+            _ => None,
+        };
+        self.tell(tale);
+    }
+
+    pub(crate) fn tell(&mut self, tale: Option<telling::Tale>) {
+        let telling = tale.and_then(|tale| self.link.number(|| tale));
+        if let Some(telling) = telling {
+            self.journal(JournalWrite::Telling(Box::new(telling)));
+        }
+    }
+
     fn tell_about_door(&mut self, record: &DoorRecord) {
         if let Some(reply) = self.doors.remove(&record.command) {
             // Whoever asked may have left.
             let _ = reply.send(operator::door_reply(record.result));
         }
+    }
+}
+
+/// A record, with what the cloud core is told of it.
+fn told(record: JournalWrite, telling: Option<Telling>) -> JournalWrite {
+    match telling {
+        Some(telling) => JournalWrite::Told(Box::new(record), Box::new(telling)),
+        None => record,
     }
 }

@@ -7,7 +7,7 @@
 //! Threads: the main one runs the calls and the SIP flows (`main_loop`); the store writes on its
 //! own two (`store`); media packets move on theirs (`switchboard`); recordings are made on one of
 //! their own (`recorder`), lines to older servers on theirs (`lines`), and the timeline is written on
-//! one (`timeline`); metrics, control socket and reading the configuration again share a small one
+//! one (`timeline`), the link to the cloud core on one (`link`); metrics, control socket and reading the configuration again share a small one
 //! (`side`). Invariant: the main loop never waits for any of the others.
 
 mod carry;
@@ -19,6 +19,7 @@ mod decode;
 mod diagnosis;
 mod events;
 mod lines;
+mod link;
 mod listeners;
 mod listening;
 mod logging;

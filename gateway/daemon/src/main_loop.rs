@@ -24,6 +24,7 @@ use crate::config::RemoteActions;
 use crate::control::protocol::{GainOf, RemoteAction, Reply, Request, RunState};
 use crate::control::server::Asked;
 use crate::lines::line_views;
+use crate::link::answers;
 use crate::metrics::{Figures, Sources};
 use crate::operator::{self, Asker};
 use crate::playing::{Playing, Taken};
@@ -63,6 +64,8 @@ pub(crate) struct MainLoop {
     pub(crate) doors: BTreeMap<String, DoorId>,
     pub(crate) remotes: BTreeMap<String, RemoteActions>,
     pub(crate) remote_orders: mpsc::Sender<RemoteOrder>,
+    /// The cloud core wants the process to begin anew.
+    pub(crate) restart_asked: bool,
     pub(crate) realm: String,
     pub(crate) contacts_per_station: usize,
     pub(crate) grace: Duration,
@@ -75,6 +78,7 @@ enum Woken {
     Media(Heard),
     Line(net::lines::Told),
     Recording(RecordingNote),
+    Ordered(client::Order),
     Asked(Asked),
     Reloaded(Box<Reloaded>),
     UrlAnswered(UrlAnswered),
@@ -91,6 +95,8 @@ pub(crate) enum Ended {
     AsAsked,
     /// Something calls cannot do without has failed: a fresh start is the cure.
     Lost(&'static str),
+    /// The cloud core wants it to begin anew.
+    ToBeStarted,
 }
 
 /// Signals that the process listens to.
@@ -152,6 +158,9 @@ impl MainLoop {
                 });
             }
             self.turn(woken, now);
+            if self.restart_asked && due.stop.is_none() {
+                due.stop = Some(self.begin_to_stop(now));
+            }
             if due.machine.is_some_and(|deadline| deadline <= now) {
                 self.state.handle_timeout(now);
             }
@@ -168,7 +177,11 @@ impl MainLoop {
                 .stop
                 .is_some_and(|stop| self.hands.drained || stop <= now)
             {
-                return (self.stop(now).await, Ended::AsAsked);
+                let ended = match self.restart_asked {
+                    true => Ended::ToBeStarted,
+                    false => Ended::AsAsked,
+                };
+                return (self.stop(now).await, ended);
             }
         }
     }
@@ -179,6 +192,7 @@ impl MainLoop {
             media,
             recorder,
             lines,
+            link,
             ..
         } = &mut self.hands;
         tokio::select! {
@@ -188,6 +202,7 @@ impl MainLoop {
             told = lines.told() => Woken::Line(told),
             // Without the other end of these, calls go on.
             Some(note) = recorder.noted() => Woken::Recording(note),
+            Some(order) = link.ordered() => Woken::Ordered(order),
             Some(asked) = self.inboxes.asked.recv() => Woken::Asked(asked),
             Some(reloaded) = self.inboxes.reloaded.recv() => Woken::Reloaded(reloaded),
             Some(answered) = self.inboxes.url_answers.recv() => Woken::UrlAnswered(answered),
@@ -239,6 +254,7 @@ impl MainLoop {
                 let input = Input::UrlAnswered { command, reply };
                 hands.feed(state, flows.outlet(), input, now);
             }
+            Woken::Ordered(order) => self.ordered(order, now),
             Woken::Asked(asked) => self.asked(asked, now),
             Woken::Reloaded(reloaded) => self.reloaded(*reloaded, now),
             Woken::Reload => {
@@ -353,6 +369,13 @@ impl MainLoop {
                 asker = Asker::Door { command, reply };
                 OperatorCommand::Open(command, id)
             }
+            // The link answers for itself and is never asked by way of this loop.
+            Request::Link | Request::Reach { .. } | Request::Claim { .. } | Request::Unclaim => {
+                let Asker::Once { reply } = asker else { return };
+                // Whoever asked may have left.
+                let _ = reply.send(answers::no_answer());
+                return;
+            }
             Request::Reload => {
                 let Asker::Once { reply } = asker else { return };
                 let answer = Some(reply);
@@ -405,6 +428,8 @@ impl MainLoop {
             machine::accounts(&directory.accounts, &self.realm, self.contacts_per_station);
         let names = Names::of(&directory.directory, &directory.doors);
         self.hands.timeline.names(names);
+        self.hands.site.is(&directory.directory, &directory.doors);
+        self.hands.report_due = true;
         self.doors = directory.doors;
         self.remotes = directory.remotes;
         self.hands.about.directory_read = self.hands.clock.wall_at(now);
@@ -427,6 +452,7 @@ impl MainLoop {
             self.hands.feed(&mut self.state, outlet, input, now);
         }
         self.hands.clock = clock;
+        self.report(now);
         let store = self.hands.store.figures();
         let lines = self.state.lines();
         self.hands.lines.look(&lines, now);
@@ -438,6 +464,28 @@ impl MainLoop {
             store: &store,
             lines: &lines,
         });
+    }
+
+    /// Tells the cloud core what the gateway is, when that may have changed.
+    fn report(&mut self, now: Instant) {
+        if !self.hands.link.is_claimed() {
+            self.hands.report_due = true;
+            return;
+        }
+        let at = self.hands.clock.wall_at(now);
+        for line in self.hands.lines.briefly() {
+            let tale = self.hands.site.line(&line, at);
+            self.hands.report_due |= tale.is_some();
+            self.hands.tell(tale);
+        }
+        if !std::mem::take(&mut self.hands.report_due) {
+            return;
+        }
+        let asker = self.hands.expect(Asker::Report);
+        let command = OperatorCommand::Stations;
+        let input = Input::Operator { asker, command };
+        let outlet = self.flows.outlet();
+        self.hands.feed(&mut self.state, outlet, input, now);
     }
 
     /// No new calls but alarms from here; answers until when running ones may go on.
@@ -462,9 +510,11 @@ impl MainLoop {
             timeline,
             mut store,
             lines,
+            link,
             ..
         } = self.hands;
         lines.finish();
+        link.finish();
         timeline.finish();
         for note in recorder.finish() {
             if let Err(error) = store.write_journal(JournalWrite::Recording(Box::new(note))) {

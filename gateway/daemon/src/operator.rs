@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use contract::document::Text;
 use exchange::{Answer, CallShown, OperatorError, OrderError, StationView as MachineStation};
 use model::{
     Address, CommandId, DoorResult, ForwardWhen, ForwardingRule, GainError, Party, Timestamp,
@@ -28,6 +29,14 @@ pub(crate) enum Asker {
     Once {
         reply: oneshot::Sender<Reply>,
     },
+    /// The cloud core wants a door, and waits until it is known what became of it.
+    Cloud {
+        command: CommandId,
+        asked: Text<40>,
+        by: Text<64>,
+    },
+    /// The cloud core is told what the gateway is.
+    Report,
     /// Waits until it is known what became of the door.
     Door {
         command: CommandId,

@@ -25,6 +25,7 @@ use crate::config::{self, ConfigErrors, Durability, Settings};
 use crate::control::protocol::{ListenerView, Reply, RunState};
 use crate::control::server::{self, ControlSocket, ToMainLoop};
 use crate::lines::{self, LineShell};
+use crate::link::{LinkOptions, LinkShell};
 use crate::listeners::{self, Inherited};
 use crate::main_loop::{Ended, Inboxes, MainLoop, Signals};
 use crate::metrics::Figures;
@@ -69,6 +70,8 @@ pub(crate) enum ServeError {
     Lines(#[from] lines::StartError),
     #[error("the ready file cannot be written: {0}; correct --ready-file")]
     ReadyFile(io::Error),
+    #[error("ended at the order of the cloud core, to be started again")]
+    ToBeStarted,
     #[error("the {0} thread has ended by itself; the log says why, a restart is the cure")]
     Lost(&'static str),
 }
@@ -91,6 +94,7 @@ impl ServeError {
             | Self::Listen(_)
             | Self::System { .. }
             | Self::Lines(lines::StartError::Tls { .. } | lines::StartError::Thread(_))
+            | Self::ToBeStarted
             | Self::Lost(_) => Exit::Fault,
         }
     }
@@ -153,6 +157,7 @@ pub(crate) fn run(file: &Path, ready_file: Option<&Path>) -> Result<(), ServeErr
     match ended {
         Ended::AsAsked => Ok(()),
         Ended::Lost(what) => Err(ServeError::Lost(what)),
+        Ended::ToBeStarted => Err(ServeError::ToBeStarted),
     }
 }
 
@@ -232,6 +237,14 @@ fn build(
         "diversions and programmes were read back"
     );
 
+    let link = LinkShell::start(LinkOptions {
+        state_folder: settings.state_folder.clone(),
+        cloud: settings.cloud.clone(),
+        spool_figures: Arc::clone(&store.figures().spool),
+        start_count: restored.start_count,
+    })
+    .map_err(system("the link thread"))?;
+    let link_asks = link.asks();
     let (asker, asked) = mpsc::channel(REQUESTS);
     let (reload, reload_asked) = mpsc::channel(4);
     let (reloaded_to, reloaded) = mpsc::channel(1);
@@ -252,19 +265,22 @@ fn build(
         directory_read: clock.wall,
     };
     let written = store.figures();
-    let hands = Hands::new(
+    let mut hands = Hands::new(
         Threads {
             store,
             media,
             recorder,
             lines,
             timeline,
+            link,
         },
         Outgoing::new(flows.listeners()),
         urls,
         changes.clone(),
         about,
     );
+    let found = &settings.directory;
+    hands.site.is(&found.directory, &found.doors);
     let figures = Arc::new(Figures::new(written, Arc::clone(&hands.sound)));
     let main_loop = MainLoop {
         state,
@@ -281,6 +297,7 @@ fn build(
         doors: settings.directory.doors.clone(),
         remotes: settings.directory.remotes.clone(),
         remote_orders,
+        restart_asked: false,
         realm: settings.sip.realm.as_str().to_owned(),
         contacts_per_station: settings.sip.contacts_per_station,
         grace: settings.grace,
@@ -292,6 +309,7 @@ fn build(
         to_main: ToMainLoop {
             inbox: asker,
             changes,
+            link: link_asks,
         },
         reloader: Reloader::new(file, settings),
         reload_asked,

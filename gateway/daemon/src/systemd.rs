@@ -52,6 +52,12 @@ impl Watchdog {
     }
 }
 
+/// Whether a service manager runs this process and starts it again when it ends with a fault.
+pub(crate) fn starts_us_again() -> bool {
+    // systemd.exec(5): set for every unit that it runs.
+    std::env::var_os("INVOCATION_ID").is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Result, ensure};
+use nix::sys::signal::Signal;
 
 use crate::{PATIENCE, Program, gateway};
 
@@ -18,14 +19,42 @@ pub struct Cloud {
     pub url: String,
     pub password: String,
     program: Program,
+    at: IpAddr,
+    config: PathBuf,
+    /// Of its own authority, where it speaks TLS.
+    root: Option<PathBuf>,
 }
 
 impl Cloud {
     /// Starts it at a host; it is reached from there alone.
     pub fn start(at: IpAddr, folder: &Path) -> Result<Self> {
         let url = format!("http://localhost:{API}");
+        Self::start_as(at, folder, &url, &configuration(&url))
+    }
+
+    /// Starts it with its doors open to all hosts of the test, at the ports of the product.
+    pub fn start_for_devices(at: IpAddr, folder: &Path) -> Result<Self> {
+        let url = format!("https://{at}");
+        let text = format!(
+            "folder = \"core\"\nurl = \"{url}\"\n\
+             [listen]\napi = \"{at}:443\"\ndevices = \"{at}:8883\"\n\
+             revocation = \"{at}:80\"\nmetrics = \"127.0.0.1:18503\"\n"
+        );
+        let mut cloud = Self::start_as(at, folder, &url, &text)?;
+        let root = Command::new(binary()?)
+            .args(["admin", "root", "--config"])
+            .arg(&cloud.config)
+            .output()?;
+        ensure!(root.status.success(), "no root: {root:?}");
+        let file = folder.join("core-root.pem");
+        std::fs::write(&file, root.stdout)?;
+        cloud.root = Some(file);
+        Ok(cloud)
+    }
+
+    fn start_as(at: IpAddr, folder: &Path, url: &str, configuration: &str) -> Result<Self> {
         let config = folder.join("core.toml");
-        std::fs::write(&config, configuration(&url))?;
+        std::fs::write(&config, configuration)?;
         let mut init = Command::new(binary()?);
         init.arg("init").arg("--config").arg(&config);
         init.args(["--company", "Clinics", "--owner", OWNER]);
@@ -36,15 +65,27 @@ impl Cloud {
                 .map(|(_, password)| password.to_owned())
         })?;
         ensure!(init.finish(PATIENCE)?.success(), "init failed");
-        let mut serve = Command::new(binary()?);
-        serve.arg("serve").arg("--config").arg(&config);
-        let program = Program::start("antiphon-cloud", at, &serve)?;
-        program.wait_for("the core serves")?;
         Ok(Self {
-            url,
+            url: url.to_owned(),
             password,
-            program,
+            program: serve(at, &config)?,
+            at,
+            config,
+            root: None,
         })
+    }
+
+    /// Ends it as a power cut would, and starts it again on the same store.
+    pub fn kill_and_restart(&mut self) -> Result<()> {
+        self.program.signal(Signal::SIGKILL)?;
+        self.program.finish(PATIENCE)?;
+        self.program = serve(self.at, &self.config)?;
+        Ok(())
+    }
+
+    /// The file with the authority that it is believed by.
+    pub fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
     }
 
     pub fn program(&mut self) -> &mut Program {
@@ -62,6 +103,14 @@ fn configuration(url: &str) -> String {
          devices = \"127.0.0.1:18501\"\nrevocation = \"127.0.0.1:18502\"\n\
          metrics = \"127.0.0.1:18503\"\n"
     )
+}
+
+fn serve(at: IpAddr, config: &Path) -> Result<Program> {
+    let mut serve = Command::new(binary()?);
+    serve.arg("serve").arg("--config").arg(config);
+    let program = Program::start("antiphon-cloud", at, &serve)?;
+    program.wait_for("the core serves")?;
+    Ok(program)
 }
 
 fn binary() -> Result<&'static Path> {

@@ -114,6 +114,15 @@ pub(crate) enum Admin {
         #[arg(long)]
         drop_old: bool,
     },
+    /// Print the certificates of the root authorities (PEM)
+    ///
+    /// For `cloud.authorities` of a gateway that is to be claimed, where the core has no certificate
+    /// of a public authority.
+    #[command(after_help = "Example: antiphon-cloud admin root --config core.toml > core-ca.crt")]
+    Root {
+        #[command(flatten)]
+        core: Configured,
+    },
     /// Take the key of the root authority out of the store, into a file to be kept apart
     ///
     /// It is needed again every four years, for `renew-authority`.

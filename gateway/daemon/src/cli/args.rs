@@ -130,6 +130,27 @@ pub(crate) enum Command {
     /// tones it hears itself, each packet as it came, so that what is late or soft is the station's
     /// own or its network's.
     Media(Media),
+    /// Make the running gateway one of a cloud core
+    ///
+    /// Tries every connection that the core needs and says what a firewall has to open, shows the
+    /// core the claim code (the code itself does not travel), keeps the certificate and connects.
+    /// Whoever owns the gateway in the portal types the code there first. A gateway that is claimed
+    /// again, or new hardware in its place, is given a new code there and claimed with that.
+    #[command(
+        after_help = "Examples:\n  antiphon-gateway claim ABCD-EFGH-JKMN-PQRS-TVWX-Y --core https://core.example.com\n  \
+                      antiphon-gateway claim - --core https://core.example.com    (reads the code)\n  \
+                      antiphon-gateway claim --test --core https://core.example.com\n\n\
+                      Exit codes: 0 claimed and connected, 2 no claim code, 8 the core refuses, \
+                      11 not reached"
+    )]
+    Claim(Claim),
+    /// Show the link to the cloud core: phase, certificate, what waits, what went wrong last
+    Link(Ask),
+    /// Make the gateway nobody's: it forgets its certificate and what waits for the core
+    ///
+    /// Calls go on. The portal keeps the device until it is released there too.
+    #[command(after_help = "Example: antiphon-gateway unclaim --yes")]
+    Unclaim(Unclaim),
     /// Show what the gateway understands of a message or a capture
     ///
     /// Takes a SIP message, an SDP description, frames of a line to an older server or a capture file
@@ -529,6 +550,35 @@ pub(crate) struct Open {
     /// Key of the door in the directory
     #[arg(value_name = "DOOR")]
     pub(crate) door: String,
+    #[command(flatten)]
+    pub(crate) ask: Ask,
+}
+
+/// Options of `claim`.
+#[derive(Debug, Args)]
+pub(crate) struct Claim {
+    /// The code on the label or in the portal; "-" reads it from standard input
+    #[arg(value_name = "CODE", required_unless_present = "test")]
+    pub(crate) code: Option<String>,
+    /// Address of the core
+    #[arg(long, value_name = "URL")]
+    pub(crate) core: String,
+    /// Only try the connections
+    #[arg(long, conflicts_with = "code")]
+    pub(crate) test: bool,
+    /// Do not try the connections
+    #[arg(long, conflicts_with = "test")]
+    pub(crate) no_test: bool,
+    #[command(flatten)]
+    pub(crate) ask: Ask,
+}
+
+/// Options of `unclaim`.
+#[derive(Debug, Args)]
+pub(crate) struct Unclaim {
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) ask: Ask,
 }

@@ -46,7 +46,7 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
         .map_err(Failure::output)
 }
 
-fn rendered(reply: &Reply, json: bool) -> Result<String, Failure> {
+pub(super) fn rendered(reply: &Reply, json: bool) -> Result<String, Failure> {
     if json {
         return json_of(reply);
     }
@@ -57,6 +57,8 @@ fn rendered(reply: &Reply, json: bool) -> Result<String, Failure> {
         Reply::Lines(lines) => lines::text(lines),
         // What is recorded and measured has tools of its own.
         Reply::Media(_) => String::new(),
+        Reply::Link(link) => super::link::text(link),
+        Reply::Reach(reach) => super::link::reached(reach),
         Reply::Done(done) => format!("{}\n", done.text),
         // The client has made an error of it already.
         Reply::Error(refusal) => format!("{}\n", refusal.text),
@@ -76,6 +78,8 @@ fn json_of(reply: &Reply) -> Result<String, Failure> {
         Reply::Stations(stations) => line(stations),
         Reply::Lines(lines) => line(lines),
         Reply::Media(media) => line(media),
+        Reply::Link(link) => line(link),
+        Reply::Reach(reach) => line(reach),
         Reply::Done(done) => line(done),
         Reply::Error(refusal) => line(refusal),
     }
@@ -253,6 +257,7 @@ impl From<AskError> for Failure {
             AskError::Refused(refusal) => match refusal.code {
                 RefusalCode::BadRequest | RefusalCode::Busy => Exit::Fault,
                 RefusalCode::NotFound => Exit::NotFound,
+                RefusalCode::NotReached => Exit::NotReached,
                 RefusalCode::NotAllowed => Exit::NotAllowed,
                 RefusalCode::BadConfiguration => Exit::Usage,
             },

@@ -28,11 +28,13 @@ pub enum Exit {
     NoPermission,
     /// An address or the state folder is used by somebody else.
     InUse,
+    /// The cloud core is not reached.
+    NotReached,
 }
 
 impl Exit {
     /// Every code with its meaning, as `--help` and the manual list them.
-    pub const ALL: [(Self, &'static str); 11] = [
+    pub const ALL: [(Self, &'static str); 12] = [
         (Self::Done, "done; decode: understood"),
         (Self::Fault, "a fault of the program or the machine"),
         (
@@ -53,6 +55,7 @@ impl Exit {
             Self::InUse,
             "an address or the state folder is used by another program",
         ),
+        (Self::NotReached, "the cloud core is not reached"),
     ];
 
     pub const fn code(self) -> u8 {
@@ -68,6 +71,7 @@ impl Exit {
             Self::NotAllowed => 8,
             Self::NoPermission => 9,
             Self::InUse => 10,
+            Self::NotReached => 11,
         }
     }
 }
@@ -85,6 +89,6 @@ mod tests {
     #[test]
     fn every_code_is_listed_once_in_order() {
         let codes: Vec<_> = Exit::ALL.iter().map(|(exit, _)| exit.code()).collect();
-        assert_eq!(codes, (0..=10).collect::<Vec<_>>());
+        assert_eq!(codes, (0..=11).collect::<Vec<_>>());
     }
 }

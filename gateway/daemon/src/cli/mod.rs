@@ -11,6 +11,7 @@ mod driver;
 mod exit;
 mod hash_password;
 mod lines;
+mod link;
 mod media;
 mod orders;
 mod remote;
@@ -114,6 +115,9 @@ fn dispatch(command: &Command) -> Result<Exit, Failure> {
         Command::Timeline(options) => timeline::run(options),
         Command::Media(media) => media::run(&media.tool),
         Command::Decode(options) => decode::run(options),
+        Command::Claim(options) => link::claim(options),
+        Command::Link(ask) => ask::once(ask, &Request::Link),
+        Command::Unclaim(options) => link::unclaim(options),
         Command::HashPassword(options) => hash_password::run(options),
     }
 }

@@ -13,13 +13,16 @@ use sip::digest::server::Realm;
 
 use super::announcements;
 use super::causes;
-use super::fields::{GatewayFile, ListenSection, MediaSection, SipSection, Tones, Transport};
+use super::fields::{
+    CloudSection, GatewayFile, ListenSection, MediaSection, SipSection, Tones, Transport,
+};
 use super::lines;
 use super::problems::{Place, Problems};
 use super::section::Located;
 use super::settings::{
-    CallSettings, DirectorySettings, ListenerKind, ListenerSettings, LogSettings, MediaSettings,
-    RecordingSettings, Settings, SipLimits, SipSettings, StoreSettings, TimelineSettings, TlsFiles,
+    CallSettings, CloudSettings, DirectorySettings, ListenerKind, ListenerSettings, LogSettings,
+    MediaSettings, RecordingSettings, Settings, SipLimits, SipSettings, StoreSettings,
+    TimelineSettings, TlsFiles,
 };
 use super::values::written;
 use crate::{listeners, logging};
@@ -92,6 +95,7 @@ pub(super) fn settings(
         ),
         problems,
     );
+    let cloud = cloud(&file.cloud, folder, problems);
     let lines = lines::settings(&file.line, &file.name.value, &directory, folder, problems);
     Settings {
         causes: causes::causes(&file.causes, problems),
@@ -100,6 +104,7 @@ pub(super) fn settings(
         state_folder: folder.join(&file.state_folder.value),
         control_socket,
         sip,
+        cloud,
         media,
         recording: RecordingSettings {
             calls: file.recording.calls.value,
@@ -297,6 +302,29 @@ fn tls_files(
         );
     }
     ListenerKind::Tls(files)
+}
+
+fn cloud(section: &CloudSection, folder: &Path, problems: &mut Problems) -> CloudSettings {
+    let authorities = section.authorities.0.as_ref().and_then(|file| {
+        let read = std::fs::read_to_string(folder.join(&file.value));
+        let checked = read.map_err(|error| error.to_string()).and_then(|pem| {
+            client::enrol::check_authorities(&pem).map_err(|error| error.to_string())?;
+            Ok(pem)
+        });
+        checked
+            .map_err(|error| {
+                problems.report(
+                    &file.place,
+                    format!("the core cannot be believed with it: {error}"),
+                    "name a file with certificates in PEM that the user of the gateway can read",
+                );
+            })
+            .ok()
+    });
+    CloudSettings {
+        proxy: section.proxy.0.as_ref().map(|proxy| proxy.value.0.clone()),
+        authorities,
+    }
 }
 
 fn authorities(

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use model::Encryption;
 
+use super::cloud::ProxyAddress;
 use super::directory_fields::DirectorySection;
 use super::lines::LineSection;
 use super::realm::RealmName;
@@ -47,6 +48,9 @@ section! {
         causes: Nested<CausesSection>,
         /// Lines to older intercom servers; read at the start only.
         line: Repeated<LineSection>,
+        /// The cloud core, once `antiphon-gateway claim` has made this gateway one of its own. Read
+        /// at the start only.
+        cloud: Nested<CloudSection>,
         /// Registrations and call records on disk.
         store: Nested<StoreSection>,
         /// Figures for Prometheus.
@@ -55,6 +59,19 @@ section! {
         log: Nested<LogSection>,
         /// What happens when the gateway is told to stop.
         stop: Nested<StopSection>,
+    }
+}
+
+section! {
+    /// The way to the cloud core. Only outgoing connections are made: HTTPS to its address, MQTT over
+    /// TLS to the one that it names (port 8883 as a rule).
+    pub(crate) struct CloudSection {
+        /// An HTTP proxy that lets connections through (CONNECT); a login stands before its name:
+        /// "http://user:password@proxy.example.com:3128". Without it, connections go straight.
+        proxy: Optional<ProxyAddress> = r#""http://proxy.example.com:3128""#,
+        /// File with the authorities that the core's certificate is believed by when the gateway is
+        /// claimed; without it, those of the system. Later only what the core itself gave is believed.
+        authorities: Optional<PathBuf> = r#""/etc/antiphon-gateway/core-ca.crt""#,
     }
 }
 

@@ -7,6 +7,7 @@
 mod announcements;
 mod causes;
 mod check;
+mod cloud;
 mod directory;
 mod directory_fields;
 pub(crate) mod driver;

@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use client::Proxy;
 use exchange::{Announcements, Causes};
 use media::tones::Region;
 use model::{Directory, DoorId, Encryption};
@@ -36,10 +37,19 @@ pub(crate) struct Settings {
     pub(crate) directory: DirectorySettings,
     pub(crate) lines: Vec<LineSettings>,
     pub(crate) causes: Causes,
+    pub(crate) cloud: CloudSettings,
     pub(crate) store: StoreSettings,
     pub(crate) metrics: SocketAddr,
     pub(crate) log: LogSettings,
     pub(crate) grace: Duration,
+}
+
+/// The way to the cloud core.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CloudSettings {
+    pub(crate) proxy: Option<Proxy>,
+    /// PEM.
+    pub(crate) authorities: Option<String>,
 }
 
 /// SIP.

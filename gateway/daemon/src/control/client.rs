@@ -54,7 +54,7 @@ impl Client {
             stream: BufReader::new(stream),
             path: path.to_owned(),
         };
-        client.set_patience(Some(PATIENCE))?;
+        client.wait(Some(PATIENCE))?;
         Ok(client)
     }
 
@@ -67,7 +67,12 @@ impl Client {
     /// Starts watching; `next` then answers after each change, however long that takes.
     pub(crate) fn watch(&mut self) -> Result<(), AskError> {
         self.send(&Request::Watch)?;
-        self.set_patience(None)
+        self.wait(None)
+    }
+
+    /// How long the next answers may take.
+    pub(crate) fn set_patience(&self, patience: Duration) -> Result<(), AskError> {
+        self.wait(Some(patience))
     }
 
     pub(crate) fn next(&mut self) -> Result<Reply, AskError> {
@@ -90,7 +95,7 @@ impl Client {
         sent.map_err(|error| self.broken(error))
     }
 
-    fn set_patience(&self, patience: Option<Duration>) -> Result<(), AskError> {
+    fn wait(&self, patience: Option<Duration>) -> Result<(), AskError> {
         let set = self.stream.get_ref().set_read_timeout(patience);
         set.map_err(|error| self.broken(error))
     }

@@ -85,6 +85,20 @@ pub(crate) enum Request {
         leg: u64,
         muted: bool,
     },
+    /// How the link to the cloud core is.
+    Link,
+    /// One line of the list of connections is to be tried, towards a core.
+    Reach {
+        core: String,
+        line: usize,
+    },
+    /// The gateway is to become one of this core's.
+    Claim {
+        code: String,
+        core: String,
+    },
+    /// The gateway is to forget whose it is.
+    Unclaim,
     /// How loud the legs are: of a call, of a leg, or all.
     Level {
         of: Option<u64>,
@@ -173,8 +187,53 @@ pub(crate) enum Reply {
     Stations(Vec<StationView>),
     Lines(Vec<LineShown>),
     Media(MediaReply),
+    Link(Box<LinkView>),
+    Reach(Box<ReachView>),
     Done(Done),
     Error(Refusal),
+}
+
+/// The link to the cloud core.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LinkView {
+    pub(crate) claimed: bool,
+    /// `online`, `suspect`, `island` or `recover`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) phase: Option<String>,
+    pub(crate) connected: bool,
+    /// What the core calls this gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) device: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) core: Option<String>,
+    /// As unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) certificate_until_ms: Option<i64>,
+    /// Records that the core has not acknowledged.
+    pub(crate) waiting: usize,
+    pub(crate) waiting_octets: usize,
+    /// Records that it has, since the start.
+    pub(crate) told: u64,
+    /// Why there was no connection last; nothing while there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_error: Option<String>,
+}
+
+/// A line of the list of connections, tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ReachView {
+    pub(crate) service: String,
+    pub(crate) protocol: String,
+    pub(crate) port: String,
+    pub(crate) host: String,
+    pub(crate) purpose: String,
+    /// `ok`, `proxy`, `blocked`, `not offered` or `not tried`.
+    pub(crate) outcome: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) said: Option<String>,
+    /// What to open at the firewall.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) open: Option<String>,
 }
 
 /// What the media tools are answered.
@@ -253,6 +312,8 @@ pub(crate) enum RefusalCode {
     BadConfiguration,
     /// Too many requests at once.
     Busy,
+    /// The cloud core is not reached.
+    NotReached,
 }
 
 /// The gateway at one moment.

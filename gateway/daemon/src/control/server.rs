@@ -16,11 +16,16 @@ use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::link::{self, answers};
+
 use super::protocol::{LONGEST_REQUEST, Refusal, RefusalCode, Reply, Request};
 
 const CONNECTIONS: usize = 32;
 /// For the main loop to answer, and for a client to take what it asked for.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The link may have to wait for the core.
+const LINK_PATIENCE: Duration = Duration::from_secs(80);
 
 /// For answers that the main loop gave at its end.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
@@ -41,6 +46,8 @@ pub(crate) struct ToMainLoop {
     pub(crate) inbox: mpsc::Sender<Asked>,
     /// Says that calls have changed, without saying how.
     pub(crate) changes: broadcast::Sender<()>,
+    /// The link answers for itself; calls are not held up by it.
+    pub(crate) link: mpsc::Sender<link::Asked>,
 }
 
 /// The bound socket; its file is removed when dropped.
@@ -164,7 +171,14 @@ async fn converse(stream: UnixStream, to: &ToMainLoop, stop: &CancellationToken)
                     watched = watch(&mut lines, &mut write, to) => watched,
                 };
             }
-            Ok(request) => send(&mut write, &ask(to, request).await).await?,
+            Ok(request) => {
+                let reply = match link_ask(&request) {
+                    Some(Ok(wish)) => ask_link(to, wish).await,
+                    Some(Err(refusal)) => refusal,
+                    None => ask(to, request).await,
+                };
+                send(&mut write, &reply).await?;
+            }
             Err(error) => send(&mut write, &not_understood(&error)).await?,
         }
     }
@@ -220,6 +234,41 @@ async fn ask(to: &ToMainLoop, request: Request) -> Reply {
             "the gateway does not answer",
             "look into its log; if it stays so, restart it",
         ),
+    }
+}
+
+/// What is asked of the link; nothing if it is asked of the main loop.
+fn link_ask(request: &Request) -> Option<Result<link::Ask, Reply>> {
+    Some(Ok(match request {
+        Request::Link => link::Ask::Link,
+        Request::Unclaim => link::Ask::Unclaim,
+        Request::Reach { core, line } => link::Ask::Reach {
+            core: core.clone(),
+            line: *line,
+        },
+        Request::Claim { code, core } => match code.parse() {
+            Ok(code) => link::Ask::Claim {
+                code,
+                core: core.clone(),
+            },
+            Err(error) => {
+                let text = format!("this is no claim code: {error}");
+                let remedy = "compare it with the label";
+                return Some(Err(refusal(RefusalCode::BadRequest, &text, remedy)));
+            }
+        },
+        _ => return None,
+    }))
+}
+
+async fn ask_link(to: &ToMainLoop, ask: link::Ask) -> Reply {
+    let (reply, answered) = oneshot::channel();
+    if to.link.try_send(link::Asked { ask, reply }).is_err() {
+        return answers::no_answer();
+    }
+    match tokio::time::timeout(LINK_PATIENCE, answered).await {
+        Ok(Ok(told)) => answers::reply(told),
+        Ok(Err(_)) | Err(_) => answers::no_answer(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use client::Standing;
 use media::Reason;
 use sip::message::Method;
 use sip::registrar::{Counters, Registrar};
@@ -285,30 +286,81 @@ figures! { |from| {
     /// 1 while a file of the store cannot be written.
     Gauge "store_degraded" ["file=\"bindings\""] = degraded(&from.store.bindings);
     Gauge "store_degraded" ["file=\"journal\""] = degraded(&from.store.journal);
+    Gauge "store_degraded" ["file=\"spool\""] = degraded(&from.store.spool);
     /// Writes that wait for the disk.
     Gauge "store_waiting" ["file=\"bindings\""] = from.store.bindings.waiting.load(Ordering::Relaxed);
     Gauge "store_waiting" ["file=\"journal\""] = from.store.journal.waiting.load(Ordering::Relaxed);
+    Gauge "store_waiting" ["file=\"spool\""] = from.store.spool.waiting.load(Ordering::Relaxed);
     /// Writes kept.
     Counter "store_writes_total" ["file=\"bindings\""] = from.store.bindings.writes.load(Ordering::Relaxed);
     Counter "store_writes_total" ["file=\"journal\""] = from.store.journal.writes.load(Ordering::Relaxed);
+    Counter "store_writes_total" ["file=\"spool\""] = from.store.spool.writes.load(Ordering::Relaxed);
     /// Commits, each of a group of writes.
     Counter "store_commits_total" ["file=\"bindings\""] = from.store.bindings.commits.load(Ordering::Relaxed);
     Counter "store_commits_total" ["file=\"journal\""] = from.store.journal.commits.load(Ordering::Relaxed);
+    Counter "store_commits_total" ["file=\"spool\""] = from.store.spool.commits.load(Ordering::Relaxed);
     /// Commits that failed.
     Counter "store_commits_failed_total" ["file=\"bindings\""]
         = from.store.bindings.failed_commits.load(Ordering::Relaxed);
     Counter "store_commits_failed_total" ["file=\"journal\""]
         = from.store.journal.failed_commits.load(Ordering::Relaxed);
+    Counter "store_commits_failed_total" ["file=\"spool\""]
+        = from.store.spool.failed_commits.load(Ordering::Relaxed);
     /// Writes lost for good.
     Counter "store_writes_lost_total" ["file=\"bindings\""]
         = from.store.bindings.lost_writes.load(Ordering::Relaxed);
     Counter "store_writes_lost_total" ["file=\"journal\""]
         = from.store.journal.lost_writes.load(Ordering::Relaxed) + from.hands.counts.records_lost;
+    Counter "store_writes_lost_total" ["file=\"spool\""]
+        = from.store.spool.lost_writes.load(Ordering::Relaxed);
     /// Broken files set aside.
     Counter "store_files_set_aside_total" ["file=\"bindings\""]
         = from.store.bindings.set_aside.load(Ordering::Relaxed);
     Counter "store_files_set_aside_total" ["file=\"journal\""]
         = from.store.journal.set_aside.load(Ordering::Relaxed);
+    Counter "store_files_set_aside_total" ["file=\"spool\""]
+        = from.store.spool.set_aside.load(Ordering::Relaxed);
+
+    /// 1 while the gateway is one of a cloud core.
+    Gauge "link_claimed" = u64::from(from.hands.link.is_claimed());
+    /// 1 while the core is connected and has answered the greeting.
+    Gauge "link_connected" = link(from, |link| u64::from(link.connected));
+    /// 1 while calls may depend on the core.
+    Gauge "link_online" = link(from, |link| u64::from(link.phase.is_served_by_core()));
+    /// When the certificate for the core ends, in seconds since 1970.
+    Gauge "link_certificate_ends_seconds"
+        = link(from, |link| u64::try_from(link.certificate_until / 1000).unwrap_or_default());
+    /// Certificates that were renewed.
+    Counter "link_renewals_total" = link(from, |link| link.renewals);
+    /// Renewals that came to nothing.
+    Counter "link_renewals_failed_total" = link(from, |link| link.failed_renewals);
+    /// Records that wait for the core.
+    Gauge "link_outbox_records" = link(from, |link| count(link.waiting));
+    /// Octets of these.
+    Gauge "link_outbox_octets" = link(from, |link| count(link.waiting_octets));
+    /// Records that the core has acknowledged.
+    Counter "link_records_total" = figure(from, |figures| figures.events_told);
+    /// Records that were sent once more, as a connection ended before they were acknowledged.
+    Counter "link_records_repeated_total" = figure(from, |figures| figures.events_repeated);
+    /// Records that were given up: no room, too old, unreadable.
+    Counter "link_records_dropped_total" ["why=\"telemetry\""] = figure(from, |figures| figures.telemetry_dropped);
+    Counter "link_records_dropped_total" ["why=\"calls\""] = figure(from, |figures| figures.calls_dropped);
+    Counter "link_records_dropped_total" ["why=\"age\""] = figure(from, |figures| figures.expired);
+    Counter "link_records_dropped_total" ["why=\"unreadable\""] = figure(from, |figures| figures.unreadable);
+    /// Connections to the core that were greeted and answered.
+    Counter "link_connections_total" = figure(from, |figures| figures.settled);
+    /// Connections that were lost, or could not be made.
+    Counter "link_losses_total" = figure(from, |figures| figures.lost);
+    /// Connections that the core refused.
+    Counter "link_refusals_total" = figure(from, |figures| figures.refused);
+    /// Commands of the core.
+    Counter "link_commands_total" = figure(from, |figures| figures.commands);
+    /// Of these, those that were refused at once: expired, no clock, too many.
+    Counter "link_commands_refused_total" = figure(from, |figures| figures.commands_refused);
+    /// Messages of the core that nobody could read.
+    Counter "link_malformed_total" = figure(from, |figures| figures.malformed);
+    /// Answers to the core that the link had no room for.
+    Counter "link_unsaid_total" = from.hands.link.unsaid;
 
     /// Entries of the timeline written.
     Counter "timeline_entries_total" = from.hands.timeline.figures().entries.load(Ordering::Relaxed);
@@ -343,6 +395,18 @@ fn registrar(from: &Sources<'_>, figure: impl Fn(&Registrar) -> u64) -> u64 {
 
 fn registrar_count(from: &Sources<'_>, figure: impl Fn(&Counters) -> u64) -> u64 {
     registrar(from, |registrar| figure(registrar.counters()))
+}
+
+/// Of the link; 0 while there is none.
+fn link(from: &Sources<'_>, of: impl Fn(&Standing) -> u64) -> u64 {
+    from.hands
+        .link
+        .standing()
+        .map_or(0, |standing| of(&standing))
+}
+
+fn figure(from: &Sources<'_>, of: impl Fn(&session::Figures) -> u64) -> u64 {
+    link(from, |standing| of(&standing.figures))
 }
 
 fn degraded(lane: &LaneFigures) -> u64 {

@@ -17,14 +17,24 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::file::{Layout, Sharing};
 use super::lane::Book;
 use super::standing;
+use super::tellings::{self, Telling};
 
 /// Old rows removed in one round of tidying, so that none takes long.
 const TIDY_ROWS: usize = 500;
 
+pub(super) const FILE: &str = "journal.db";
+
 const LAYOUT: Layout = Layout {
-    name: "journal.db",
+    name: FILE,
     sharing: Sharing::WithReaders,
-    migrations: &[RECORDS, RECORDINGS, AUDIO, ENCRYPTION, standing::TABLES],
+    migrations: &[
+        RECORDS,
+        RECORDINGS,
+        AUDIO,
+        ENCRYPTION,
+        standing::TABLES,
+        tellings::TABLE,
+    ],
 };
 
 const RECORDS: &str = "
@@ -116,6 +126,9 @@ pub enum JournalWrite {
     /// Written when it begins, and again when it has ended.
     Recording(Box<RecordingNote>),
     Standing(Standing),
+    Telling(Box<Telling>),
+    /// A record, and what the cloud core is told of it: both or neither.
+    Told(Box<Self>, Box<Telling>),
 }
 
 /// A recording of a call has begun, or has ended.
@@ -160,6 +173,11 @@ impl Book for Journal {
             JournalWrite::Door(record) => write_door(connection, record),
             JournalWrite::Recording(note) => write_recording(connection, note),
             JournalWrite::Standing(order) => standing::write(connection, order),
+            JournalWrite::Telling(telling) => tellings::write(connection, telling),
+            JournalWrite::Told(record, telling) => {
+                Self::write(connection, record)?;
+                tellings::write(connection, telling)
+            }
         }
     }
 
@@ -171,6 +189,12 @@ impl Book for Journal {
             return Ok(());
         };
         let limit = milliseconds(limit);
+        let told = milliseconds(now.saturating_sub(tellings::KEPT));
+        connection.execute(
+            "DELETE FROM telling WHERE number IN
+             (SELECT number FROM telling WHERE at_ms < ?1 LIMIT 500)",
+            [told],
+        )?;
         for (table, key, time) in [
             ("call_record", "id", "ended_ms"),
             ("door_event", "command", "concluded_ms"),

@@ -1,8 +1,8 @@
 //! What survives a restart, a crash, a power cut: registrations, call records, the door journal,
 //! standing orders.
 //!
-//! Two files with a thread each: the registrations are many and can be given again, the journal is
-//! small and cannot (`docs/adr/0006-store.md`). The main loop hands over writes without
+//! Files with a thread each: the registrations are many and can be given again, the journal is small
+//! and cannot (`docs/adr/0006-store.md`); a third one waits for the cloud core, on the link's thread. The main loop hands over writes without
 //! waiting and is told, in order, when they are kept. A disk that fails stops neither: the gateway
 //! goes on ringing and says loudly what it cannot keep.
 //!
@@ -13,7 +13,9 @@ mod bindings;
 mod file;
 mod journal;
 mod lane;
+mod spool;
 mod standing;
+mod tellings;
 
 use std::fs::File;
 use std::io;
@@ -30,6 +32,10 @@ pub use self::bindings::{BindingsWrite, StoredBinding};
 pub use self::file::{StoreError, Sync};
 pub use self::journal::{JournalWrite, RecordingEnd, RecordingNote};
 pub use self::lane::{Answer, Behind, Kept, LaneFigures, Sequence};
+pub use self::spool::SPOOL;
+pub(crate) use self::spool::{Spool, SpoolWrite};
+pub use self::tellings::Telling;
+pub(crate) use self::tellings::Tellings;
 
 use self::bindings::Bindings;
 use self::file::{Check, Layout, Opened};
@@ -71,16 +77,22 @@ pub struct Store {
     _lock: Option<Flock<File>>,
 }
 
-/// Figures of both lanes.
+/// Figures of the lanes.
 #[derive(Clone, Debug, Default)]
 pub struct StoreFigures {
     pub bindings: Arc<LaneFigures>,
     pub journal: Arc<LaneFigures>,
+    /// Still while the gateway is nobody's.
+    pub spool: Arc<LaneFigures>,
 }
 
 impl StoreFigures {
-    pub fn lanes(&self) -> [(&'static str, &LaneFigures); 2] {
-        [(BINDINGS, &self.bindings), (JOURNAL, &self.journal)]
+    pub fn lanes(&self) -> [(&'static str, &LaneFigures); 3] {
+        [
+            (BINDINGS, &self.bindings),
+            (JOURNAL, &self.journal),
+            (SPOOL, &self.spool),
+        ]
     }
 }
 

@@ -41,6 +41,13 @@ pub(super) async fn drop_old(core: &Core) -> Result<String> {
     ))
 }
 
+pub(super) async fn roots(core: &Core) -> Result<String> {
+    let mut tx = core.store.read().await?;
+    let roots = authority::roots(&mut tx).await?;
+    let pems = roots.iter().map(|root| pem("CERTIFICATE", root.as_ref()));
+    Ok(pems.map(|pem| pem.to_string()).collect())
+}
+
 pub(super) async fn take_root_key(core: &Core, to: &Path) -> Result<String> {
     let mut tx = core.store.write().await?;
     let root = authority::remove_root_key(&mut tx, core.keys.sealer()).await?;

@@ -31,6 +31,7 @@ impl Admin {
             Self::Reset(reset) => &reset.core,
             Self::Subscriptions(what) => what.core(),
             Self::RotateKey { core, .. }
+            | Self::Root { core }
             | Self::TakeRootKey { core, .. }
             | Self::RenewAuthority { core, .. }
             | Self::TrustMaker { core, .. }
@@ -57,6 +58,7 @@ async fn carry_out(core: &Core, what: &Admin) -> Result<String> {
         Admin::Reset(reset) => people::reset(core, reset).await,
         Admin::RotateKey { drop_old, .. } if *drop_old => keys::drop_old(core).await,
         Admin::RotateKey { .. } => keys::rotate(core).await,
+        Admin::Root { .. } => keys::roots(core).await,
         Admin::TakeRootKey { to, .. } => keys::take_root_key(core, to).await,
         Admin::RenewAuthority { root_key, .. } => keys::renew_authority(core, root_key).await,
         Admin::TrustMaker { certificate, .. } => keys::trust_maker(core, certificate).await,

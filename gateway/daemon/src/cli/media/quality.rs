@@ -54,6 +54,8 @@ fn calls_of(reply: &Reply) -> &[CallView] {
         Reply::Status(_)
         | Reply::Stations(_)
         | Reply::Lines(_)
+        | Reply::Link(_)
+        | Reply::Reach(_)
         | Reply::Media(_)
         | Reply::Done(_)
         | Reply::Error(_) => &[],

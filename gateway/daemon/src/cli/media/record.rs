@@ -66,6 +66,8 @@ fn take(client: &mut Client, request: &Request) -> Result<RecordedView, Failure>
         | Reply::Calls(_)
         | Reply::Stations(_)
         | Reply::Lines(_)
+        | Reply::Link(_)
+        | Reply::Reach(_)
         | Reply::Done(_)
         | Reply::Error(_) => Err(strange()),
     }
