@@ -17,6 +17,7 @@ use crate::people::People;
 use crate::random;
 use crate::retention::ForgottenSoFar;
 use crate::store::Store;
+use crate::web_calls::WebCalls;
 
 /// The running core. A clone is the same core.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub(crate) struct Core {
     pub(crate) subscriptions: Checking,
     /// Places for pages that listen to what changes.
     pub(crate) streams: Arc<Semaphore>,
+    /// Where the configuration names an address for them.
+    pub(crate) web_calls: Option<WebCalls>,
 }
 
 /// So many pages listen at once on one node.

@@ -29,5 +29,6 @@ mod service;
 mod store;
 mod subscriptions;
 mod tenancy;
+mod web_calls;
 
 pub use cli::{Exit, run};

@@ -33,13 +33,24 @@ use crate::people::{self, People, Site};
 use crate::retention::{self, ForgottenSoFar};
 use crate::service::metrics::{self, Sources};
 use crate::store::{Store, exchange_hints};
+use crate::web_calls::WebCalls;
 
 /// Devices at once on one node.
 const DEVICES: usize = 50_000;
 
 pub(crate) async fn run(settings: Settings) -> Result<()> {
     let store = Store::open(&settings.store).await?;
-    let core = open(&settings, store.clone()).await?;
+    let mut core = open(&settings, store.clone()).await?;
+    let stop = CancellationToken::new();
+    let attendant = match settings.listen.web_calls.clone() {
+        None => None,
+        Some(config) => {
+            let (calls, attendant) = WebCalls::open(config, stop.clone())?;
+            tracing::info!(addresses = ?calls.edge().told(), "browsers take calls");
+            core.web_calls = Some(calls);
+            Some(attendant)
+        }
+    };
     let api = bind(settings.listen.api).await?;
     let revocation = bind(settings.listen.revocation).await?;
     let metrics = match settings.listen.metrics {
@@ -61,7 +72,6 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
         Some(settings) => Some(calls::open(core.clone(), settings).await?),
     };
 
-    let stop = CancellationToken::new();
     let proxies = Arc::new(settings.listen.proxies.clone());
     let mut tasks = JoinSet::new();
     let web = match settings.listen.api_speaks_tls {
@@ -116,6 +126,9 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
         tracing::info!(address = %calls.address(), "gateways come in for calls");
         tasks.spawn(calls.run(stop.clone()));
     }
+    if let Some(attendant) = attendant {
+        tasks.spawn(attendant.run(stop.clone()));
+    }
 
     notify(&[NotifyState::Ready]);
     tokio::select! {
@@ -159,6 +172,7 @@ pub(crate) async fn open(settings: &Settings, store: Store) -> Result<Core> {
         forgotten: ForgottenSoFar::default(),
         subscriptions: settings.subscriptions,
         streams: crate::core::streams(),
+        web_calls: None,
     })
 }
 

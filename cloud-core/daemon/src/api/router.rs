@@ -15,6 +15,7 @@ use super::{limits, requests};
 use crate::core::Core;
 use crate::{
     calls, claims, devices, events, mail, notices, people, service, subscriptions, tenancy,
+    web_calls,
 };
 
 /// A body of more than this is refused, where a route does not say more.
@@ -58,6 +59,7 @@ pub(crate) fn api(core: Core) -> Router {
             get(async move || (json, description.clone())),
         )
         .merge(service::status::page_routes())
+        .merge(web_calls::page_routes())
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || {
             Problem::new(

@@ -21,6 +21,9 @@ use crate::front_door::broker;
 use crate::listener::{Proxies, ProxyHeader};
 use crate::store::{PgPlace, Place};
 
+/// Legs of browsers at once on one node.
+const CALLS: usize = 2000;
+
 pub(super) fn settings(file: &CoreFile, beside: &Path, problems: &mut Problems) -> Settings {
     let folder = beside.join(&file.folder.value);
     let (url, host) = url(&file.url, problems);
@@ -138,7 +141,30 @@ fn listen(section: &ListenSection, problems: &mut Problems) -> Listen {
         devices_plain: section.devices_plain.as_ref().map(|plain| plain.value),
         metrics: section.metrics.as_ref().map(|metrics| metrics.value),
         proxies: proxies(section),
+        web_calls: web_calls(section, problems),
     }
+}
+
+/// Calls in browsers, if an address for them is named.
+fn web_calls(section: &ListenSection, problems: &mut Problems) -> Option<web_edge::Config> {
+    let written = section.web_calls.as_ref()?;
+    let bind = written.value;
+    let told = section
+        .web_calls_told
+        .as_ref()
+        .map_or(bind.ip(), |told| told.value);
+    if told.is_unspecified() {
+        problems.report(
+            &written.place,
+            "browsers cannot be told to reach an address that stands for all",
+            "name this machine's address here, or as web_calls_told the one that a router translates",
+        );
+    }
+    Some(web_edge::Config {
+        places: vec![web_edge::Place { bind, told }],
+        stun: section.stun.iter().map(|stun| stun.value).collect(),
+        most_legs: CALLS,
+    })
 }
 
 fn proxies(section: &ListenSection) -> Proxies {

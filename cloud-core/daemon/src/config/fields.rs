@@ -78,6 +78,14 @@ section! {
         /// Figures for Prometheus, and whether the core lives and is ready. Without TLS and without
         /// sign-in: leave it on the loopback, or let nobody else reach it. Left out, there is none.
         metrics: Optional<SocketAddr> = r#""127.0.0.1:9465""#,
+        /// Calls in browsers: one port, by UDP and by TCP for networks that let no UDP through. Left
+        /// out, there are none.
+        web_calls: Optional<SocketAddr> = r#""192.0.2.10:10000""#,
+        /// The address that browsers are told for it, where it is another one: behind a router that
+        /// translates, which has to keep the port.
+        web_calls_told: Optional<IpAddr> = r#""203.0.113.7""#,
+        /// Tells browsers their own address (STUN), beside the port for calls.
+        stun: Optional<SocketAddr> = r#""0.0.0.0:3478""#,
         /// Proxies that are believed when they say whom they speak for: addresses or blocks of them.
         trusted_proxies: Defaulted<Vec<Located<Network>>> = "[]",
         /// Where they say it: "x-forwarded-for" or "forwarded" (RFC 7239). The proxy has to set this

@@ -61,6 +61,8 @@ pub(crate) struct Listen {
     pub(crate) devices_plain: Option<SocketAddr>,
     pub(crate) metrics: Option<SocketAddr>,
     pub(crate) proxies: Proxies,
+    /// Calls in browsers.
+    pub(crate) web_calls: Option<web_edge::Config>,
 }
 
 /// Uploads, pictures and exports.

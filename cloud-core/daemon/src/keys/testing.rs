@@ -39,6 +39,7 @@ impl TestKeys {
             forgotten: Default::default(),
             subscriptions: cloud_logic::subscriptions::Checking::Off,
             streams: crate::core::streams(),
+            web_calls: None,
         }
     }
 }

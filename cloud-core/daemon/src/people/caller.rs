@@ -96,7 +96,7 @@ impl Caller {
     }
 
     /// Whether a token was shown, and not the cookie of a page.
-    pub(super) fn shows_token(&self) -> bool {
+    pub(crate) fn shows_token(&self) -> bool {
         self.known_by == KnownBy::Token
     }
 

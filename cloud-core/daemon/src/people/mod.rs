@@ -50,7 +50,7 @@ pub(crate) use grants::{Reader, readers, visible_in};
 pub(crate) use handing_on::{change_owner, end_in_project, mail_key_of, sound_mail, still_may};
 pub(crate) use peer::Peer;
 pub(crate) use privacy::{forget_again, tend as tend_exports};
-pub(crate) use users::language_of;
+pub(crate) use users::{account_of, language_of};
 pub(crate) use visible::{Columns, VisibleRows};
 
 use logins::Logins;

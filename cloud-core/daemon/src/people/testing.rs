@@ -138,6 +138,7 @@ impl World {
             forgotten: Default::default(),
             subscriptions: cloud_logic::subscriptions::Checking::Off,
             streams: crate::core::streams(),
+            web_calls: None,
         };
         tokio::spawn(take_orders(core.clone(), CancellationToken::new()));
         let hash = core

@@ -12,8 +12,8 @@ use model::Timestamp;
 
 pub(crate) use routes::Why;
 pub(super) use routes::{explained, looked_after, routes, seen};
+pub(crate) use rows::{account_of, insert, language_of};
 pub(super) use rows::{by_id, by_mail, drop_password, set_blocked, set_password};
-pub(crate) use rows::{insert, language_of};
 
 use crate::api::Finding;
 

@@ -37,6 +37,15 @@ pub(in super::super) async fn by_id(
     one(tx, query(FIND).text("u.id = ").value(id)).await
 }
 
+/// The company that looks after somebody, and her name.
+pub(crate) async fn account_of(
+    tx: &mut Tx,
+    id: UserId,
+) -> Result<Option<(CompanyId, String)>, StoreError> {
+    let found = by_id(tx, id).await?;
+    Ok(found.map(|account| (account.company, account.name)))
+}
+
 /// In what language somebody is written to.
 pub(crate) async fn language_of(tx: &mut Tx, id: UserId) -> Result<Language, StoreError> {
     let asked = query("SELECT language FROM user_account WHERE id = $1").bind(id);

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::web_calls::WebCalls;
+
 use super::{Description, Kind, Sources, Stored};
 
 macro_rules! figures {
@@ -37,6 +39,11 @@ fn door(from: &Sources, name: &str) -> u64 {
     let all = from.door.all();
     let found = all.iter().find(|(known, _)| *known == name);
     found.map_or(0, |(_, value)| *value)
+}
+
+/// Of calls in browsers, where this core takes them.
+fn web(from: &Sources, read: impl FnOnce(&WebCalls) -> u64) -> Option<u64> {
+    from.core.web_calls.as_ref().map(read)
 }
 
 figures! { |from, stored| {
@@ -154,4 +161,42 @@ figures! { |from, stored| {
     Counter "calls_questions_lost_total" = from.calls.of("questions_lost");
     /// Commands that a media thread was too busy to take.
     Gauge "calls_media_commands_lost" = from.calls.of("media_lost");
+    /// Pages that can be rung, at this node.
+    Gauge "web_calls_pages" = web(from, WebCalls::pages);
+    /// Legs of browsers at this node.
+    Gauge "web_calls_legs" = web(from, |calls| calls.edge().figures().legs());
+    /// Legs whose network came about: ICE and DTLS.
+    Counter "web_calls_legs_connected_total" = web(from, |calls| calls.edge().figures().connected());
+    /// Legs that were not made: too many, or a description that is not understood.
+    Counter "web_calls_legs_refused_total" = web(from, |calls| calls.edge().figures().refused());
+    /// Packets of sound and pictures, by direction.
+    Counter "web_calls_packets_total" ["to=\"far_end\""] = web(from, |calls| calls.edge().figures().from_browsers());
+    Counter "web_calls_packets_total" ["to=\"browser\""] = web(from, |calls| calls.edge().figures().to_browsers());
+    /// Packets that went no further, by why.
+    Counter "web_calls_packets_dropped_total" ["why=\"not_agreed\""] = web(from, |calls| calls.edge().figures().not_carried());
+    Counter "web_calls_packets_dropped_total" ["why=\"no_room\""] = web(from, |calls| calls.edge().figures().dropped());
+    Counter "web_calls_packets_dropped_total" ["why=\"nobodys\""] = web(from, |calls| calls.edge().figures().strays());
+    /// Checks of ICE that were refused, by why.
+    Counter "web_calls_checks_refused_total" ["why=\"password\""] = web(from, |calls| calls.edge().figures().wrong_passwords());
+    Counter "web_calls_checks_refused_total" ["why=\"too_many\""] = web(from, |calls| calls.edge().figures().checks_limited());
+    /// Questions for one's own address (STUN), by what came of them.
+    Counter "web_calls_addresses_total" ["answer=\"told\""] = web(from, |calls| calls.edge().figures().addresses_told());
+    Counter "web_calls_addresses_total" ["answer=\"none\""] = web(from, |calls| calls.edge().figures().addresses_limited());
+    /// Connections of browsers without UDP, by what came of them.
+    Counter "web_calls_tcp_total" ["outcome=\"accepted\""] = web(from, |calls| calls.edge().figures().tcp_accepted());
+    Counter "web_calls_tcp_total" ["outcome=\"refused\""] = web(from, |calls| calls.edge().figures().tcp_refused());
+    /// What became of legs and was not told, because too much waited.
+    Counter "web_calls_news_lost_total" = web(from, |calls| calls.edge().figures().notices_lost());
+    /// What calls wanted of pages and was not done, because too much waited.
+    Counter "web_calls_commands_lost_total" = web(from, |calls| read(&calls.figures().commands_lost));
+    /// Messages of pages that were not understood, or could not be done.
+    Counter "web_calls_messages_refused_total" = web(from, |calls| read(&calls.figures().messages_refused));
+    /// Pages that were cut off because they said too much.
+    Counter "web_calls_pages_cut_off_total" = web(from, |calls| read(&calls.figures().pages_cut_off));
+    /// Pages that came back to where they were.
+    Counter "web_calls_pages_back_total" = web(from, |calls| read(&calls.figures().pages_back));
+    /// Calls that ended because their page did not come back.
+    Counter "web_calls_abandoned_total" = web(from, |calls| read(&calls.figures().calls_abandoned));
+    /// Test calls that people made.
+    Counter "web_calls_tests_total" = web(from, |calls| read(&calls.figures().test_calls));
 } }
