@@ -117,8 +117,7 @@ impl Keys {
         tx: &mut Tx,
         known: impl IntoIterator<Item = &Known>,
     ) -> Result<Self, StoreError> {
-        let mut asked = query("SELECT caller, key, fingerprint, status, body FROM idempotency")
-            .text(" WHERE (caller, key) IN (VALUES ");
+        let mut asked = query("WITH asked (caller, key) AS (VALUES ");
         let mut places: Vec<_> = known.into_iter().map(|known| &known.place).collect();
         let last = places.last().copied();
         let length = places.len().next_power_of_two();
@@ -133,7 +132,12 @@ impl Keys {
                 .value(key)
                 .text(")");
         }
-        let rows = tx.all(asked.text(")")).await?;
+        // In this order: SQLite reads the whole table for `(caller, key) IN`.
+        let asked = asked.text(
+            ") SELECT i.caller, i.key, i.fingerprint, i.status, i.body
+             FROM asked a CROSS JOIN idempotency i WHERE i.caller = a.caller AND i.key = a.key",
+        );
+        let rows = tx.all(asked).await?;
         let kept = rows.iter().map(|row| {
             let place = (row.text("caller")?, row.text("key")?);
             Ok((place, Earlier::of(row)?))

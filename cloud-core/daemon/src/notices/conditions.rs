@@ -204,7 +204,7 @@ pub(super) async fn of_commands(
          FROM command c JOIN device d ON d.id = c.device_id
          WHERE c.state IN ('failed', 'unknown') AND c.id IN ",
     );
-    for row in tx.all(asked.values(commands.iter())).await? {
+    for row in tx.all(asked.any_of(commands)).await? {
         let Some(scope) = scope(&row)? else { continue };
         let words = json!({
             "device": row.text("name")?,
@@ -232,7 +232,7 @@ pub(super) async fn of_letters(
         "SELECT id, company_id, kind FROM letter
          WHERE state = 'failed' AND company_id IS NOT NULL AND id IN ",
     );
-    for row in tx.all(asked.values(letters.iter())).await? {
+    for row in tx.all(asked.any_of(letters)).await? {
         let scope = Scope::Company(row.parsed("company_id")?);
         // To whom is told to those only who may list letters.
         let words = json!({ "letter": row.text("kind")? });

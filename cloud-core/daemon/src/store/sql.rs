@@ -141,6 +141,8 @@ bind_ids! {
 pub(crate) struct Query {
     text: Text,
     arguments: Vec<Value>,
+    /// The arguments whose placeholders are not named in the text, by their numbers from 1.
+    places: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -154,6 +156,7 @@ pub(crate) fn query(text: &'static str) -> Query {
     Query {
         text: Text::Whole(text),
         arguments: Vec::new(),
+        places: Vec::new(),
     }
 }
 
@@ -173,9 +176,8 @@ impl Query {
     /// A placeholder here, with its value.
     pub(crate) fn value(mut self, value: impl Bind) -> Self {
         self.arguments.push(value.into_argument().0);
-        let place = self.arguments.len();
-        // Writing to a string does not fail.
-        let _ = write!(self.built(), "${place}");
+        self.places.push(self.arguments.len());
+        self.built().push(PLACE);
         self
     }
 
@@ -247,13 +249,39 @@ impl Query {
         }
     }
 
-    fn into_sql(self) -> (SqlStr, Vec<Value>) {
+    fn into_sql(self, engine: Engine) -> (SqlStr, Vec<Value>) {
         let text = match self.text {
             Text::Whole(text) => text.into_sql_str(),
-            Text::Built(text) => AssertSqlSafe(text).into_sql_str(),
+            Text::Built(text) => {
+                // SQLite looks for a placeholder with a name among all names, for each one: a thousand
+                // of them cost a million steps. So where none is named before, they get none.
+                let nameless =
+                    engine == Engine::Sqlite && self.places.len() == self.arguments.len();
+                AssertSqlSafe(placed(&text, &self.places, nameless)).into_sql_str()
+            }
         };
         (text, self.arguments)
     }
+}
+
+/// Stands in a text that is built where a placeholder will.
+const PLACE: char = '\u{1}';
+
+/// The text with its placeholders.
+fn placed(text: &str, places: &[usize], nameless: bool) -> String {
+    let mut placed = String::with_capacity(text.len() + 4 * places.len());
+    let mut parts = text.split(PLACE);
+    placed.push_str(parts.next().unwrap_or_default());
+    for (part, place) in parts.zip(places) {
+        if nameless {
+            placed.push('?');
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(placed, "${place}");
+        }
+        placed.push_str(part);
+    }
+    placed
 }
 
 /// A text of which no character means something in a pattern.
@@ -320,7 +348,7 @@ impl Tx {
 
     /// All rows that a statement gives.
     pub(crate) async fn all(&mut self, query: Query) -> Result<Vec<Row>, StoreError> {
-        let (text, values) = query.into_sql();
+        let (text, values) = query.into_sql(self.engine());
         match &mut self.inner {
             Inner::Sqlite(tx) => {
                 let rows = sqlx::query_with(text, sqlite_arguments(values)?)
@@ -343,7 +371,7 @@ impl Tx {
         query: Query,
         mut each: impl FnMut(&Row) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let (text, values) = query.into_sql();
+        let (text, values) = query.into_sql(self.engine());
         match &mut self.inner {
             Inner::Sqlite(tx) => {
                 let mut rows = sqlx::query_with(text, sqlite_arguments(values)?).fetch(&mut **tx);
@@ -363,7 +391,7 @@ impl Tx {
 
     /// The row, if there is one.
     pub(crate) async fn optional(&mut self, query: Query) -> Result<Option<Row>, StoreError> {
-        let (text, values) = query.into_sql();
+        let (text, values) = query.into_sql(self.engine());
         match &mut self.inner {
             Inner::Sqlite(tx) => {
                 let row = sqlx::query_with(text, sqlite_arguments(values)?)
@@ -388,7 +416,7 @@ impl Tx {
 
     /// Carries out a statement; how many rows it touched.
     pub(crate) async fn execute(&mut self, query: Query) -> Result<u64, StoreError> {
-        let (text, values) = query.into_sql();
+        let (text, values) = query.into_sql(self.engine());
         match &mut self.inner {
             Inner::Sqlite(tx) => {
                 let done = sqlx::query_with(text, sqlite_arguments(values)?)

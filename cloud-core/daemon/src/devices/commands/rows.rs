@@ -225,8 +225,9 @@ pub(crate) async fn queued_for(
 ) -> Result<Vec<Command>, StoreError> {
     let asked = query("SELECT ")
         .text(COLUMNS)
-        .text(" FROM command c JOIN connection k ON k.device_id = c.device_id")
-        .text(" WHERE c.state = 'queued' AND c.expires > ")
+        // In this order: else SQLite reads everything that was ever ordered of the node's devices.
+        .text(" FROM command c CROSS JOIN connection k WHERE k.device_id = c.device_id")
+        .text(" AND c.state = 'queued' AND c.expires > ")
         .value(now)
         .text(" AND k.node_id = ")
         .value(node);
@@ -382,9 +383,10 @@ async fn finish(
     );
     let finished = finished
         .value(now)
-        .text(" WHERE state = ")
-        .value(state)
-        .text(" AND id IN ")
+        // Written, not bound: of a state that is bound SQLite makes a new plan each time.
+        .text(" WHERE state = '")
+        .text(state)
+        .text("' AND id IN ")
         .any_of(commands.iter().map(|command| command.id))
         .text(" RETURNING id");
     let rows = tx.all(finished).await?;
