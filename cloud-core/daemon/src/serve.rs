@@ -69,7 +69,14 @@ pub(crate) async fn run(settings: Settings) -> Result<()> {
 
     let calls = match settings.calls.clone() {
         None => None,
-        Some(settings) => Some(calls::open(core.clone(), settings).await?),
+        Some(settings) => {
+            let pages = core.web_calls.as_ref().map(WebCalls::commands);
+            let calls = calls::open(core.clone(), settings, pages).await?;
+            if let Some(pages) = &core.web_calls {
+                pages.join(calls.pages());
+            }
+            Some(calls)
+        }
     };
 
     let proxies = Arc::new(settings.listen.proxies.clone());
@@ -153,6 +160,10 @@ pub(crate) async fn open(settings: &Settings, store: Store) -> Result<Core> {
         lists: format!("http://{}", settings.host),
         mqtt: format!("{}:8883", settings.host),
         https: settings.url.clone(),
+        calls: settings.calls.as_ref().map(|calls| {
+            let port = calls.listen.port();
+            format!("{}:{port}", settings.host)
+        }),
         names: vec![settings.host.clone()],
     };
     let keys = Keys::open(&store, &clock, sealer, addresses).await?;

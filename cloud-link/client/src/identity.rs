@@ -27,6 +27,9 @@ pub struct Identity {
     pub(crate) trust: Vec<String>,
     pub mqtt: String,
     pub https: String,
+    /// `host:port`, if the core carries calls.
+    #[serde(default)]
+    pub calls: Option<String>,
     /// Epoch milliseconds.
     pub renew_after: i64,
     pub expires: i64,
@@ -57,6 +60,7 @@ impl Identity {
             trust: enrolment.trust,
             mqtt: enrolment.mqtt,
             https: enrolment.https,
+            calls: enrolment.calls,
             renew_after: enrolment.renew_after,
             expires: enrolment.expires,
         }
@@ -185,6 +189,7 @@ mod tests {
             chain: String::new(),
             trust: Vec::new(),
             mqtt: "core.example:8883".to_owned(),
+            calls: None,
             https: "https://core.example".to_owned(),
             renew_after: 1,
             expires: 2,

@@ -14,7 +14,7 @@ pub mod identity;
 mod link;
 mod mqtt;
 pub mod reach;
-mod tls;
+pub mod tls;
 pub mod way;
 
 pub use identity::Identity;

@@ -64,7 +64,7 @@ pub(crate) fn first_contact(authorities: Option<&str>) -> Result<ClientConfig, T
 }
 
 /// Believes the roots that the core gave, and shows the gateway's certificate.
-pub(crate) fn as_ourselves(identity: &Identity) -> Result<ClientConfig, TlsError> {
+pub fn as_ourselves(identity: &Identity) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
     for pem in &identity.trust {
         for root in certificates(pem).map_err(TlsError::Kept)? {

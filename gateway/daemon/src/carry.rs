@@ -38,6 +38,7 @@ use crate::store::{
     Answer, BINDINGS, BindingsWrite, JournalWrite, Sequence, Store, StoredBinding, Telling,
 };
 use crate::timeline::{LineSaid, Timeline};
+use crate::uplink::Uplink;
 
 /// What the machine is told back in one turn. More would be a circle of sending and failing.
 const MOST_BACK: usize = 1_024;
@@ -57,6 +58,7 @@ pub(crate) struct Hands {
     /// Something that the core is told of the gateway may have changed.
     pub(crate) report_due: bool,
     pub(crate) outgoing: Outgoing,
+    pub(crate) uplink: Uplink,
     pub(crate) urls: mpsc::Sender<UrlRequest>,
     pub(crate) changes: broadcast::Sender<()>,
     pub(crate) clock: Clock,
@@ -103,7 +105,7 @@ pub(crate) struct Counts {
 impl Hands {
     pub(crate) fn new(
         threads: Threads,
-        outgoing: Outgoing,
+        (outgoing, uplink): (Outgoing, Uplink),
         urls: mpsc::Sender<UrlRequest>,
         changes: broadcast::Sender<()>,
         about: operator::About,
@@ -127,6 +129,7 @@ impl Hands {
             cloud_set: CloudSet::default(),
             report_due: true,
             outgoing,
+            uplink,
             urls,
             changes,
             clock: Clock::read(),
@@ -272,6 +275,7 @@ impl Hands {
         let input = match event {
             FlowEvent::Received { flow, bytes } => {
                 let bytes = Bytes::copy_from_slice(bytes);
+                self.uplink.heard(&flow, now);
                 self.timeline.received(&flow, &bytes, now);
                 let flow = sip_flow(&flow);
                 Input::Received { flow, bytes }
@@ -279,6 +283,7 @@ impl Hands {
             FlowEvent::Opened { flow } => {
                 self.outgoing.opened(&flow);
                 self.timeline.opened(&flow);
+                self.back.extend(self.uplink.opened(&flow, now));
                 Input::FlowOpened(sip_flow(&flow))
             }
             FlowEvent::Closed { flow, why } => {
@@ -287,6 +292,7 @@ impl Hands {
                 if let Some(destination) = self.outgoing.closed(&flow) {
                     self.back.push_back(Input::Unreachable(destination));
                 }
+                self.uplink.closed(&flow, now);
                 Input::FlowClosed(sip_flow(&flow))
             }
             FlowEvent::Refused {

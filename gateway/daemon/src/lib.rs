@@ -38,6 +38,7 @@ mod side;
 pub mod store;
 mod systemd;
 mod timeline;
+mod uplink;
 mod urls;
 
 pub use cli::{Exit, run};

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use exchange::{Config, RecordPolicy, Sounds};
+use exchange::{Config, Neighbour, RecordPolicy, Sounds};
 use net::addresses::InterfaceAddress;
 use net::flows::ListenerInfo;
 use sip::admission::{self, Network};
@@ -21,6 +21,7 @@ use crate::config::{
     AccountSettings, ListenerSettings, Md5Login, Passwords, Proof, RecordCalls, Settings,
 };
 use crate::store::BindingsWrite;
+use crate::uplink;
 
 /// What the machine is told. `listeners` are the bound ones, `start_count` is the store's.
 pub(crate) fn config(
@@ -50,7 +51,11 @@ pub(crate) fn config(
             announcements: settings.media.announcements.clone(),
         },
         media_threads: settings.media.threads,
-        neighbours: Vec::new(),
+        neighbours: vec![Neighbour {
+            node: uplink::CORE,
+            block: settings.cloud.block,
+            numbers: settings.cloud.numbers.clone(),
+        }],
         causes: settings.causes.clone(),
         lines: settings
             .lines

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,7 @@ use crate::config::RemoteActions;
 use crate::control::protocol::{GainOf, RemoteAction, Reply, Request, RunState};
 use crate::control::server::Asked;
 use crate::lines::line_views;
-use crate::link::answers;
+use crate::link::{News, answers};
 use crate::metrics::{Figures, Sources};
 use crate::operator::{self, Asker};
 use crate::playing::{Playing, Taken};
@@ -78,7 +79,8 @@ enum Woken {
     Media(Heard),
     Line(net::lines::Told),
     Recording(RecordingNote),
-    Ordered(client::Order),
+    Link(News),
+    CoreFound(io::Result<Vec<SocketAddr>>),
     Asked(Asked),
     Reloaded(Box<Reloaded>),
     UrlAnswered(UrlAnswered),
@@ -120,6 +122,7 @@ impl Signals {
 /// When what is due.
 struct Due {
     machine: Option<Instant>,
+    uplink: Option<Instant>,
     tick: Instant,
     /// Once stopping: when the calls that still run are ended.
     stop: Option<Instant>,
@@ -128,7 +131,7 @@ struct Due {
 
 impl Due {
     fn next(&self) -> Instant {
-        let others = [self.machine, self.stop, self.watchdog.due()];
+        let others = [self.machine, self.uplink, self.stop, self.watchdog.due()];
         others.into_iter().flatten().fold(self.tick, Instant::min)
     }
 }
@@ -140,6 +143,7 @@ impl MainLoop {
         let now = Instant::now();
         let mut due = Due {
             machine: Some(now),
+            uplink: None,
             tick: now,
             stop: None,
             watchdog: Watchdog::from_environment(now),
@@ -165,6 +169,8 @@ impl MainLoop {
                 self.state.handle_timeout(now);
             }
             let outlet = self.flows.outlet();
+            self.hands.uplink.turn(outlet, now);
+            due.uplink = self.hands.uplink.due();
             due.machine = self.hands.drain(&mut self.state, outlet, now);
             if now >= due.tick {
                 due.tick = now + TICK;
@@ -193,6 +199,7 @@ impl MainLoop {
             recorder,
             lines,
             link,
+            uplink,
             ..
         } = &mut self.hands;
         tokio::select! {
@@ -202,7 +209,8 @@ impl MainLoop {
             told = lines.told() => Woken::Line(told),
             // Without the other end of these, calls go on.
             Some(note) = recorder.noted() => Woken::Recording(note),
-            Some(order) = link.ordered() => Woken::Ordered(order),
+            news = link.news() => Woken::Link(news),
+            found = uplink.found() => Woken::CoreFound(found),
             Some(asked) = self.inboxes.asked.recv() => Woken::Asked(asked),
             Some(reloaded) = self.inboxes.reloaded.recv() => Woken::Reloaded(reloaded),
             Some(answered) = self.inboxes.url_answers.recv() => Woken::UrlAnswered(answered),
@@ -254,7 +262,9 @@ impl MainLoop {
                 let input = Input::UrlAnswered { command, reply };
                 hands.feed(state, flows.outlet(), input, now);
             }
-            Woken::Ordered(order) => self.ordered(order, now),
+            Woken::Link(News::Ordered(order)) => self.ordered(order, now),
+            Woken::Link(News::CallsMoved(place)) => hands.uplink.set(place, flows.outlet(), now),
+            Woken::CoreFound(found) => hands.uplink.open(found, flows.outlet(), now),
             Woken::Asked(asked) => self.asked(asked, now),
             Woken::Reloaded(reloaded) => self.reloaded(*reloaded, now),
             Woken::Reload => {

@@ -36,6 +36,7 @@ use crate::reload::Reloader;
 use crate::side::{Side, Work};
 use crate::store::{Restored, Store, StoreError, StoreOptions, Sync};
 use crate::timeline::{LineName, Names, Timeline, TimelineOptions};
+use crate::uplink::Uplink;
 use crate::{logging, machine, open_files, random, systemd, timeline};
 
 /// Room of the channels between the main loop and the side thread.
@@ -196,6 +197,7 @@ fn build(
     .map_err(system("the media thread"))?;
 
     let line_seed = u64::from_be_bytes(random::bytes().map_err(system("random numbers"))?);
+    let uplink_seed = u64::from_be_bytes(random::bytes().map_err(system("random numbers"))?);
     let lines = LineShell::start(&settings.lines, line_seed, started)?;
 
     let clock = Clock::read();
@@ -274,7 +276,7 @@ fn build(
             timeline,
             link,
         },
-        Outgoing::new(flows.listeners()),
+        (Outgoing::new(flows.listeners()), Uplink::new(uplink_seed)),
         urls,
         changes.clone(),
         about,

@@ -131,7 +131,10 @@ impl Exchange {
             taker,
             local,
             peer,
-            terms: self.terms(station, signalling),
+            terms: match &first.hop {
+                Hop::Flow(flow) if contacts.len() == 1 => self.terms_over(flow, station),
+                Hop::Flow(_) | Hop::Destination(_) => self.terms(station, signalling),
+            },
         };
         let offer = self.plan.offer(start.leg, begin, start.offer_of);
         let offer = offer.map_err(|error| error.cause())?;

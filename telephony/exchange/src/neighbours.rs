@@ -10,11 +10,12 @@
 use std::collections::BTreeMap;
 
 use calls::Origin;
-use model::{Address, CallNumber, NodeId, Party, Pii, Reach, StationId};
+use model::{Address, CallNumber, Encryption, NodeId, Party, Pii, Reach, StationId};
 use sip::flow::{ConnectionId, Flow, Hop};
 use sip::message::Uri;
 use sip::session::Incoming;
 
+use crate::plan::Terms;
 use crate::registrations::Contact;
 use crate::state::Exchange;
 
@@ -102,6 +103,19 @@ impl Exchange {
         self.sip.trust(flow.connection);
         if let Some(before) = self.neighbours.came(node, flow) {
             self.sip.moved(before, &flow);
+        }
+    }
+
+    /// What is asked of media that go to whoever is at the end of this flow: what leaves the house to
+    /// a neighbour is encrypted, whatever is usual here.
+    pub(crate) fn terms_over(&self, flow: &Flow, station: Option<StationId>) -> Terms {
+        let signalling = flow.transport.into();
+        match self.neighbours.at(flow) {
+            Some(_) => Terms {
+                encryption: Encryption::Required,
+                signalling,
+            },
+            None => self.terms(station, signalling),
         }
     }
 

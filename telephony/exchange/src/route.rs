@@ -166,7 +166,7 @@ impl Exchange {
             taker,
             local: flow.local.ip(),
             peer: flow.remote.ip(),
-            terms: self.terms(station, flow.transport.into()),
+            terms: self.terms_over(flow, station),
         };
         self.plan.arrived(leg, start, incoming.offer.as_deref())
     }

@@ -38,7 +38,8 @@ impl Cloud {
         let text = format!(
             "folder = \"core\"\nurl = \"{url}\"\n\
              [listen]\napi = \"{at}:443\"\ndevices = \"{at}:8883\"\n\
-             revocation = \"{at}:80\"\nmetrics = \"127.0.0.1:18503\"\n"
+             revocation = \"{at}:80\"\nmetrics = \"127.0.0.1:18503\"\n\
+             [calls]\nlisten = \"{at}:5061\"\nmedia_addresses = [\"{at}\"]\n"
         );
         let mut cloud = Self::start_as(at, folder, &url, &text)?;
         let root = Command::new(binary()?)

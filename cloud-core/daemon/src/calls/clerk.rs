@@ -38,6 +38,8 @@ pub(super) enum Question {
     WhoIs(ConnectionId, Box<[u8]>),
     /// It is gone.
     Gone(ConnectionId),
+    /// The calls of this company begin without a gateway.
+    Begin(CompanyId),
     /// The calls of this company are over, and what changes there concerns nobody here.
     Over(CompanyId),
 }
@@ -50,6 +52,7 @@ pub(super) enum Told {
     /// Nobody of ours, or nobody any more.
     Leave(ConnectionId),
     Directory(CompanyId, Arc<Directory>),
+    Begin(CompanyId, Arc<Directory>),
 }
 
 /// Whose flow it is.
@@ -142,6 +145,13 @@ impl Clerk {
             Question::Gone(connection) => {
                 self.flows.remove(&connection);
                 Ok(Ok(()))
+            }
+            Question::Begin(company) => {
+                let mut tx = self.core.store.read().await?;
+                let directory = directory::load(&mut tx, company).await?;
+                drop(tx);
+                self.companies.insert(company);
+                Ok(self.tell(Told::Begin(company, directory)).await)
             }
             Question::Over(company) => {
                 self.companies.remove(&company);

@@ -17,6 +17,7 @@ pub(crate) struct Figures {
     pub(super) records: AtomicU64,
     pub(super) records_lost: AtomicU64,
     pub(super) questions_lost: AtomicU64,
+    pub(super) page_commands_lost: AtomicU64,
 }
 
 impl Figures {
@@ -57,6 +58,7 @@ impl Figures {
             "records" => &self.records,
             "records_lost" => &self.records_lost,
             "questions_lost" => &self.questions_lost,
+            "page_commands_lost" => &self.page_commands_lost,
             _ => return 0,
         };
         counter.load(Ordering::Relaxed)

@@ -6,13 +6,13 @@
 //! drained; an exchange sees flows of its own company's gateways and no others, and sends to no
 //! place but them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cloud_logic::ids::CompanyId;
-use exchange::{Exchange, FreePorts, Input, MediaEvent};
+use exchange::{Exchange, FreePorts, Input, MediaEvent, WebEvent, WebParty};
 use model::{Directory, LegId};
 use net::flows::{ConnectionId, Flow, FlowEvent, Flows, ListenerInfo};
 use net::tls::ServerTls;
@@ -34,6 +34,8 @@ use crate::random;
 const FLOW_EVENTS: usize = 64;
 /// What a flow may say before it is known whose it is.
 const EARLY_OCTETS: usize = 64 * 1024;
+/// Words of pages that may wait for the exchange of their company.
+const EARLY_PAGES: usize = 256;
 /// How often clocks and idle companies are looked at.
 const TICK: Duration = Duration::from_secs(10);
 /// How long a company without flows and calls is kept.
@@ -52,11 +54,15 @@ enum Known {
     As(Gateway),
 }
 
+/// What somebody's page says to the calls of a company.
+pub(crate) type FromPage = (CompanyId, WebParty, WebEvent);
+
 /// The ends that the thread holds of its channels.
 #[derive(Debug)]
 pub(super) struct Ends {
     pub(super) told: mpsc::Receiver<Told>,
     pub(super) questions: mpsc::Sender<Question>,
+    pub(super) pages: mpsc::Receiver<FromPage>,
     pub(super) tls: watch::Receiver<Arc<ServerConfig>>,
     pub(super) stop: CancellationToken,
 }
@@ -77,6 +83,8 @@ pub(super) struct Floor {
     by_start: BTreeMap<u32, CompanyId>,
     due: BTreeSet<(Instant, CompanyId)>,
     last_start: u32,
+    /// What pages have said of companies whose exchange is on its way.
+    early: VecDeque<FromPage>,
     ends: Ends,
     figures: Arc<Figures>,
 }
@@ -85,6 +93,7 @@ enum Woken {
     Flows,
     Media(Option<Heard>),
     Told(Option<Told>),
+    Page(FromPage),
     Certificate,
     Deadline,
     Stop,
@@ -111,6 +120,7 @@ impl Floor {
             by_start: BTreeMap::new(),
             due: BTreeSet::new(),
             last_start: 0,
+            early: VecDeque::new(),
             ends,
             figures,
         }
@@ -134,6 +144,7 @@ impl Floor {
                     tracing::error!("a thread has ended that calls cannot do without");
                     break;
                 }
+                Woken::Page(said) => self.page_says(said, now),
                 Woken::Certificate => self.renew_certificate(),
                 Woken::Deadline => {}
             }
@@ -162,10 +173,12 @@ impl Floor {
             false => until,
         };
         tokio::select! {
+            biased;
             () = ends.stop.cancelled() => Woken::Stop,
             () = flows.ready() => Woken::Flows,
             heard = hands.media.heard() => Woken::Media(heard),
             told = ends.told.recv() => Woken::Told(told),
+            Some(said) = ends.pages.recv() => Woken::Page(said),
             Ok(()) = ends.tls.changed() => Woken::Certificate,
             () = tokio::time::sleep_until(until.into()) => Woken::Deadline,
         }
@@ -292,6 +305,17 @@ impl Floor {
                 }
                 self.flows.outlet().close(connection);
             }
+            Told::Begin(company, directory) => {
+                self.begin(company, directory, now);
+                let mut said = Vec::new();
+                let of_others = |said: &FromPage| said.0 != company;
+                while let Some(place) = self.early.iter().position(|said| !of_others(said)) {
+                    said.extend(self.early.remove(place));
+                }
+                for (company, party, event) in said {
+                    self.feed(company, Input::Web { party, event }, now);
+                }
+            }
             Told::Directory(company, directory) => {
                 let directory = Input::DirectoryChanged(directory, Vec::new());
                 self.feed(company, directory, now);
@@ -329,6 +353,19 @@ impl Floor {
                 self.feed(gateway.company, Input::Received { flow, bytes }, now);
             }
         }
+    }
+
+    /// Whose page it is has been judged by who tells it.
+    fn page_says(&mut self, (company, party, event): FromPage, now: Instant) {
+        if self.companies.contains_key(&company) {
+            return self.feed(company, Input::Web { party, event }, now);
+        }
+        let asked = self.ends.questions.try_send(Question::Begin(company));
+        if asked.is_err() || self.early.len() >= EARLY_PAGES {
+            self.figures.add(|figures| &figures.questions_lost);
+            return;
+        }
+        self.early.push_back((company, party, event));
     }
 
     /// The exchange of a company is there from now on.

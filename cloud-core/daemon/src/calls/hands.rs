@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use cloud_logic::ids::CompanyId;
 use exchange::{Input, Output, StoreWrite, UrlReply, WebCommand, WebEvent, WebParty};
 use model::EndCause;
 use net::flows::Outlet;
@@ -26,6 +27,9 @@ const MOST_RECORDS: usize = 50_000;
 /// Records in one transaction.
 const PORTION: usize = 200;
 
+/// What the calls of a company want of somebody's page.
+pub(crate) type ToPage = (CompanyId, WebParty, WebCommand);
+
 #[derive(Debug)]
 pub(super) struct Hands {
     pub(super) media: MediaShell,
@@ -33,12 +37,15 @@ pub(super) struct Hands {
     outgoing: Outgoing,
     records: VecDeque<Record>,
     writer: mpsc::Sender<Vec<Record>>,
+    /// None: no page is ever there.
+    pages: Option<mpsc::Sender<ToPage>>,
 }
 
 impl Hands {
     pub(super) fn new(
         media: MediaShell,
         writer: mpsc::Sender<Vec<Record>>,
+        pages: Option<mpsc::Sender<ToPage>>,
         figures: Arc<Figures>,
     ) -> Self {
         Self {
@@ -47,6 +54,7 @@ impl Hands {
             outgoing: Outgoing::new(std::iter::empty()),
             records: VecDeque::new(),
             writer,
+            pages,
         }
     }
 
@@ -82,7 +90,7 @@ impl Hands {
                     let refused = Input::UrlAnswered { command, reply };
                     held.back.push_back(refused);
                 }
-                Output::Web { party, command } => nobody_there(held, party, &command),
+                Output::Web { party, command } => self.tell_page(held, party, command),
                 Output::Event(event) => {
                     tracing::debug!(company = %held.company, ?event, "calls");
                 }
@@ -114,6 +122,24 @@ impl Hands {
             // A flow that is gone says so itself.
             self.figures.add(|figures| &figures.unsent);
             tracing::debug!(%error, "a message could not be sent");
+        }
+    }
+
+    /// Who is called where nobody listens for pages is not reached.
+    fn tell_page(&self, held: &mut Held, party: WebParty, command: WebCommand) {
+        let rings = matches!(command, WebCommand::Ring(_));
+        let told = self.pages.as_ref().is_some_and(|pages| {
+            let told = pages.try_send((held.company, party, command));
+            if told.is_err() {
+                self.figures.add(|figures| &figures.page_commands_lost);
+                tracing::error!(company = %held.company, "a page could not be told of its call");
+            }
+            told.is_ok()
+        });
+        if !told && rings {
+            let cause = EndCause::Unreachable;
+            let event = WebEvent::Refused { cause };
+            held.back.push_back(Input::Web { party, event });
         }
     }
 
@@ -156,14 +182,5 @@ impl Hands {
                 return;
             }
         }
-    }
-}
-
-/// No browser is connected with these calls yet: who is called there is not reached.
-fn nobody_there(held: &mut Held, party: WebParty, command: &WebCommand) {
-    if let WebCommand::Ring(_) = command {
-        let cause = EndCause::Unreachable;
-        let event = WebEvent::Refused { cause };
-        held.back.push_back(Input::Web { party, event });
     }
 }

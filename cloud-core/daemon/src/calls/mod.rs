@@ -34,6 +34,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub(crate) use exchange_of::Settings;
 pub(crate) use figures::Figures;
+pub(crate) use floor::FromPage;
+pub(crate) use hands::ToPage;
 
 use self::clerk::Clerk;
 use self::floor::{Ends, Floor};
@@ -45,6 +47,8 @@ use crate::store::StoreError;
 /// What the thread may ask and be told before it is heard.
 const QUESTIONS: usize = 8_192;
 const TOLD: usize = 1_024;
+/// Words of pages that may wait for the thread.
+const FROM_PAGES: usize = 4_096;
 /// Portions of records on their way to the store.
 const PORTIONS: usize = 4;
 
@@ -74,6 +78,7 @@ pub(crate) enum OpenError {
 pub(crate) struct Calls {
     address: SocketAddr,
     figures: Arc<Figures>,
+    pages: mpsc::Sender<FromPage>,
     stop: CancellationToken,
     over: oneshot::Receiver<()>,
     clerk: JoinHandle<()>,
@@ -81,16 +86,24 @@ pub(crate) struct Calls {
 }
 
 /// Opens them: listens, and serves until `stop`.
-pub(crate) async fn open(core: Core, settings: Settings) -> Result<Calls, OpenError> {
+///
+/// `pages` hears what is wanted of people's pages; where nobody does, they are not reached.
+pub(crate) async fn open(
+    core: Core,
+    settings: Settings,
+    pages: Option<mpsc::Sender<ToPage>>,
+) -> Result<Calls, OpenError> {
     let stop = CancellationToken::new();
     let figures = Arc::<Figures>::default();
     let (questions, asked) = mpsc::channel(QUESTIONS);
     let (tell, told) = mpsc::channel(TOLD);
     let (records, written) = mpsc::channel(PORTIONS);
+    let (from_pages, said) = mpsc::channel(FROM_PAGES);
     let clerk = Clerk::new(core.clone(), tell).await?;
     let ends = Ends {
         told,
         questions,
+        pages: said,
         tls: core.keys.device_tls(),
         stop: stop.clone(),
     };
@@ -99,7 +112,7 @@ pub(crate) async fn open(core: Core, settings: Settings) -> Result<Calls, OpenEr
     let (clock, counted) = (core.clock.clone(), Arc::clone(&figures));
     let thread = std::thread::Builder::new().name("calls".to_owned());
     let work = move || {
-        run(settings, clock, ends, (records, counted), ready);
+        run(settings, clock, ends, (records, pages, counted), ready);
         // Whoever waited for it may have gone.
         let _ = ended.send(());
     };
@@ -110,6 +123,7 @@ pub(crate) async fn open(core: Core, settings: Settings) -> Result<Calls, OpenEr
         clerk: tokio::spawn(clerk.run(asked, stop.clone())),
         writer: tokio::spawn(records::write(core, written, Arc::clone(&figures))),
         figures,
+        pages: from_pages,
         stop,
         over,
     })
@@ -122,6 +136,11 @@ impl Calls {
 
     pub(crate) fn figures(&self) -> Arc<Figures> {
         Arc::clone(&self.figures)
+    }
+
+    /// Where whoever speaks for people's pages says what they do; it has judged whose they are.
+    pub(crate) fn pages(&self) -> mpsc::Sender<FromPage> {
+        self.pages.clone()
     }
 
     /// Until calls cannot go on, or until `stop`; then ends all calls, and writes what is left.
@@ -143,14 +162,18 @@ impl Calls {
     }
 }
 
-type Records = (mpsc::Sender<Vec<records::Record>>, Arc<Figures>);
+type Outward = (
+    mpsc::Sender<Vec<records::Record>>,
+    Option<mpsc::Sender<ToPage>>,
+    Arc<Figures>,
+);
 
 /// The thread of calls.
 fn run(
     settings: Settings,
     clock: crate::clock::Clock,
     ends: Ends,
-    (records, figures): Records,
+    (records, pages, figures): Outward,
     ready: oneshot::Sender<Result<SocketAddr, OpenError>>,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -168,7 +191,7 @@ fn run(
         match begin(&settings, &ends) {
             Ok((flows, listener, media)) => {
                 let _ = ready.send(Ok(listener.local));
-                let hands = Hands::new(media, records, figures);
+                let hands = Hands::new(media, records, pages, figures);
                 Floor::new(settings, clock, (flows, listener), hands, ends)
                     .run()
                     .await;

@@ -404,6 +404,7 @@ async fn answer(
         trust: roots.iter().map(|root| pem(root)).collect(),
         mqtt: addresses.mqtt.clone(),
         https: addresses.https.clone(),
+        calls: addresses.calls.clone(),
         now: core.now().unix_ms(),
         renew_after: issued.renew_after.unix_ms(),
         expires: issued.not_after.unix_ms(),

@@ -47,6 +47,8 @@ pub(crate) struct Addresses {
     pub(crate) mqtt: String,
     /// Base of HTTPS.
     pub(crate) https: String,
+    /// `host:port` of calls, if there are any.
+    pub(crate) calls: Option<String>,
     /// Names in our own certificate.
     pub(crate) names: Vec<String>,
 }

@@ -58,6 +58,7 @@ pub(crate) async fn keys(store: &Store) -> TestKeys {
     let addresses = Addresses {
         lists: "http://core.example".to_owned(),
         mqtt: "core.example:8883".to_owned(),
+        calls: None,
         https: "https://core.example".to_owned(),
         names: vec!["core.example".to_owned(), "localhost".to_owned()],
     };

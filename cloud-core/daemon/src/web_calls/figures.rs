@@ -12,8 +12,6 @@ pub(crate) struct Figures {
     pub(crate) pages_back: AtomicU64,
     /// Calls that ended because their page did not come back.
     pub(crate) calls_abandoned: AtomicU64,
-    /// What companies' calls wanted of pages, and nobody had room for.
-    pub(crate) commands_lost: AtomicU64,
     /// Test calls that people made.
     pub(crate) test_calls: AtomicU64,
 }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use web_edge::LegId;
 
 use super::messages::{Told, Trouble};
+use crate::calls::FromPage;
 
 /// Tabs of one person.
 const TABS_OF_ONE: usize = 8;
@@ -27,8 +28,8 @@ pub(super) type TabId = String;
 /// Somebody's part of a company's calls.
 pub(super) type PartyOf = (CompanyId, WebParty);
 
-/// What a company's calls are told.
-pub(crate) type House = mpsc::Sender<(WebParty, WebEvent)>;
+/// Where those who carry calls are told what pages do.
+pub(crate) type House = mpsc::Sender<FromPage>;
 
 /// Who answers on the other side of a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +83,7 @@ pub(super) struct Hall {
     legs: HashMap<LegId, (TabId, String)>,
     /// Tabs that ring for a party, or the one that talks.
     parties: HashMap<PartyOf, Vec<(TabId, String)>>,
-    houses: HashMap<CompanyId, House>,
+    house: Option<House>,
     sockets: u64,
 }
 
@@ -95,14 +96,14 @@ pub(super) struct Gone {
 }
 
 impl Hall {
-    pub(super) fn join(&mut self, company: CompanyId, house: House) {
-        self.houses.insert(company, house);
+    pub(super) fn join(&mut self, house: House) {
+        self.house = Some(house);
     }
 
-    /// False: nobody carries this company's calls here, or they are too busy.
+    /// False: nobody carries calls here, or they are too busy.
     pub(super) fn tell_house(&self, (company, party): PartyOf, event: WebEvent) -> bool {
-        let house = self.houses.get(&company);
-        house.is_some_and(|house| house.try_send((party, event)).is_ok())
+        let house = self.house.as_ref();
+        house.is_some_and(|house| house.try_send((company, party, event)).is_ok())
     }
 
     /// Lets a page in, as the tab it was or as a new one.

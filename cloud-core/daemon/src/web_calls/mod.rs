@@ -1,7 +1,7 @@
 //! Calls in browsers: signalling over WebSocket, and who of a person's pages takes a call.
 //!
 //! Between pages (docs/web-calls.md), the edge that carries their media (`web-edge`), and the calls
-//! of their company (`WebCalls::join`, `WebCalls::command`), which see a person's pages as one party.
+//! of companies (`WebCalls::join`, `WebCalls::commands`), which see a person's pages as one party.
 //! A call outlives its page's connection: a page that comes back within a minute finds its calls.
 //! Decides nothing about calls but which page was first.
 
@@ -21,8 +21,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use cloud_logic::ids::CompanyId;
-use exchange::{WebCommand, WebParty};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use web_edge::{Config, Edge, StartError};
@@ -31,6 +29,7 @@ use self::attendant::Attendant;
 pub(crate) use self::figures::Figures;
 use self::hall::Hall;
 pub(crate) use self::hall::House;
+use crate::calls::ToPage;
 use crate::core::Core;
 use crate::store::StoreError;
 
@@ -52,7 +51,7 @@ struct Inner {
     edge: Edge,
     hall: Mutex<Hall>,
     sockets: Arc<Semaphore>,
-    commands: mpsc::Sender<(CompanyId, WebParty, WebCommand)>,
+    commands: mpsc::Sender<ToPage>,
     /// Of a page that calls; never used twice.
     next_caller: AtomicU64,
     figures: Figures,
@@ -82,33 +81,14 @@ impl WebCalls {
         Ok((calls, attendant))
     }
 
-    /// From now on the calls of a company are told here what its pages do.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "the calls of companies join when the core carries them"
-        )
-    )]
-    pub(crate) fn join(&self, company: CompanyId, house: House) {
-        self.hall().join(company, house);
+    /// From now on those who carry the calls of companies are told what pages do.
+    pub(crate) fn join(&self, house: House) {
+        self.hall().join(house);
     }
 
-    /// What the calls of a company want of a page. False: too much waits already; the party will
-    /// not hear of it.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "the calls of companies join when the core carries them"
-        )
-    )]
-    pub(crate) fn command(&self, company: CompanyId, party: WebParty, command: WebCommand) -> bool {
-        let sent = self.inner.commands.try_send((company, party, command));
-        if sent.is_err() {
-            self.inner.figures.add(|figures| &figures.commands_lost);
-        }
-        sent.is_ok()
+    /// Where those who carry calls say what they want of pages.
+    pub(crate) fn commands(&self) -> mpsc::Sender<ToPage> {
+        self.inner.commands.clone()
     }
 
     pub(crate) fn figures(&self) -> &Figures {

@@ -18,6 +18,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use super::said::TEST_OFFER;
 use super::*;
 use crate::api;
+use crate::calls::FromPage;
 use crate::listener::{self, Speaks};
 use crate::people::testing::{Browser, ORIGIN, Place, World};
 use crate::store::Store;
@@ -36,7 +37,7 @@ struct Works {
     place: Place,
     calls: WebCalls,
     at: SocketAddr,
-    house: mpsc::Receiver<(WebParty, WebEvent)>,
+    house: mpsc::Receiver<FromPage>,
     stop: CancellationToken,
 }
 
@@ -61,7 +62,7 @@ async fn works(store: Store) -> Works {
     };
     let (calls, attendant) = WebCalls::open(config, stop.clone()).unwrap();
     let (tell, house) = mpsc::channel(100);
-    calls.join(place.company, tell);
+    calls.join(tell);
     world.core.web_calls = Some(calls.clone());
     let listener = TcpListener::bind(local).await.unwrap();
     let at = listener.local_addr().unwrap();
@@ -132,11 +133,14 @@ impl Works {
     }
 
     fn command(&self, party: WebParty, command: WebCommand) {
-        assert!(self.calls.command(self.place.company, party, command));
+        let told = (self.place.company, party, command);
+        self.calls.commands().try_send(told).unwrap();
     }
 
     async fn heard(&mut self) -> (WebParty, WebEvent) {
-        self.house.recv().await.unwrap()
+        let (company, party, event) = self.house.recv().await.unwrap();
+        assert_eq!(company, self.place.company);
+        (party, event)
     }
 }
 

@@ -49,6 +49,9 @@ pub struct Enrolment {
     pub mqtt: String,
     /// Base address of the core for devices.
     pub https: String,
+    /// `host:port` where calls come in by SIP over TLS; without it there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<String>,
     /// Epoch milliseconds by the core's clock.
     pub now: i64,
     /// When the device asks for its next certificate.

@@ -25,6 +25,8 @@ use super::settings::{
     TimelineSettings, TlsFiles,
 };
 use super::values::written;
+use model::CallNumber;
+
 use crate::{listeners, logging};
 
 /// A Unix socket address has room for this many bytes of path (unix(7)).
@@ -324,7 +326,13 @@ fn cloud(section: &CloudSection, folder: &Path, problems: &mut Problems) -> Clou
     CloudSettings {
         proxy: section.proxy.0.as_ref().map(|proxy| proxy.value.0.clone()),
         authorities,
+        numbers: values_of(&section.numbers.value),
+        block: section.block.0.as_ref().map(|block| block.value),
     }
+}
+
+fn values_of(numbers: &[Located<CallNumber>]) -> Vec<CallNumber> {
+    numbers.iter().map(|number| number.value).collect()
 }
 
 fn authorities(

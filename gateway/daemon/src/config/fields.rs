@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::Encryption;
+use model::{CallNumber, Encryption};
 
 use super::cloud::ProxyAddress;
 use super::directory_fields::DirectorySection;
@@ -72,6 +72,11 @@ section! {
         /// File with the authorities that the core's certificate is believed by when the gateway is
         /// claimed; without it, those of the system. Later only what the core itself gave is believed.
         authorities: Optional<PathBuf> = r#""/etc/antiphon-gateway/core-ca.crt""#,
+        /// Numbers that are called at the core as they are: its ring groups, its people. A number that
+        /// somebody here has rings here.
+        numbers: Defaulted<Vec<Located<CallNumber>>> = "[]",
+        /// What is dialled here in front of any number of the core.
+        block: Optional<CallNumber> = r#""8""#,
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use client::Proxy;
 use exchange::{Announcements, Causes};
 use media::tones::Region;
-use model::{Directory, DoorId, Encryption};
+use model::{CallNumber, Directory, DoorId, Encryption};
 use sip::digest::server::Realm;
 use tracing_subscriber::filter::Targets;
 
@@ -50,6 +50,9 @@ pub(crate) struct CloudSettings {
     pub(crate) proxy: Option<Proxy>,
     /// PEM.
     pub(crate) authorities: Option<String>,
+    /// Numbers of the core, dialled as they are, and what is dialled in front of any of them.
+    pub(crate) numbers: Vec<CallNumber>,
+    pub(crate) block: Option<CallNumber>,
 }
 
 /// SIP.

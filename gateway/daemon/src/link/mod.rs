@@ -35,6 +35,7 @@ use self::thread::Office;
 use crate::config::CloudSettings;
 use crate::control::protocol::Refusal;
 use crate::store::{LaneFigures, Telling};
+use crate::uplink::Place;
 
 /// As the core compares it: four numbers.
 pub(crate) const FIRMWARE: &str = concat!(env!("CARGO_PKG_VERSION"), ".0");
@@ -91,6 +92,15 @@ pub(crate) enum Told {
     Refused(Refusal),
 }
 
+/// What comes of the link.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// The core wants something.
+    Ordered(Order),
+    /// Calls go elsewhere than before, or nowhere.
+    CallsMoved(Option<Place>),
+}
+
 /// What the link starts with.
 #[derive(Debug)]
 pub(crate) struct LinkOptions {
@@ -109,6 +119,7 @@ pub(crate) struct LinkShell {
     reports: watch::Sender<Value>,
     orders: mpsc::Receiver<Order>,
     standing: watch::Receiver<Option<Standing>>,
+    calls: watch::Receiver<Option<Place>>,
     /// Answers that the link had no room for.
     pub(crate) unsaid: u64,
     stop: CancellationToken,
@@ -133,6 +144,7 @@ impl LinkShell {
         let (orders_to, orders) = mpsc::channel(ROOM);
         let (reports, reported) = watch::channel(Value::Object(serde_json::Map::new()));
         let (standing_to, standing) = watch::channel(None);
+        let (calls_to, calls) = watch::channel(None);
         let stop = CancellationToken::new();
         let office = Office {
             shared: Arc::clone(&shared),
@@ -142,6 +154,7 @@ impl LinkShell {
             reports: reported,
             orders: orders_to,
             standing: standing_to,
+            calls: calls_to,
             stop: stop.clone(),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -160,6 +173,7 @@ impl LinkShell {
             reports,
             orders,
             standing,
+            calls,
             unsaid: 0,
             stop,
             thread: Some(thread),
@@ -195,9 +209,16 @@ impl LinkShell {
         });
     }
 
-    /// The next thing that the core wants. Loses nothing when dropped before it is ready.
-    pub(crate) async fn ordered(&mut self) -> Option<Order> {
-        self.orders.recv().await
+    /// Waits for what the main loop is to know. Loses nothing when dropped before it is ready.
+    pub(crate) async fn news(&mut self) -> News {
+        tokio::select! {
+            Some(order) = self.orders.recv() => News::Ordered(order),
+            Ok(()) = self.calls.changed() => {
+                News::CallsMoved(self.calls.borrow_and_update().clone())
+            }
+            // The thread is ending, and the gateway with it.
+            else => std::future::pending().await,
+        }
     }
 
     /// How it stands; nothing while the gateway is nobody's.

@@ -22,6 +22,7 @@ use super::telling::Tale;
 use super::{Ask, Asked, Shared, Told, answers};
 use crate::random;
 use crate::store::{Answer, Kept, Sequence, Spool, Tellings};
+use crate::uplink::Place;
 
 /// Records read from the journal at a time.
 const AT_A_TIME: usize = 64;
@@ -38,6 +39,7 @@ pub(super) struct Office {
     pub(super) reports: watch::Receiver<Value>,
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) standing: watch::Sender<Option<Standing>>,
+    pub(super) calls: watch::Sender<Option<Place>>,
     pub(super) stop: CancellationToken,
 }
 
@@ -54,6 +56,8 @@ impl Office {
             let claimed = identity.is_some();
             self.shared.claimed.store(claimed, Ordering::Relaxed);
             self.standing.send_replace(None);
+            self.calls
+                .send_replace(identity.as_ref().and_then(place_of_calls));
             let goes_on = match identity {
                 Some(identity) => self.run_link(identity).await,
                 None => self.wait().await,
@@ -118,6 +122,7 @@ impl Office {
                 () = &mut running => return !self.stop.is_cancelled(),
                 Ok(()) = standing.changed() => {
                     let now = standing.borrow_and_update().clone();
+                    self.follow_renewal(&now);
                     self.standing.send_replace(Some(now));
                 }
                 Ok(()) = self.reports.changed() => {
@@ -195,6 +200,20 @@ impl Office {
         })
     }
 
+    /// The connection of calls shows the certificate that holds longest.
+    fn follow_renewal(&self, now: &Standing) {
+        let before = self
+            .standing
+            .borrow()
+            .as_ref()
+            .map(|standing| standing.renewals);
+        if before.is_some_and(|before| before != now.renewals)
+            && let Ok(Some(identity)) = self.keep.load()
+        {
+            self.calls.send_replace(place_of_calls(&identity));
+        }
+    }
+
     fn way(&self) -> Way {
         Way {
             proxy: self.shared.cloud.proxy.clone(),
@@ -241,6 +260,15 @@ impl Office {
         tracing::info!(device = identity.device, "the gateway was claimed");
         Ok(identity)
     }
+}
+
+/// Where calls go of a gateway with this identity.
+fn place_of_calls(identity: &Identity) -> Option<Place> {
+    let place = Place::of(identity);
+    place.unwrap_or_else(|error| {
+        tracing::error!(%error, "there are no calls over the core");
+        None
+    })
 }
 
 /// Tells the link what the disk has.

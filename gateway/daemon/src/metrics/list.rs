@@ -359,6 +359,10 @@ figures! { |from| {
     Counter "link_commands_refused_total" = figure(from, |figures| figures.commands_refused);
     /// Messages of the core that nobody could read.
     Counter "link_malformed_total" = figure(from, |figures| figures.malformed);
+    /// 1 while the connection is there by which calls go to the core and come from it.
+    Gauge "core_calls_connected" = u64::from(from.hands.uplink.is_up());
+    /// Times that this connection was opened.
+    Counter "core_calls_connections_total" = from.hands.uplink.opened;
     /// Answers to the core that the link had no room for.
     Counter "link_unsaid_total" = from.hands.link.unsaid;
 

@@ -1,5 +1,6 @@
 //! A gateway and its cloud core, as real processes, with the portal's interface as the witness.
 
+mod calls;
 mod claiming;
 mod outages;
 mod revoking;
@@ -29,7 +30,9 @@ impl Linked {
     fn unclaimed(site: &Site) -> Result<Self> {
         let cloud = Cloud::start_for_devices(site.host(CORE), site.folder())?;
         let root = cloud.root().unwrap_or(site.folder());
-        let setup = house::setup(site).more(&format!("[cloud]\nauthorities = {root:?}\n"));
+        let setup = house::setup(site).more(&format!(
+            "[cloud]\nauthorities = {root:?}\nnumbers = [\"700\"]\n"
+        ));
         Ok(Self {
             gateway: Gateway::start(&setup, site.folder())?,
             portal: Portal::sign_in(&cloud, site.folder())?,

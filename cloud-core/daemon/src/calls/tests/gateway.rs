@@ -127,7 +127,7 @@ impl Gateway {
     }
 
     /// What the telephone says of itself: PCMA at its port.
-    fn description(&self) -> Bytes {
+    pub(super) fn description(&self) -> Bytes {
         let port = self.phone.local_addr().unwrap().port();
         format!(
             "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
@@ -229,7 +229,7 @@ impl Gateway {
 }
 
 /// Where the exchange takes the sound of a plain description.
-fn ours(description: &Bytes) -> SocketAddr {
+pub(super) fn ours(description: &Bytes) -> SocketAddr {
     let text = String::from_utf8_lossy(description);
     let audio = text.lines().find_map(|line| line.strip_prefix("m=audio "));
     let port = audio.and_then(|audio| audio.split(' ').next()).unwrap();

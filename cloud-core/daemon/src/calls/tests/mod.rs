@@ -35,6 +35,8 @@ struct House {
     figures: Arc<Figures>,
     stop: CancellationToken,
     running: JoinHandle<()>,
+    to_pages: mpsc::Receiver<ToPage>,
+    from_pages: mpsc::Sender<FromPage>,
     folder: tempfile::TempDir,
 }
 
@@ -54,13 +56,18 @@ impl House {
             threads: 1,
             host: "core.example".to_owned(),
         };
-        let calls = open(world.core.clone(), settings).await.unwrap();
+        let (pages, to_pages) = mpsc::channel(64);
+        let calls = open(world.core.clone(), settings, Some(pages))
+            .await
+            .unwrap();
         let (address, figures) = (calls.address(), calls.figures());
         let stop = CancellationToken::new();
         Self {
             world,
             calls: address,
             figures,
+            to_pages,
+            from_pages: calls.pages(),
             running: tokio::spawn(calls.run(stop.clone())),
             stop,
             folder,
@@ -284,6 +291,58 @@ async fn g2_a_certificate_that_becomes_void_ends_its_flow_in_the_middle_of_a_cal
         })
         .await;
         drop(again);
+        house.end().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b1_somebody_at_a_gateway_rings_a_person_and_she_talks_with_a_page() {
+    on_both(async |store| {
+        let mut house = House::new(store, 58_000).await;
+        let place = house.world.company("Clinics").await;
+        let device = house.device(place).await;
+        let scope = Scope::Company(place.company);
+        let (anna, owner) = house
+            .world
+            .somebody(Role::Owner, scope, "anna@a.test")
+            .await;
+        let wish = json!({"number": "501", "user": anna});
+        let path = format!("/api/v1/companies/{}/call-numbers", place.company);
+        house.world.post(&owner, &path, &wish).await.is(201);
+        let mut caller = house.gateway(&device, 59_000).await;
+        until("it is there", async || house.figures.of("flows") == 1).await;
+        let mut page = house.gateway(&device, 59_200).await;
+        // Its telephone is lent to the page; its own flow takes the place of the first.
+        caller.cut().await;
+        let calling = page.dial("501").await;
+        let told = tokio::time::timeout(Duration::from_secs(20), house.to_pages.recv());
+        let Ok(Some((company, party, command))) = told.await else {
+            panic!("no page is told of the call: {:?}", page.refused().await);
+        };
+        let exchange::WebCommand::Ring(ring) = command else {
+            panic!("nobody rings: {command:?}");
+        };
+        assert_eq!((company, ring.user.get()), (place.company, anna.bits()));
+        let answer = caller.description();
+        let answered = exchange::WebEvent::Answered { answer };
+        house
+            .from_pages
+            .send((company, party, answered))
+            .await
+            .unwrap();
+        let sound = page.accepted().await;
+        page.speak_until_heard(sound, &caller).await;
+        caller
+            .speak_until_heard(gateway::ours(&ring.offer), &page)
+            .await;
+        page.hang_up(calling).await;
+        until("both records are written", async || {
+            house.records(place.company).await.len() == 2
+        })
+        .await;
+        let records = house.records(place.company).await;
+        assert_eq!(records[1].2["user"], json!(anna));
         house.end().await;
     })
     .await;

@@ -188,7 +188,7 @@ figures! { |from, stored| {
     /// What became of legs and was not told, because too much waited.
     Counter "web_calls_news_lost_total" = web(from, |calls| calls.edge().figures().notices_lost());
     /// What calls wanted of pages and was not done, because too much waited.
-    Counter "web_calls_commands_lost_total" = web(from, |calls| read(&calls.figures().commands_lost));
+    Counter "web_calls_commands_lost_total" = from.calls.of("page_commands_lost");
     /// Messages of pages that were not understood, or could not be done.
     Counter "web_calls_messages_refused_total" = web(from, |calls| read(&calls.figures().messages_refused));
     /// Pages that were cut off because they said too much.
