@@ -37,6 +37,8 @@ pub(crate) fn apply(rev: Counter, settings: &Value) -> (Option<CloudSet>, Applie
             (other, _) => errors.extend(error(&format!("/{other}"), "unsupported")),
         }
     }
+    // The order of a document's keys means nothing.
+    errors.sort_by(|a, b| a.pointer.as_str().cmp(b.pointer.as_str()));
     errors.truncate(contract::limits::APPLY_ERRORS);
     let ok = errors.is_empty();
     let applied = Applied {

@@ -19,7 +19,7 @@ use super::gather::{self, Edited};
 use super::hold;
 use super::target::{self, Target};
 use crate::api::answers::{NotMade, Refused, Stale};
-use crate::api::check::{Findings, key_of};
+use crate::api::check::{Findings, LONGEST_NAME, key_of};
 use crate::api::{Cursor, IfMatch, Json, Page, PageOf, Path, Problem, Query, Versioned};
 use crate::core::{Core, NewId};
 use crate::people::{Caller, Columns, VisibleRows, visible_in};
@@ -231,6 +231,11 @@ async fn list(
 ) -> Result<Json<Page<RingGroup>>, Problem> {
     let visible = visible_in(&caller, Permission::DirectoryView, company)?;
     let (limit, after) = (page.limit()?, page.cursor()?);
+    let mut findings = Findings::default();
+    let begins = wanted
+        .name
+        .map(|name| findings.words("/name", &name, 0, LONGEST_NAME));
+    findings.done()?;
     let mut asked = query("SELECT * FROM ring_group WHERE company_id = ")
         .value(company)
         .text(" AND ")
@@ -238,7 +243,7 @@ async fn list(
     if let Some(project) = wanted.project {
         asked = asked.text(" AND project_id = ").value(project);
     }
-    if let Some(name) = wanted.name {
+    if let Some(name) = begins {
         asked = asked.begins("name_key", &key_of(&name));
     }
     if let Some(after) = after {

@@ -11,6 +11,7 @@
 use axum::extract::State;
 use cloud_logic::ids::{CallId, CallLegId, CallRecordId, CompanyId, ProjectId, SiteId};
 use cloud_logic::rights::{Permission, Scope};
+use model::DialStatus;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -18,6 +19,7 @@ use utoipa_axum::routes;
 
 use super::{Audio, End};
 use crate::api::answers::Refused;
+use crate::api::check::Findings;
 use crate::api::{Cursor, Json, Page, PageOf, Path, Problem, Query, Time};
 use crate::core::Core;
 use crate::people::{Caller, Columns, VisibleRows, visible_in};
@@ -159,6 +161,11 @@ async fn list(
 ) -> Result<Json<Page<CallRecord>>, Problem> {
     let visible = visible_in(&caller, Permission::CallReportView, company)?;
     let limit = page.limit()?;
+    let mut findings = Findings::default();
+    if let Some(status) = &wanted.status {
+        findings.one_of("/status", status, &DialStatus::ALL.map(DialStatus::name));
+    }
+    findings.done()?;
     let mut asked = query("SELECT * FROM call_record WHERE company_id = ")
         .value(company)
         .text(" AND ")
