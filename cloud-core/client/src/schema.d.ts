@@ -147,6 +147,94 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/companies/{company}/call-numbers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Numbers of the people of a company */
+        get: operations["get_companies_company_call_numbers"];
+        put?: never;
+        /** Give a person a number */
+        post: operations["post_companies_company_call_numbers"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/companies/{company}/call-numbers/{entry}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The number of a person */
+        get: operations["get_companies_company_call_numbers_entry"];
+        /** Change the number of a person */
+        put: operations["put_companies_company_call_numbers_entry"];
+        post?: never;
+        /** Take a person's number */
+        delete: operations["delete_companies_company_call_numbers_entry"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/companies/{company}/calls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Calls of a company, leg by leg */
+        get: operations["get_companies_company_calls"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/companies/{company}/calls/explained": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What happens to a call */
+        get: operations["get_companies_company_calls_explained"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/companies/{company}/calls/{call}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One call */
+        get: operations["get_companies_company_calls_call"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/companies/{company}/devices": {
         parameters: {
             query?: never;
@@ -509,6 +597,43 @@ export interface paths {
         /** Begin a project */
         post: operations["post_companies_company_projects"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/companies/{company}/ring-groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Ring groups of a company */
+        get: operations["get_companies_company_ring_groups"];
+        put?: never;
+        /** Make a ring group */
+        post: operations["post_companies_company_ring_groups"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/companies/{company}/ring-groups/{group}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One ring group */
+        get: operations["get_companies_company_ring_groups_group"];
+        /** Change a ring group */
+        put: operations["put_companies_company_ring_groups_group"];
+        post?: never;
+        /** Delete a ring group */
+        delete: operations["delete_companies_company_ring_groups_group"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2077,6 +2202,27 @@ export interface components {
          * @enum {string}
          */
         Audience: "api" | "signalling" | "media" | "devices";
+        /** @description How the sound of a leg travelled. */
+        Audio: {
+            codec?: string | null;
+            /** @description The suite of SRTP; null: it never left this machine. */
+            encryption?: string | null;
+            /**
+             * Format: int64
+             * @description As the other end says.
+             */
+            far_lost?: number | null;
+            /** Format: int64 */
+            jitter_ms: number;
+            /** Format: int64 */
+            packets_lost: number;
+            /** Format: int64 */
+            packets_received: number;
+            /** Format: int64 */
+            packets_sent: number;
+            /** Format: int64 */
+            round_trip_ms?: number | null;
+        };
         /** @description Who did what to what. */
         AuditEntry: {
             /** @example site.change */
@@ -2110,6 +2256,68 @@ export interface components {
         };
         Block: {
             blocked: boolean;
+        };
+        /** @description A call with all its legs. */
+        Call: {
+            id: string;
+            /** @description In the order in which they began. */
+            legs: components["schemas"]["CallRecord"][];
+        };
+        /** @description The number of a person. */
+        CallNumber: {
+            company: string;
+            /** @description Where her calls go instead. The first rule that fits decides. */
+            forwarding?: components["schemas"]["Rule"][];
+            /** @example cn-01J9ZK3V7Q8W2M4N6P0R5T1X8Y */
+            id: string;
+            /**
+             * @description What is dialled. No two of a company are the same.
+             * @example 201
+             */
+            number: string;
+            /** @description The site in whose time zone the rules are read; without it, in the company's. */
+            site?: string | null;
+            user: string;
+        };
+        /** @description One device's or person's part of a call. */
+        CallRecord: {
+            answered?: components["schemas"]["Time"] | null;
+            audio?: components["schemas"]["Audio"] | null;
+            by_way_of?: components["schemas"]["End"] | null;
+            /**
+             * @description The same for all that belong together.
+             * @example ca-01J9ZK3V7Q8W2M4N6P0R5T1X8Y
+             */
+            call: string;
+            /** @description Why it ended, more exactly. */
+            cause: string;
+            dialled?: components["schemas"]["End"] | null;
+            ended: components["schemas"]["Time"];
+            /** @example cr-01J9ZK3V7Q8W2M4N6P0R5T1X8Y */
+            id: string;
+            leg: string;
+            party?: components["schemas"]["End"] | null;
+            /**
+             * Format: int64
+             * @description From 1, the most urgent, to 250.
+             */
+            priority: number;
+            project?: string | null;
+            /** Format: int64 */
+            rang_ms: number;
+            /** @description `caller` or `callee`. */
+            role: string;
+            site?: string | null;
+            started: components["schemas"]["Time"];
+            /**
+             * @description `answered`, `no_answer`, `busy`, `declined`, `cancelled`, `answered_elsewhere`,
+             *     `unreachable`, `refused` or `failed`.
+             */
+            status: string;
+            /** Format: int64 */
+            talked_ms: number;
+            /** @description The leg that it was last connected with. */
+            talked_with?: string | null;
         };
         CertificateBody: {
             ends: components["schemas"]["Time"];
@@ -2451,6 +2659,16 @@ export interface components {
             /** @description `waiting`, `same`, `refused`, `changed` or `skipped`. */
             outcome: string;
         };
+        /** @description Somebody at the end of a leg, or whom somebody called. */
+        End: {
+            /** @description The gateway behind which it is. */
+            device?: string | null;
+            name?: string | null;
+            /** @description Its number: there, or in the company. */
+            number?: string | null;
+            /** @description A person of the company. */
+            user?: string | null;
+        };
         Ends: {
             /**
              * Format: int64
@@ -2459,6 +2677,12 @@ export interface components {
             grants: number;
             /** Format: int64 */
             invitations: number;
+        };
+        /** @description The way of a call. */
+        Explanation: {
+            at: components["schemas"]["Time"];
+            holds_until?: components["schemas"]["Time"] | null;
+            steps: components["schemas"]["Step"][];
         };
         /** @description What is known of a person, put together for whoever asked. */
         Export: {
@@ -2587,6 +2811,31 @@ export interface components {
             /** @description Kinds of data that are kept back: `people`, `call_content`, `secrets`. */
             withheld: string[];
         };
+        /** @description What can be set for a ring group. */
+        GroupSettings: {
+            /**
+             * @description Whether they see and hear the caller before they answer.
+             * @default true
+             */
+            early_media: boolean;
+            /** @description Who rings. People and stations, no groups. */
+            members: components["schemas"]["Target"][];
+            name: string;
+            /**
+             * @description What is dialled. No two of a company are the same.
+             * @example 500
+             */
+            number: string;
+            onward?: components["schemas"]["Target"] | null;
+            /** @description The project whose group it is; without it, the company's. */
+            project?: string | null;
+            /**
+             * Format: int32
+             * @description How long they ring.
+             * @default 30
+             */
+            ring_s: number;
+        };
         /** @description An offer as it is told. */
         HandOver: {
             /** @description Who gives. */
@@ -2620,6 +2869,11 @@ export interface components {
             /** @description What stays with the giver, in words. */
             stays: string[];
         };
+        /**
+         * @description What happens in a step.
+         * @enum {string}
+         */
+        Happens: "rings" | "rings_all" | "forwards" | "leaves" | "ends_unknown" | "ends_in_loop" | "other";
         /** @description That the core can serve. */
         Health: {
             /** @description Always `ok`: what is not well is a problem. */
@@ -2916,6 +3170,19 @@ export interface components {
              */
             site_share: number;
         };
+        /** @description What can be set for the number of a person. Nobody has two in one company. */
+        NumberSettings: {
+            /** @description Where her calls go instead. The first rule that fits decides. */
+            forwarding?: components["schemas"]["Rule"][];
+            /**
+             * @description What is dialled. No two of a company are the same.
+             * @example 201
+             */
+            number: string;
+            /** @description The site in whose time zone the rules are read; without it, in the company's. */
+            site?: string | null;
+            user: string;
+        };
         OfFirmware: {
             /** Format: int64 */
             devices: number;
@@ -3068,6 +3335,70 @@ export interface components {
                  */
                 seq: number;
                 session?: string | null;
+            }[];
+            /** @description Ask with it for what comes next; null at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        Page_CallNumber: {
+            items: {
+                company: string;
+                /** @description Where her calls go instead. The first rule that fits decides. */
+                forwarding?: components["schemas"]["Rule"][];
+                /** @example cn-01J9ZK3V7Q8W2M4N6P0R5T1X8Y */
+                id: string;
+                /**
+                 * @description What is dialled. No two of a company are the same.
+                 * @example 201
+                 */
+                number: string;
+                /** @description The site in whose time zone the rules are read; without it, in the company's. */
+                site?: string | null;
+                user: string;
+            }[];
+            /** @description Ask with it for what comes next; null at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        Page_CallRecord: {
+            items: {
+                answered?: components["schemas"]["Time"] | null;
+                audio?: components["schemas"]["Audio"] | null;
+                by_way_of?: components["schemas"]["End"] | null;
+                /**
+                 * @description The same for all that belong together.
+                 * @example ca-01J9ZK3V7Q8W2M4N6P0R5T1X8Y
+                 */
+                call: string;
+                /** @description Why it ended, more exactly. */
+                cause: string;
+                dialled?: components["schemas"]["End"] | null;
+                ended: components["schemas"]["Time"];
+                /** @example cr-01J9ZK3V7Q8W2M4N6P0R5T1X8Y */
+                id: string;
+                leg: string;
+                party?: components["schemas"]["End"] | null;
+                /**
+                 * Format: int64
+                 * @description From 1, the most urgent, to 250.
+                 */
+                priority: number;
+                project?: string | null;
+                /** Format: int64 */
+                rang_ms: number;
+                /** @description `caller` or `callee`. */
+                role: string;
+                site?: string | null;
+                started: components["schemas"]["Time"];
+                /**
+                 * @description `answered`, `no_answer`, `busy`, `declined`, `cancelled`, `answered_elsewhere`,
+                 *     `unreachable`, `refused` or `failed`.
+                 */
+                status: string;
+                /** Format: int64 */
+                talked_ms: number;
+                /** @description The leg that it was last connected with. */
+                talked_with?: string | null;
             }[];
             /** @description Ask with it for what comes next; null at the end. */
             next_cursor?: string | null;
@@ -3401,6 +3732,38 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description A part of a list. */
+        Page_RingGroup: {
+            items: {
+                company: string;
+                /**
+                 * @description Whether they see and hear the caller before they answer.
+                 * @default true
+                 */
+                early_media: boolean;
+                /** @example rg-01J9ZK3V7Q8W2M4N6P0R5T1X8Y */
+                id: string;
+                /** @description Who rings. People and stations, no groups. */
+                members: components["schemas"]["Target"][];
+                name: string;
+                /**
+                 * @description What is dialled. No two of a company are the same.
+                 * @example 500
+                 */
+                number: string;
+                onward?: components["schemas"]["Target"] | null;
+                /** @description The project whose group it is; without it, the company's. */
+                project?: string | null;
+                /**
+                 * Format: int32
+                 * @description How long they ring.
+                 * @default 30
+                 */
+                ring_s: number;
+            }[];
+            /** @description Ask with it for what comes next; null at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
         Page_Site: {
             items: {
                 /** @description Where it is, as people write it. */
@@ -3565,6 +3928,63 @@ export interface components {
         RevokedBody: {
             certificates: number;
         };
+        /** @description Several that ring at once. */
+        RingGroup: {
+            company: string;
+            /**
+             * @description Whether they see and hear the caller before they answer.
+             * @default true
+             */
+            early_media: boolean;
+            /** @example rg-01J9ZK3V7Q8W2M4N6P0R5T1X8Y */
+            id: string;
+            /** @description Who rings. People and stations, no groups. */
+            members: components["schemas"]["Target"][];
+            name: string;
+            /**
+             * @description What is dialled. No two of a company are the same.
+             * @example 500
+             */
+            number: string;
+            onward?: components["schemas"]["Target"] | null;
+            /** @description The project whose group it is; without it, the company's. */
+            project?: string | null;
+            /**
+             * Format: int32
+             * @description How long they ring.
+             * @default 30
+             */
+            ring_s: number;
+        };
+        /** @description Where calls go instead, and when. The first rule that fits decides. */
+        Rule: {
+            /**
+             * Format: int32
+             * @description With `no_answer`: after so many seconds of ringing.
+             */
+            after_s?: number | null;
+            /**
+             * @description From this time of the day, with `until`; over midnight where `until` is earlier.
+             * @example 18:00
+             */
+            from?: string | null;
+            /**
+             * @description From this day on, with `until_date`, that day included.
+             * @example 2026-12-24
+             */
+            from_date?: string | null;
+            to: components["schemas"]["Target"];
+            /** @example 07:00 */
+            until?: string | null;
+            /** @example 2027-01-06 */
+            until_date?: string | null;
+            /**
+             * @description On these days: `mon-fri`, `sat,sun`. Without it on all.
+             * @example mon-fri
+             */
+            weekdays?: string | null;
+            when: components["schemas"]["When"];
+        };
         /** @description The service at a moment. */
         ServiceStatus: {
             at: components["schemas"]["Time"];
@@ -3656,6 +4076,28 @@ export interface components {
          * @enum {string}
          */
         State: "up" | "maintenance" | "degraded" | "unknown" | "down";
+        /** @description One step on the way. */
+        Step: {
+            /**
+             * Format: int64
+             * @description With `no_answer`, after how many seconds.
+             */
+            after_s?: number | null;
+            /**
+             * Format: int32
+             * @description How many conditions stand before it.
+             */
+            depth: number;
+            given?: components["schemas"]["When"] | null;
+            happens: components["schemas"]["Happens"];
+            /** @description How many ring. */
+            members?: number | null;
+            /** @description Of the person, the group or the rule that this is about. */
+            number?: string | null;
+            /** @description The rule that sends it on, counted from 0. */
+            rule?: number | null;
+            to?: components["schemas"]["Target"] | null;
+        };
         /** @description What was ordered. */
         Subscription: {
             /** Format: int32 */
@@ -3713,6 +4155,23 @@ export interface components {
             /** @description Whether this core asks for them at all. Where it does not, nothing is missing. */
             checked: boolean;
             items: components["schemas"]["Subscription"][];
+        };
+        /** @description Somebody who can be called. */
+        Target: {
+            /** @enum {string} */
+            kind: "user";
+            user: string;
+        } | {
+            device: string;
+            /** @enum {string} */
+            kind: "station";
+            /** @example 101 */
+            number: string;
+        } | {
+            /** @enum {string} */
+            kind: "number";
+            /** @example 500 */
+            number: string;
         };
         /** Format: date-time */
         Time: string;
@@ -3829,6 +4288,11 @@ export interface components {
              */
             site: string | null;
         };
+        /**
+         * @description What must have happened.
+         * @enum {string}
+         */
+        When: "always" | "busy" | "no_answer" | "unreachable";
         /** @description Why somebody may do something, or may not. */
         Why: {
             allowed: boolean;
@@ -4461,6 +4925,758 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditState"];
+                };
+            };
+            /** @description Not signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Your role does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or none that you may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
+            429: {
+                headers: {
+                    /** @description Seconds. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_companies_company_call_numbers: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Which company. */
+                company: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By number. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_CallNumber"];
+                };
+            };
+            /** @description Not signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Your role does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or none that you may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
+            429: {
+                headers: {
+                    /** @description Seconds. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_companies_company_call_numbers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which company. */
+                company: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NumberSettings"];
+            };
+        };
+        responses: {
+            /** @description She can be called. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CallNumber"];
+                };
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Your role does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or none that you may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not marked as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in the body is not right; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
+            429: {
+                headers: {
+                    /** @description Seconds. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_companies_company_call_numbers_entry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which company. */
+                company: string;
+                /** @description Which number, by its id. */
+                entry: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CallNumber"];
+                };
+            };
+            /** @description Not signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Your role does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or none that you may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
+            429: {
+                headers: {
+                    /** @description Seconds. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_companies_company_call_numbers_entry: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that was read. */
+                "if-match": string;
+            };
+            path: {
+                /** @description Which company. */
+                company: string;
+                /** @description Which number, by its id. */
+                entry: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NumberSettings"];
+            };
+        };
+        responses: {
+            /** @description As it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CallNumber"];
+                };
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Your role does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or none that you may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was changed meanwhile. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not marked as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in the body is not right; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Say which version you change. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
+            429: {
+                headers: {
+                    /** @description Seconds. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_companies_company_call_numbers_entry: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that was read. */
+                "if-match": string;
+            };
+            path: {
+                /** @description Which company. */
+                company: string;
+                /** @description Which number, by its id. */
+                entry: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Your role does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or none that you may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was changed meanwhile. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not marked as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in the body is not right; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Say which version you change. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
+            429: {
+                headers: {
+                    /** @description Seconds. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_companies_company_calls: {
+        parameters: {
+            query?: {
+                /** @description Only of this project. */
+                project?: string;
+                /** @description Only of this site. */
+                site?: string;
+                /** @description Only those that came to this: `answered`, `busy` ... */
+                status?: string;
+                /** @description Only those that began at this moment or later. */
+                from?: string;
+                /** @description Only those that began before this moment. */
+                until?: string;
+                /** @description How many at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Which company. */
+                company: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those you see, the latest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_CallRecord"];
+                };
+            };
+            /** @description Not signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Your role does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or none that you may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
+            429: {
+                headers: {
+                    /** @description Seconds. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_companies_company_calls_explained: {
+        parameters: {
+            query: {
+                /**
+                 * @description What is dialled.
+                 * @example 500
+                 */
+                number: string;
+                /** @description When; without it, now. */
+                at?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Which company. */
+                company: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Step by step. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            /** @description Not signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Your role does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or none that you may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
+            429: {
+                headers: {
+                    /** @description Seconds. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_companies_company_calls_call: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which company. */
+                company: string;
+                /** @description Which call. */
+                call: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those of its legs that you see. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Call"];
                 };
             };
             /** @description Not signed in. */
@@ -6996,6 +8212,527 @@ export interface operations {
             };
             /** @description Something in the body is not right; `errors` names it. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
+            429: {
+                headers: {
+                    /** @description Seconds. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_companies_company_ring_groups: {
+        parameters: {
+            query?: {
+                /** @description Only of this project. */
+                project?: string;
+                /** @description Only those whose name begins so, in whatever case. */
+                name?: string;
+                /** @description How many at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Which company. */
+                company: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those you see, by number. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_RingGroup"];
+                };
+            };
+            /** @description Not signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Your role does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or none that you may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
+            429: {
+                headers: {
+                    /** @description Seconds. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_companies_company_ring_groups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which company. */
+                company: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupSettings"];
+            };
+        };
+        responses: {
+            /** @description It can be called. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RingGroup"];
+                };
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Your role does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or none that you may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not marked as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in the body is not right; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
+            429: {
+                headers: {
+                    /** @description Seconds. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_companies_company_ring_groups_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which company. */
+                company: string;
+                /** @description Which group. */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RingGroup"];
+                };
+            };
+            /** @description Not signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Your role does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or none that you may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
+            429: {
+                headers: {
+                    /** @description Seconds. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_companies_company_ring_groups_group: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that was read. */
+                "if-match": string;
+            };
+            path: {
+                /** @description Which company. */
+                company: string;
+                /** @description Which group. */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupSettings"];
+            };
+        };
+        responses: {
+            /** @description As it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RingGroup"];
+                };
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Your role does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or none that you may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was changed meanwhile. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not marked as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in the body is not right; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Say which version you change. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests. The headers RateLimit and RateLimit-Policy of every answer say what is left. */
+            429: {
+                headers: {
+                    /** @description Seconds. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_companies_company_ring_groups_group: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that was read. */
+                "if-match": string;
+            };
+            path: {
+                /** @description Which company. */
+                company: string;
+                /** @description Which group. */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Your role does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or none that you may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was changed meanwhile. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not marked as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something in the body is not right; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Say which version you change. */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };

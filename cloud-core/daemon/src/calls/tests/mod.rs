@@ -310,16 +310,23 @@ async fn b1_somebody_at_a_gateway_rings_a_person_and_she_talks_with_a_page() {
         let wish = json!({"number": "501", "user": anna});
         let path = format!("/api/v1/companies/{}/call-numbers", place.company);
         house.world.post(&owner, &path, &wish).await.is(201);
-        let mut caller = house.gateway(&device, 59_000).await;
-        until("it is there", async || house.figures.of("flows") == 1).await;
+        // Its telephone is lent to the page.
+        let lender = house.device(place).await;
+        let caller = house.gateway(&lender, 59_000).await;
         let mut page = house.gateway(&device, 59_200).await;
-        // Its telephone is lent to the page; its own flow takes the place of the first.
-        caller.cut().await;
-        let calling = page.dial("501").await;
-        let told = tokio::time::timeout(Duration::from_secs(20), house.to_pages.recv());
-        let Ok(Some((company, party, command))) = told.await else {
-            panic!("no page is told of the call: {:?}", page.refused().await);
+        until("both are there", async || house.figures.of("flows") == 2).await;
+        // A core that has only just begun may have no port to spare and says so: one tries again.
+        let reached = async {
+            loop {
+                let calling = page.dial("501").await;
+                tokio::select! {
+                    told = house.to_pages.recv() => return (calling, told.unwrap()),
+                    _ = page.refused() => {}
+                }
+            }
         };
+        let reached = tokio::time::timeout(Duration::from_secs(20), reached).await;
+        let (calling, (company, party, command)) = reached.expect("no page is told of the call");
         let exchange::WebCommand::Ring(ring) = command else {
             panic!("nobody rings: {command:?}");
         };
@@ -337,12 +344,14 @@ async fn b1_somebody_at_a_gateway_rings_a_person_and_she_talks_with_a_page() {
             .speak_until_heard(gateway::ours(&ring.offer), &page)
             .await;
         page.hang_up(calling).await;
-        until("both records are written", async || {
-            house.records(place.company).await.len() == 2
+        until("a record names her who answered", async || {
+            let records = house.records(place.company).await;
+            let hers = |record: &(String, String, Value, Value)| {
+                record.1 == "answered" && record.2["user"] == json!(anna)
+            };
+            records.iter().any(hers)
         })
         .await;
-        let records = house.records(place.company).await;
-        assert_eq!(records[1].2["user"], json!(anna));
         house.end().await;
     })
     .await;
